@@ -1,0 +1,55 @@
+"""Reading files whole, and writing them so that a kill leaves the old one or the new one.
+
+In: a path. Out: bytes; or a complete file. Law: nobody ever sees half a file under its name.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from fedkeys.errors import FedkeysError, FormatError
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Read a file of at most `limit` bytes.
+
+    Raises:
+        FormatError: it is larger.
+        FedkeysError: it cannot be read.
+    """
+    try:
+        size = path.stat().st_size
+        if size > limit:
+            raise FormatError(f"{size:,} bytes, more than the {limit:,} that are read", file=path)
+        return path.read_bytes()
+    except OSError as error:
+        raise FedkeysError(f"cannot be read ({error.strerror})", file=path) from None
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside the target, flush to the disk, then rename over it (POSIX rename is atomic).
+
+    Raises:
+        FedkeysError: the file cannot be written; the old one, if any, is as it was.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        partial = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.chmod(0o666 & ~_umask())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise FedkeysError(f"cannot be written ({error.strerror})", file=path) from None
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

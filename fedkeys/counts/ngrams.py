@@ -1,0 +1,231 @@
+"""`NgramCounts`: the counts of all n-grams of the orders 1 to N, as a trie in sorted arrays.
+
+In: levels, one an order. Out: the same, added, renumbered, selected. An n-gram is the row of its prefix in
+the level below and the id of its last word, packed into one uint64; a level is sorted by it, which is the
+alphabetical order of the n-grams' ids. So a row costs 24 bytes at any order, adding is a sort, and the
+prefix of every n-gram is there by construction.
+
+Laws: `merge` is commutative and associative, `merge([a]) == a`; a selection is closed under prefix and
+suffix.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keys = NDArray[np.uint64]
+Ids = NDArray[np.uint32]
+Rows = NDArray[np.int64]
+Sums = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+_WORD_BITS = np.uint64(32)
+_WORD_MASK = np.uint64(0xFFFFFFFF)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """All n-grams of one order, sorted by key.
+
+    Attributes:
+        keys: uint64[n], strictly ascending: row of the prefix in the level below << 32 | id of the last word
+            (row 0 stands for the empty prefix).
+        counts: int64[n], how often the n-gram was typed.
+        phones: int64[n], the sum of first-time marks, which is the number of distinct phones that have it.
+    """
+
+    keys: Keys
+    counts: Sums
+    phones: Sums
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def parents(self) -> Rows:
+        """int64[n], the row of each n-gram's prefix in the level below."""
+        return (self.keys >> _WORD_BITS).astype(np.int64)
+
+    @property
+    def words(self) -> Ids:
+        """uint32[n], the id of each n-gram's last word."""
+        return self.keys.astype(np.uint32)  # keeps the low 32 bits
+
+
+@dataclass(frozen=True, eq=False)
+class NgramCounts:
+    """Counts of the n-grams of orders 1 to N; `levels[n - 1]` holds order n."""
+
+    levels: tuple[Level, ...]
+
+    @classmethod
+    def empty(cls, order: int) -> "NgramCounts":
+        """Counts of nothing."""
+        none = np.zeros(0, np.int64)
+        return cls(tuple(Level(none.astype(np.uint64), none, none) for _ in range(order)))
+
+    @property
+    def order(self) -> int:
+        """N, the highest order counted."""
+        return len(self.levels)
+
+    def __len__(self) -> int:
+        """How many n-grams, of all orders together."""
+        return sum(len(level) for level in self.levels)
+
+    def __add__(self, other: "NgramCounts") -> "NgramCounts":
+        return merge([self, other])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NgramCounts) or self.order != other.order:
+            return NotImplemented
+        return all(
+            np.array_equal(mine.keys, theirs.keys)
+            and np.array_equal(mine.counts, theirs.counts)
+            and np.array_equal(mine.phones, theirs.phones)
+            for mine, theirs in zip(self.levels, other.levels, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def renumbered(self, ids: Ids) -> "NgramCounts":
+        """The same counts with `ids[old]` for each id; the new ids must be distinct."""
+        return merge([self], [ids])
+
+    def child_offsets(self, order: int) -> Rows:
+        """int64[rows of order + 1]: the extensions of row r, in order + 1, lie at [out[r], out[r + 1])."""
+        below, above = self.levels[order - 1], self.levels[order]
+        return np.searchsorted(above.parents, np.arange(len(below) + 1)).astype(np.int64)
+
+    @cached_property
+    def suffix_rows(self) -> tuple[Rows, ...]:
+        """Per order, the row of each n-gram's suffix in the level below, or -1; zeros for order 1."""
+        found = [np.zeros(len(self.levels[0]), np.int64)]
+        for below, level in pairwise(self.levels):
+            wanted = found[-1][level.parents]
+            found.append(rows_of(below, wanted, level.words))
+        return tuple(found)
+
+    def find(self, other: "NgramCounts") -> tuple[Rows, ...]:
+        """Per order, the row in self of each n-gram of `other` (same ids, no higher order), or -1."""
+        rows: list[Rows] = []
+        above = np.zeros(1, np.int64)
+        for mine, theirs in zip(self.levels, other.levels, strict=False):
+            rows.append(rows_of(mine, above[theirs.parents], theirs.words))
+            above = rows[-1]
+        return tuple(rows)
+
+    def closed(self, masks: Sequence[Mask]) -> tuple[Mask, ...]:
+        """Shrink a selection, one mask an order, until each n-gram's prefix and suffix are in it too."""
+        kept = [masks[0]]
+        for level, suffixes, mask in zip(self.levels[1:], self.suffix_rows[1:], masks[1:], strict=True):
+            below = kept[-1]
+            kept.append(mask & below[level.parents] & (suffixes >= 0) & below[suffixes])
+        return tuple(kept)
+
+    def select(self, masks: Sequence[Mask]) -> "NgramCounts":
+        """Keep the n-grams of a closed selection, one mask an order."""
+        levels: list[Level] = []
+        new_rows = np.zeros(1, np.int64)
+        for level, mask in zip(self.levels, masks, strict=True):
+            keys = _pack(new_rows[level.parents[mask]], level.words[mask])
+            levels.append(Level(keys, level.counts[mask], level.phones[mask]))
+            new_rows = np.cumsum(mask) - 1
+        return NgramCounts(tuple(levels))
+
+    def ngrams(self, order: int) -> Ids:
+        """uint32[n, order]: the word ids of each n-gram of one order, in the order of its rows."""
+        level = self.levels[order - 1]
+        last = level.words[:, None]
+        return last if order == 1 else np.hstack([self.ngrams(order - 1)[level.parents], last])
+
+    def rows(self) -> Iterator[tuple[tuple[int, ...], int, int]]:
+        """Give (ids, count, phones) of each n-gram: for people and tests, not for speed."""
+        for order, level in enumerate(self.levels, 1):
+            for ids, count, phones in zip(self.ngrams(order), level.counts, level.phones, strict=True):
+                yield tuple(ids.tolist()), int(count), int(phones)
+
+
+def merge(parts: Sequence[NgramCounts], ids: Sequence[Ids] | None = None) -> NgramCounts:
+    """Add counts together.
+
+    Args:
+        parts: counts of the same order.
+        ids: for each part, the id in the result of each of its ids; without it the ids agree already.
+
+    Each level is one sort: the rows of all parts, their prefixes replaced by the prefixes' rows in the
+    result, are grouped by key and added up.
+    """
+    if not parts:
+        raise ValueError("merge needs at least one part; NgramCounts.empty(order) stands for nothing")
+    if len({part.order for part in parts}) != 1:
+        raise ValueError("merge takes counts of one order; count the shorter ones again")
+    word_offsets = _offsets([len(map_) for map_ in ids]) if ids is not None else None
+    word_map = np.concatenate(ids) if ids is not None else None
+    levels: list[Level] = []
+    new_rows = np.zeros(len(parts), np.int64)
+    row_offsets = np.arange(len(parts))
+    for order in range(parts[0].order):
+        own = [part.levels[order] for part in parts]
+        sizes = [len(level) for level in own]
+        keys = np.concatenate([level.keys for level in own])
+        words = keys & _WORD_MASK
+        if word_map is not None and word_offsets is not None:
+            words = word_map[words.astype(np.int64) + np.repeat(word_offsets, sizes)].astype(np.uint64)
+        # The empty prefix of order 1 is row 0 of every part, hence one entry of `new_rows` a part.
+        parents = new_rows[(keys >> _WORD_BITS).astype(np.int64) + np.repeat(row_offsets, sizes)]
+        level, new_rows = _grouped(
+            _pack(parents, words),
+            np.concatenate([level.counts for level in own]),
+            np.concatenate([level.phones for level in own]),
+        )
+        levels.append(level)
+        row_offsets = _offsets(sizes)
+    return NgramCounts(tuple(levels))
+
+
+def group(keys: Keys) -> tuple[Keys, NDArray[np.intp], NDArray[np.intp], Rows]:
+    """Sort keys and find the distinct ones.
+
+    Returns the distinct keys, the order that sorts, where in that order each distinct key begins, and for
+    each key as it stood the place of its distinct one.
+    """
+    order = np.argsort(keys)
+    ordered = keys[order]
+    first = np.empty(len(keys), np.bool_)
+    first[:1] = True
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    starts = np.flatnonzero(first)
+    places = np.empty(len(keys), np.int64)
+    places[order] = np.cumsum(first) - 1
+    return ordered[starts], order, starts, places
+
+
+def rows_of(level: Level, parents: Rows, words: Ids) -> Rows:
+    """Find n-grams in a level by prefix row (-1: not there) and last word; -1 where there is none."""
+    if not len(level):
+        return np.full(len(parents), -1, np.int64)
+    wanted = _pack(np.maximum(parents, 0), words)
+    at = np.minimum(np.searchsorted(level.keys, wanted), len(level) - 1)
+    return np.where((parents >= 0) & (level.keys[at] == wanted), at, -1).astype(np.int64)
+
+
+def _grouped(keys: Keys, counts: Sums, phones: Sums) -> tuple[Level, Rows]:
+    if not len(keys):
+        return Level(keys, counts, phones), np.zeros(0, np.int64)
+    distinct, order, starts, places = group(keys)
+    return Level(
+        distinct, np.add.reduceat(counts[order], starts), np.add.reduceat(phones[order], starts)
+    ), places
+
+
+def _pack(parents: Rows, words: Ids | Keys) -> Keys:
+    return (parents.astype(np.uint64) << _WORD_BITS) | words.astype(np.uint64)
+
+
+def _offsets(sizes: Sequence[int]) -> Rows:
+    return np.concatenate([[0], np.cumsum(sizes[:-1])]).astype(np.int64)

@@ -1,0 +1,70 @@
+"""A frozen vocabulary: words in alphabetical order, so that a prefix is a range of ids.
+
+In: words. Out: ids, from `FIRST_WORD` up. Law: the same words give the same ids and the same digest,
+whatever order they came in. Alphabetical means by Unicode code point, which is also the order of the UTF-8
+bytes.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from functools import cached_property
+from hashlib import blake2b
+
+MESSAGE_START_ID = 0
+SENTENCE_START_ID = 1
+FIRST_WORD = 2
+
+_AFTER_EVERY_WORD = "\U0010ffff"
+
+
+class Vocabulary:
+    """Words in alphabetical order; the id of a word is its place plus `FIRST_WORD`.
+
+    >>> vocabulary = Vocabulary(["you", "see", "yours"])
+    >>> vocabulary.words
+    ('see', 'you', 'yours')
+    >>> vocabulary.ids["you"], vocabulary.prefix_range("you")
+    (3, (3, 5))
+    """
+
+    __slots__ = ("__dict__", "words")
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.words = tuple(sorted(set(words)))
+
+    @classmethod
+    def from_sorted(cls, words: Iterable[str]) -> "Vocabulary":
+        """Take words that are known to be distinct and in order."""
+        vocabulary = cls.__new__(cls)
+        vocabulary.words = tuple(words)
+        return vocabulary
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def word(self, id_: int) -> str:
+        """Give the word of an id from `FIRST_WORD` up."""
+        return self.words[id_ - FIRST_WORD]
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """The id of each word; built at first use."""
+        return {word: place for place, word in enumerate(self.words, FIRST_WORD)}
+
+    def find(self, word: str) -> int | None:
+        """Give the id of a word, or None. Needs no dictionary, so a keyboard starts at once."""
+        place = bisect_left(self.words, word)
+        if place < len(self.words) and self.words[place] == word:
+            return place + FIRST_WORD
+        return None
+
+    def prefix_range(self, prefix: str) -> tuple[int, int]:
+        """Give the ids of all words that begin with `prefix`, as a half-open range."""
+        first = bisect_left(self.words, prefix)
+        last = bisect_left(self.words, prefix + _AFTER_EVERY_WORD, first)
+        return first + FIRST_WORD, last + FIRST_WORD
+
+    @cached_property
+    def digest(self) -> bytes:
+        """16 bytes of BLAKE2b over the words, joined by newlines, in UTF-8."""
+        return blake2b("\n".join(self.words).encode(), digest_size=16).digest()

@@ -1,0 +1,59 @@
+"""What a word is, what a sentence is, and what must never leave a phone.
+
+In: one message, as typed. Out: its *items* in order: words in their written form, and three marks.
+Law: what a phone must keep to itself is dropped here, before anything is counted, and leaves a `GAP` over
+which no n-gram reaches. Pure rules on text: no files, standard library only.
+
+    MESSAGE_START   the message begins here
+    SENTENCE_START  a sentence ended here, inside the message
+    GAP             something was dropped here
+
+The rules, in the order in which they apply. A phone in another language can follow them from this text;
+character classes are Unicode general categories, and `fedkeys.words.shapes` has the table.
+
+1.  Characters. Unicode NFC. The quotes ’ ‘ ʼ ＇ ´ become '. Skin tones, soft hyphens, zero-width spaces and
+    marks of writing direction are removed: a skin tone says who is typing.
+2.  Long numbers. Three digits or more, with at most three spaces, dots, commas, colons, slashes, brackets,
+    plus signs or hyphens between one and the next (07700 900123, 12:30, 1,000), are dropped.
+3.  A line ends a sentence. A line is cut at white space into *chunks*, and each chunk is judged alone:
+    - it holds no letter, digit or emoji, or is an emoticon such as :-D: it is skipped; a . ! ? … 。in it
+      ends the sentence;
+    - it holds a digit: at most two digits in one run, without letters, are a word ("7", "10."); everything
+      else with a digit (gr8, 2nd, b52, 3.5) is dropped, as any code would be;
+    - it is an address, a handle, a path or a code: an @ or =, a backslash, an underscore, a //, two slashes,
+      a leading slash, a # or ~ before a letter, or a single dot between letters (example.org, e.g): dropped;
+    - else it gives its words (letters and their marks, with single apostrophes inside), its emoji (a ZWJ
+      sequence is one, a flag is one) and a sentence end for each run of . ! ? … 。; hyphens and all other
+      punctuation separate words without ending a sentence.
+4.  A word of more than 24 characters is dropped.
+
+`fold` gives a word its identity: lower case, without the emoji presentation selector. The written form is
+kept beside it, so that "I" and "London" come back as people write them.
+
+The differences from NLTK's `TweetTokenizer` are written down, and tested, in `tests/test_words_nltk.py`.
+"""
+
+from fedkeys.words.cursor import Cursor, at_cursor
+from fedkeys.words.tokens import (
+    GAP,
+    MAX_WORD_LENGTH,
+    MESSAGE_START,
+    SENTENCE_START,
+    fold,
+    is_word,
+    is_written_form,
+    tokens,
+)
+
+__all__ = [
+    "GAP",
+    "MAX_WORD_LENGTH",
+    "MESSAGE_START",
+    "SENTENCE_START",
+    "Cursor",
+    "at_cursor",
+    "fold",
+    "is_word",
+    "is_written_form",
+    "tokens",
+]

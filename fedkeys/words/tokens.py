@@ -1,0 +1,130 @@
+"""From a message to its items: words in their written form, and the three marks.
+
+In: text. Out: a list of strings. Law: `tokens(fold(w)) == [MESSAGE_START, fold(w)]` for every word w that
+comes out, so a server can check that a word is one without knowing where it came from.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from fedkeys.words.shapes import shape_of
+
+GAP = "\x00"
+MESSAGE_START = "\x02"
+SENTENCE_START = "\x03"
+MAX_WORD_LENGTH = 24
+
+_REMOVED = [0xAD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_SKIN_TONES = range(0x1F3FB, 0x1F400)
+_REPLACE: dict[int, str | None] = {
+    **{ord(quote): "'" for quote in "’‘ʼ＇´"},
+    **dict.fromkeys([*_REMOVED, *_SKIN_TONES]),
+}
+
+# Three digits, or more, near each other. The bound on what lies between keeps the search linear.
+_LONG_NUMBER = re.compile(r"\d(?:[^\S\n]?[-.,:/()+]?[^\S\n]?\d){2,}")
+
+_EMOTICON = re.compile(r"[<>]?[:;=][-o*']?([)\](\[dDpPoO/:}{@|\\3sSxXcC])\1*[.,!]*|<+/?3+[.,!]*")
+
+_SMALL_NUMBER = re.compile(r"[-.!'/#~]*(0{1,2})[-.!'/#~]*")
+
+_KEPT_PRIVATE = re.compile(
+    r"""
+      [G@=\\_]                 # dropped before, e-mail and handles, key=value, Windows paths, code names
+    | ^/[am] | /.*/            # /a/path, //host, a/b/c
+    | [#~][am]                 # #tag, ~user
+    | [am]\.[am]               # example.org, file.txt, e.g
+    """,
+    re.VERBOSE,
+)
+
+_ITEM = re.compile(
+    r"""
+      (?P<word>  a[am]*(?:'a[am]*)* )    # don't, rock'n'roll
+    | (?P<emoji> r{1,2}z* | e(?:z+e|z)* )  # a flag; one emoji, with its ZWJ sequence
+    | (?P<end>   [.!]+ )
+    """,
+    re.VERBOSE,
+)
+_SOMETHING = re.compile(r"[ae0rG]")
+
+
+def normalise(text: str) -> str:
+    """Give the text in the characters that the rules work on (rules 1 and 2 of the package)."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text).translate(_REPLACE)
+    return _LONG_NUMBER.sub(GAP, text)
+
+
+def fold(written: str) -> str:
+    """Give the identity of a written word.
+
+    >>> fold("London"), fold("I'm"), fold("❤\N{VARIATION SELECTOR-16}")
+    ('london', "i'm", '❤')
+    """
+    if written.isascii():
+        return written.lower()
+    return unicodedata.normalize("NFC", written.replace("\ufe0f", "").replace("\ufe0e", "").lower())
+
+
+def tokens(text: str) -> list[str]:
+    """Give the items of one message: written words and marks, `MESSAGE_START` first.
+
+    A mark counts only directly before a word; two sentence ends in a row, or one at the end, mean nothing
+    more than one.
+
+    >>> tokens("See you tom. Code 4471!") == [
+    ...     MESSAGE_START, "See", "you", "tom", SENTENCE_START, "Code", GAP, SENTENCE_START]
+    True
+    """
+    items = [MESSAGE_START]
+    lines = normalise(text).splitlines()
+    for number, line in enumerate(lines):
+        if number:
+            items.append(SENTENCE_START)
+        for chunk in line.split():
+            items += _items_of_chunk(chunk)
+    return items
+
+
+def is_word(text: str) -> bool:
+    """Tell whether a text is the identity of exactly one word.
+
+    >>> [is_word(text) for text in ("hello", "Hello", "two words", "a@b", "👍")]
+    [True, False, False, False, True]
+    """
+    return tokens(text) == [MESSAGE_START, text] and fold(text) == text
+
+
+def is_written_form(form: str, word: str) -> bool:
+    """Tell whether `form` is a way to write `word` other than its identity."""
+    return form != word and fold(form) == word and tokens(form) == [MESSAGE_START, form]
+
+
+@lru_cache(maxsize=1 << 16)
+def _items_of_chunk(chunk: str) -> tuple[str, ...]:
+    """Judge one chunk, free of white space. Chunks repeat as words do, hence the cache."""
+    if _EMOTICON.fullmatch(chunk):
+        return ()
+    shape = shape_of(chunk)
+    if not _SOMETHING.search(shape):
+        return (SENTENCE_START,) if "." in shape or "!" in shape else ()
+    if "0" in shape:
+        return _small_number(chunk, shape)
+    if _KEPT_PRIVATE.search(shape):
+        return (GAP, SENTENCE_START) if shape[-1] in ".!" else (GAP,)
+    return tuple(
+        SENTENCE_START if match["end"] else _bounded(chunk[match.start() : match.end()])
+        for match in _ITEM.finditer(shape)
+    )
+
+
+def _small_number(chunk: str, shape: str) -> tuple[str, ...]:
+    number = _SMALL_NUMBER.fullmatch(shape)
+    word = chunk[number.start(1) : number.end(1)] if number else GAP
+    return (word, SENTENCE_START) if shape[-1] in ".!" else (word,)
+
+
+def _bounded(written: str) -> str:
+    return written if len(fold(written)) <= MAX_WORD_LENGTH else GAP
