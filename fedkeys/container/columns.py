@@ -17,6 +17,7 @@ from fedkeys.errors import FormatError
 
 _LONGEST = 5
 _LIMIT = 1 << 32
+_MOST_PER_BYTE = 1040  # deflate grows to 1032 times its size at most (zlib's technical notes)
 
 
 def pack_column(values: NDArray[np.integer]) -> bytes:
@@ -32,11 +33,12 @@ def pack_column(values: NDArray[np.integer]) -> bytes:
     if int(values.max()) < 0x80:
         return values.astype(np.uint8).tobytes()
     left = values.astype(np.uint64)
-    groups = (left[:, None] >> np.arange(0, 7 * _LONGEST, 7, dtype=np.uint64)).astype(np.uint8) & 0x7F
-    lengths = 1 + sum((left >= (1 << bits)).astype(np.int64) for bits in range(7, 7 * _LONGEST, 7))
-    places = np.arange(_LONGEST)
-    groups |= np.where(places < (lengths - 1)[:, None], 0x80, 0).astype(np.uint8)
-    return groups[places < lengths[:, None]].tobytes()
+    shifts = np.arange(0, 7 * _LONGEST, 7, dtype=np.uint64)
+    groups = (left[:, None] >> shifts).astype(np.uint8) & 0x7F
+    more = (left[:, None] >> shifts[1:]) > 0
+    groups[:, :-1] |= np.where(more, 0x80, 0).astype(np.uint8)
+    needed = np.hstack([np.ones((len(left), 1), np.bool_), more])
+    return groups[needed].tobytes()
 
 
 def unpack_columns(deflated: bytes, sizes: Sequence[int]) -> list[NDArray[np.int64]]:
@@ -50,6 +52,8 @@ def unpack_columns(deflated: bytes, sizes: Sequence[int]) -> list[NDArray[np.int
         FormatError: the bytes do not hold exactly these columns.
     """
     total = sum(sizes)
+    if total > _MOST_PER_BYTE * len(deflated):
+        raise FormatError(f"{len(deflated)} bytes of columns cannot hold the {total} numbers announced")
     raw = _inflate(deflated, _LONGEST * total)
     encoded = np.frombuffer(raw, np.uint8)
     last = encoded < 0x80

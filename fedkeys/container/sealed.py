@@ -41,12 +41,12 @@ def unpack_map(data: bytes | memoryview, keys: Sequence[str]) -> dict[str, Any]:
         FormatError: the bytes are no such map.
     """
     try:
-        pairs = msgpack.unpackb(data, object_pairs_hook=list, strict_map_key=True)
+        map_ = msgpack.unpackb(data, object_pairs_hook=_map, strict_map_key=True)
     except (ValueError, msgpack.UnpackException) as error:
         raise FormatError(f"not one msgpack map ({type(error).__name__}: {str(error)[:80]})") from None
-    if not isinstance(pairs, list) or [_key(pair) for pair in pairs] != list(keys):
+    if not isinstance(map_, dict) or list(map_) != list(keys):
         raise FormatError(f"not a map with the keys {', '.join(keys)}, in this order")
-    return {key: _plain(value) for key, value in pairs}
+    return map_
 
 
 def check_version(header: Mapping[str, Any], version: int, what: str) -> None:
@@ -66,14 +66,8 @@ def check_version(header: Mapping[str, Any], version: int, what: str) -> None:
         )
 
 
-def _key(pair: object) -> object:
-    return pair[0] if isinstance(pair, tuple) and len(pair) == 2 else None
-
-
-def _plain(value: Any) -> Any:
-    """Turn the pair lists of inner maps back into maps."""
-    if not isinstance(value, list):
-        return value
-    if value and all(isinstance(item, tuple) for item in value):
-        return {key: _plain(inner) for key, inner in value}
-    return [_plain(item) for item in value]
+def _map(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    map_ = dict(pairs)
+    if len(map_) != len(pairs):
+        raise ValueError("a key stands twice in one map")
+    return map_

@@ -51,5 +51,7 @@ def _effective(sequence: NDArray[np.uint32]) -> NDArray[np.uint32]:
     places = np.arange(len(sequence))
     last_start = np.maximum.accumulate(np.where(sequence == MESSAGE_START_ID, places, -1))
     last_other = np.maximum.accumulate(np.where(is_mark, -1, places))
-    effective = np.where(is_mark & (last_start > last_other), np.uint32(MESSAGE_START_ID), sequence)
-    return effective[~is_mark | before_word].astype(np.uint32)
+    effective = sequence.copy()
+    effective[is_mark & (last_start > last_other)] = MESSAGE_START_ID
+    kept: NDArray[np.uint32] = effective[~is_mark | before_word]
+    return kept

@@ -42,6 +42,11 @@ class Level:
     counts: Sums
     phones: Sums
 
+    @classmethod
+    def summed(cls, keys: Keys, counts: Sums, phones: Sums) -> "Level":
+        """Sort rows by key and add up those of one key."""
+        return _grouped(keys, counts, phones)[0]
+
     def __len__(self) -> int:
         return len(self.keys)
 
@@ -132,7 +137,7 @@ class NgramCounts:
         levels: list[Level] = []
         new_rows = np.zeros(1, np.int64)
         for level, mask in zip(self.levels, masks, strict=True):
-            keys = _pack(new_rows[level.parents[mask]], level.words[mask])
+            keys = pack_keys(new_rows[level.parents[mask]], level.words[mask])
             levels.append(Level(keys, level.counts[mask], level.phones[mask]))
             new_rows = np.cumsum(mask) - 1
         return NgramCounts(tuple(levels))
@@ -179,7 +184,7 @@ def merge(parts: Sequence[NgramCounts], ids: Sequence[Ids] | None = None) -> Ngr
         # The empty prefix of order 1 is row 0 of every part, hence one entry of `new_rows` a part.
         parents = new_rows[(keys >> _WORD_BITS).astype(np.int64) + np.repeat(row_offsets, sizes)]
         level, new_rows = _grouped(
-            _pack(parents, words),
+            pack_keys(parents, words),
             np.concatenate([level.counts for level in own]),
             np.concatenate([level.phones for level in own]),
         )
@@ -209,7 +214,7 @@ def rows_of(level: Level, parents: Rows, words: Ids) -> Rows:
     """Find n-grams in a level by prefix row (-1: not there) and last word; -1 where there is none."""
     if not len(level):
         return np.full(len(parents), -1, np.int64)
-    wanted = _pack(np.maximum(parents, 0), words)
+    wanted = pack_keys(np.maximum(parents, 0), words)
     at = np.minimum(np.searchsorted(level.keys, wanted), len(level) - 1)
     return np.where((parents >= 0) & (level.keys[at] == wanted), at, -1).astype(np.int64)
 
@@ -223,7 +228,8 @@ def _grouped(keys: Keys, counts: Sums, phones: Sums) -> tuple[Level, Rows]:
     ), places
 
 
-def _pack(parents: Rows, words: Ids | Keys) -> Keys:
+def pack_keys(parents: Rows, words: Ids | Keys) -> Keys:
+    """Pack prefix rows and word ids, each below 2^32, into keys."""
     return (parents.astype(np.uint64) << _WORD_BITS) | words.astype(np.uint64)
 
 

@@ -34,6 +34,7 @@ The differences from NLTK's `TweetTokenizer` are written down, and tested, in `t
 """
 
 from fedkeys.words.cursor import Cursor, at_cursor
+from fedkeys.words.styles import OTHER, style_of, styled
 from fedkeys.words.tokens import (
     GAP,
     MAX_WORD_LENGTH,
@@ -49,11 +50,14 @@ __all__ = [
     "GAP",
     "MAX_WORD_LENGTH",
     "MESSAGE_START",
+    "OTHER",
     "SENTENCE_START",
     "Cursor",
     "at_cursor",
     "fold",
     "is_word",
     "is_written_form",
+    "style_of",
+    "styled",
     "tokens",
 ]

@@ -88,6 +88,7 @@ def tokens(text: str) -> list[str]:
     return items
 
 
+@lru_cache(maxsize=1 << 16)
 def is_word(text: str) -> bool:
     """Tell whether a text is the identity of exactly one word.
 

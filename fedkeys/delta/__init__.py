@@ -1,0 +1,54 @@
+"""The delta: what one phone sends, specified byte for byte, and nothing else that it could send.
+
+In: the counts of one phone. Out: one sealed msgpack message, and back. Laws: decoding refuses whatever the
+format does not allow, so that a `Delta` in hand is sound; n-grams whose prefix or suffix is missing cannot be
+written down in this format at all.
+
+Format, version 1
+-----------------
+
+One msgpack map with these keys in this order:
+
+    format      "fedkeys.delta"
+    version     1
+    federation  string of 1 to 64 characters
+    phone       16 bytes, the phone's pseudonym: random, and fixed for one federation
+    sequence    whole number below 2^32: the first delta of a phone has 0, the next new one 1, ...
+    round       whole number below 2^32: the round it was asked for in, 0 where there are no rounds
+    base        16 bytes, the digest of the released vocabulary that word ids refer to, or empty for none:
+                BLAKE2b with 16 bytes of digest over its words, in order, joined by newlines, as UTF-8
+    known       V, the number of words in that vocabulary, 0 for none
+    bounds      nil, or a map from the name of each bound that the phone applied to a whole number
+    words       list of the words that are not in that vocabulary, strictly ascending by code point
+    forms       list of the written forms that have no style (see below)
+    sizes       list: the number of n-grams of order 1, of order 2, ..., then the number of written forms
+    body        bytes: the columns, as LEB128, one after the other, deflated (RFC 1951, no header)
+    checksum    8 bytes: BLAKE2b with 8 bytes of digest over all bytes of the message before them
+
+*Ids.* 0 is the start of a message, 1 the start of a further sentence in it, 2 ... V + 1 the words of the
+vocabulary in its order, V + 2 ... the new words in theirs. Every new word must be used.
+
+*Columns of order 1.* For each id that occurs, ascending: how many ids were left out since the one before
+(`gap`); then for each one its `tally`. In what follows an id is named by its row among these.
+
+*Columns of order n >= 2.* For each n-gram of order n - 1, in order: how many n-grams extend it
+(`children`). Then for each n-gram, in order of its prefix, then of its last word, its `place`; then its
+`tally`. The last word is named by the place of the n-gram's suffix among the extensions of the suffix of its
+prefix: for "see you tom" the place of "you tom" among all bigrams that begin with "you"; for a bigram, whose
+prefix has the empty suffix, simply the row of its last word. A place is written as such for the first
+extension of a prefix, and as the difference to the place before, less 1, for the others.
+
+*Columns of written forms.* For each form, ascending by word then style: the difference of its word's row to
+the row before (`gap`, 0 for a further form of the same word); then for each its `style`: 0 for the first
+letter in upper case, 1 for all letters in upper case (by Unicode's full mappings), 2 for the next string of
+the list `forms`; then for each its `tally`. Forms are counted where they do not stand at the start of a
+sentence, and only if they differ from the word.
+
+*Tally.* 2 (count - 1) + (0 if this phone sends the n-gram or form for the first time, else 1).
+
+A worked example stands in `tests/vectors/`.
+"""
+
+from fedkeys.delta.message import DELTA_FORMAT, DELTA_VERSION, MAX_DELTA_BYTES, Delta
+
+__all__ = ["DELTA_FORMAT", "DELTA_VERSION", "MAX_DELTA_BYTES", "Delta"]

@@ -1,0 +1,292 @@
+"""`Delta`: one message of one phone, in memory and as bytes; the package's docstring is the specification."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from fedkeys.container import (
+    SEAL_SIZE,
+    check_seal,
+    check_version,
+    pack_column,
+    read_bytes,
+    seal,
+    unpack_columns,
+    unpack_map,
+    write_atomically,
+)
+from fedkeys.counts import FIRST_WORD, Level, NgramCounts
+from fedkeys.counts.ngrams import pack_keys
+from fedkeys.delta.columns import from_tallies, ngram_columns, read_ngrams, tallies
+from fedkeys.errors import FormatError
+from fedkeys.words import OTHER, fold, is_word, is_written_form, styled
+
+DELTA_FORMAT = "fedkeys.delta"
+DELTA_VERSION = 1
+MAX_DELTA_BYTES = 64 << 20
+MAX_ORDER = 4
+
+_KEYS = (
+    "format",
+    "version",
+    "federation",
+    "phone",
+    "sequence",
+    "round",
+    "base",
+    "known",
+    "bounds",
+    "words",
+    "forms",
+    "sizes",
+    "body",
+    "checksum",
+)
+_DIGEST_SIZE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Delta:
+    """What one phone sends once.
+
+    Attributes:
+        federation: the federation's name.
+        phone: 16 bytes, the phone's pseudonym.
+        sequence: 0 for its first delta, 1 for the next, ...
+        round: the round it was asked for in; 0 where there are no rounds.
+        base: digest of the vocabulary that ids refer to; b"" for none.
+        known: number of words in that vocabulary.
+        bounds: the bounds that the phone applied; None for none.
+        words: the words that are not in that vocabulary, ascending.
+        ids: uint32[u], ascending: for each local id the id in vocabulary and new words.
+        counts: the n-grams, over local ids.
+        forms: the written forms; keys are local id << 32 | style, styles from `OTHER` up being places in
+            `other_forms`.
+        other_forms: written forms without a style.
+    """
+
+    federation: str
+    phone: bytes
+    sequence: int
+    round: int
+    base: bytes
+    known: int
+    bounds: Mapping[str, int] | None
+    words: tuple[str, ...]
+    ids: NDArray[np.uint32]
+    counts: NgramCounts
+    forms: Level
+    other_forms: tuple[str, ...] = field(default=())
+
+    @property
+    def identity(self) -> tuple[str, bytes, int]:
+        """Federation, phone and sequence number: what makes a second copy a copy."""
+        return self.federation, self.phone, self.sequence
+
+    @cached_property
+    def digest(self) -> bytes:
+        """16 bytes that tell two deltas of one identity apart."""
+        return blake2b(self.data, digest_size=_DIGEST_SIZE).digest()
+
+    @cached_property
+    def data(self) -> bytes:
+        """The message as bytes."""
+        return _encode(self)
+
+    def to_bytes(self) -> bytes:
+        """Give the message as bytes; the same delta gives the same bytes."""
+        return self.data
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Delta":
+        """Read a message.
+
+        Raises:
+            FormatError: the bytes are not a sound delta (DamagedError: cut or changed; VersionError: newer).
+        """
+        delta = _decode(data)
+        delta.__dict__["data"] = data
+        return delta
+
+    def save(self, path: str | Path) -> None:
+        """Write the message to a file, whole or not at all."""
+        write_atomically(Path(path), self.data)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Delta":
+        """Read a message from a file.
+
+        Raises:
+            FormatError: the file is not a sound delta.
+            FedkeysError: it cannot be read.
+        """
+        try:
+            return cls.from_bytes(read_bytes(Path(path), MAX_DELTA_BYTES))
+        except FormatError as error:
+            raise error.at(path) from None
+
+
+def _encode(delta: Delta) -> bytes:
+    new_ids = delta.ids.astype(np.int64)
+    columns = [
+        np.diff(new_ids, prepend=-1) - 1,
+        *ngram_columns(delta.counts),
+        np.diff(delta.forms.parents, prepend=0),
+        np.minimum(delta.forms.words, OTHER).astype(np.int64),
+        tallies(delta.forms),
+    ]
+    head = {
+        "format": DELTA_FORMAT,
+        "version": DELTA_VERSION,
+        "federation": delta.federation,
+        "phone": delta.phone,
+        "sequence": delta.sequence,
+        "round": delta.round,
+        "base": delta.base,
+        "known": delta.known,
+        "bounds": None if delta.bounds is None else dict(delta.bounds),
+        "words": delta.words,
+        "forms": delta.other_forms,
+        "sizes": [*map(len, delta.counts.levels), len(delta.forms)],
+        "body": _deflate(b"".join(map(pack_column, columns))),
+        "checksum": bytes(SEAL_SIZE),
+    }
+    return seal(msgpack.packb(head)[:-SEAL_SIZE])
+
+
+def _decode(data: bytes) -> Delta:
+    head = unpack_map(data, _KEYS)
+    if head["format"] != DELTA_FORMAT:
+        raise FormatError(f"holds a {str(head['format'])[:40]!r}, not a {DELTA_FORMAT!r}")
+    check_version(head, DELTA_VERSION, DELTA_FORMAT)
+    check_seal(data)
+    _check_head(head)
+    *sizes, form_size = head["sizes"]
+    columns = unpack_columns(head["body"], _column_sizes(sizes, form_size))
+    ids = np.cumsum(columns[0] + 1) - 1
+    known, words = head["known"], tuple(head["words"])
+    if len(ids) and ids[-1] >= FIRST_WORD + known + len(words):
+        raise FormatError(f"a word id is {ids[-1]}, but there are {known} known and {len(words)} new words")
+    if len(words) != np.count_nonzero(ids >= FIRST_WORD + known):
+        raise FormatError("a new word is not used")
+    counts = read_ngrams(columns[1:-3], sizes, marks=int(np.count_nonzero(ids < FIRST_WORD)))
+    forms = _read_forms(columns[-3:], sizes[0], len(head["forms"]))
+    delta = Delta(
+        head["federation"],
+        head["phone"],
+        head["sequence"],
+        head["round"],
+        head["base"],
+        known,
+        head["bounds"],
+        words,
+        ids.astype(np.uint32),
+        counts,
+        forms,
+        tuple(head["forms"]),
+    )
+    _check_forms(delta)
+    return delta
+
+
+def _column_sizes(sizes: list[int], form_size: int) -> list[int]:
+    """How long each column is: ids and tallies of order 1, three for each further order, three of forms."""
+    further = [size for below, own in pairwise(sizes) for size in (below, own, own)]
+    return [sizes[0], sizes[0], *further, form_size, form_size, form_size]
+
+
+def _check_head(head: Mapping[str, Any]) -> None:
+    """Refuse a header with a value of the wrong kind, before anything is made of it."""
+    federation, base, known, sizes = head["federation"], head["base"], head["known"], head["sizes"]
+    _require(
+        isinstance(federation, str) and 1 <= len(federation) <= 64 and federation.isprintable(),
+        "federation is not 1 to 64 printable characters",
+    )
+    _require(isinstance(head["phone"], bytes) and len(head["phone"]) == 16, "phone is not 16 bytes")
+    for key in ("sequence", "round", "known"):
+        _require(_is_size(head[key]), f"{key} is not a whole number below 2^32")
+    _require(
+        isinstance(base, bytes) and len(base) == (_DIGEST_SIZE if known else 0),
+        "base is not 16 bytes, or none for no known words",
+    )
+    bounds = head["bounds"]
+    _require(
+        bounds is None
+        or (
+            isinstance(bounds, dict)
+            and all(isinstance(name, str) and _is_size(bound) for name, bound in bounds.items())
+        ),
+        "bounds is neither nil nor a map of whole numbers",
+    )
+    _require(
+        isinstance(sizes, list) and 3 <= len(sizes) <= MAX_ORDER + 1 and all(map(_is_size, sizes)),
+        f"sizes is not a list of 3 to {MAX_ORDER + 1} whole numbers",
+    )
+    _require(isinstance(head["body"], bytes), "body is not bytes")
+    _require(
+        isinstance(head["words"], list)
+        and isinstance(head["forms"], list)
+        and all(isinstance(text, str) for text in (*head["words"], *head["forms"])),
+        "words and forms are not lists of strings",
+    )
+    _check_words(head["words"])
+
+
+def _check_words(words: list[str]) -> None:
+    for word in words:
+        _require(is_word(word), f"{word[:40]!r} is not a word by the rules of fedkeys.words")
+    for word, following in pairwise(words):
+        _require(word < following, f"the new words are out of order at {following!r}")
+
+
+def _read_forms(columns: list[NDArray[np.int64]], unigrams: int, others: int) -> Level:
+    gap_column, styles, tally = columns
+    rows = np.cumsum(gap_column)
+    is_other = styles == OTHER
+    _require(
+        not np.any(styles > OTHER) and np.count_nonzero(is_other) == others,
+        "the written forms do not fit their styles",
+    )
+    _require(not len(rows) or int(rows[-1]) < unigrams, "a written form belongs to no word")
+    keys = pack_keys(rows, np.where(is_other, OTHER + np.cumsum(is_other) - 1, styles).astype(np.uint32))
+    _require(not np.any(keys[1:] <= keys[:-1]), "the written forms are out of order")
+    counts, phones = from_tallies(tally)
+    return Level(keys, counts, phones)
+
+
+def _check_forms(delta: Delta) -> None:
+    """Refuse a spelt-out form that is not one of its word; of known words the aggregator checks it."""
+    first_new = FIRST_WORD + delta.known
+    for row, style in zip(delta.forms.parents.tolist(), delta.forms.words.tolist(), strict=True):
+        id_ = int(delta.ids[row])
+        _require(id_ >= FIRST_WORD, "a mark has a written form")
+        if style >= OTHER or id_ >= first_new:
+            form = delta.other_forms[style - OTHER] if style >= OTHER else None
+            word = delta.words[id_ - first_new] if id_ >= first_new else fold(form or "")
+            _require(
+                is_written_form(form or styled(word, style), word),
+                f"{(form or word)[:40]!r} is not written so",
+            )
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise FormatError(otherwise)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32
+
+
+def _deflate(raw: bytes) -> bytes:
+    compressor = zlib.compressobj(level=6, wbits=-15)
+    return compressor.compress(raw) + compressor.flush()

@@ -1,0 +1,1 @@
+from fedkeys.phone.device import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone

@@ -1,0 +1,186 @@
+"""`Phone`: what one device does for a federation.
+
+In: private messages, in the order in which they were typed. Out: deltas of what is new. Laws: a delta that
+may have been delivered is sent again unchanged until its fate is known; an n-gram is marked the first time it
+is sent and never again; nothing else of a phone can be pickled.
+"""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+
+from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary, count_ngrams, merge
+from fedkeys.counts.ngrams import Ids, pack_keys
+from fedkeys.delta import Delta
+from fedkeys.errors import UsageError
+from fedkeys.phone.lexicon import Lexicon
+from fedkeys.words import OTHER, fold, style_of
+
+DEFAULT_FEDERATION = "fedkeys"
+DEFAULT_ORDER = 3
+PSEUDONYM_SIZE = 16
+
+_NO_VOCABULARY = Vocabulary([])
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A delta whose fate is unknown, and what becomes `sent` once it is accepted."""
+
+    delta: Delta
+    messages: int
+    counts: NgramCounts
+    forms: frozenset[str]
+
+
+class Phone:
+    """One phone: it counts its private messages and tells the aggregator what is new.
+
+    Args:
+        texts: messages typed so far, oldest first.
+        order: the highest order of n-grams to count, 2 to 4.
+        federation: the federation that it takes part in.
+        pseudonym: 16 bytes that name it there; drawn from the operating system's source when not given.
+
+    >>> phone = Phone(["hello world", "hello there"])
+    >>> delta = phone.delta()
+    >>> delta.words
+    ('hello', 'there', 'world')
+    >>> phone.accepted()
+    >>> len(phone.delta().counts)
+    0
+    """
+
+    def __init__(
+        self,
+        texts: Iterable[str] = (),
+        *,
+        order: int = DEFAULT_ORDER,
+        federation: str = DEFAULT_FEDERATION,
+        pseudonym: bytes | None = None,
+    ) -> None:
+        if not 2 <= order <= 4:
+            raise UsageError(f"an order of {order} was asked for", remedy="choose 2, 3 or 4")
+        self.order = order
+        self.federation = federation
+        self.pseudonym = secrets.token_bytes(PSEUDONYM_SIZE) if pseudonym is None else pseudonym
+        self.sequence = 0
+        self._waiting: list[str] = list(texts)
+        self._pending: _Pending | None = None
+        self._lexicon = Lexicon()
+        self._sent = NgramCounts.empty(order)
+        self._sent_forms: set[str] = set()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a phone cannot be pickled or copied: only its deltas may leave it")
+
+    @property
+    def waiting(self) -> int:
+        """How many messages no accepted delta has counted yet."""
+        return len(self._waiting)
+
+    def type(self, texts: Iterable[str]) -> None:
+        """Add messages, oldest first; the next new delta counts them."""
+        self._waiting.extend(texts)
+
+    def delta(self, base: Vocabulary | None = None, round: int = 0) -> Delta:
+        """Give the delta of what is new since the last accepted one.
+
+        Until `accepted` or `refused` says what became of it, the same delta comes again: it may have been
+        delivered though the answer was lost, and a second one under its identity would be refused.
+
+        Args:
+            base: the released vocabulary to write word ids against; without it all words go as strings.
+            round: the number of the round that asks.
+        """
+        if self._pending is None:
+            self._pending = self._new_delta(base or _NO_VOCABULARY, round)
+        return self._pending.delta
+
+    def accepted(self) -> None:
+        """The aggregator has merged the last delta: never count its messages again.
+
+        Raises:
+            UsageError: there is no delta whose fate is unknown.
+        """
+        done = self._settled()
+        del self._waiting[: done.messages]
+        self._sent = merge([self._sent, done.counts])
+        self._sent_forms |= done.forms
+        self.sequence += 1
+
+    def refused(self) -> None:
+        """The aggregator will never merge the last delta: its messages count as new again."""
+        self._settled()
+
+    def _settled(self) -> _Pending:
+        if self._pending is None:
+            raise UsageError("no delta is under way", remedy="call delta() first")
+        pending, self._pending = self._pending, None
+        return pending
+
+    def _new_delta(self, base: Vocabulary, round: int) -> _Pending:
+        reading = self._lexicon.read(self._waiting)
+        counts = self._marked(count_ngrams(reading.sequence, self.order))
+        ids, words, local = self._numbered(counts.levels[0].words, base)
+        forms, other_forms = self._forms(reading.forms, local)
+        delta = Delta(
+            federation=self.federation,
+            phone=self.pseudonym,
+            sequence=self.sequence,
+            round=round,
+            base=base.digest if len(base) else b"",
+            known=len(base),
+            bounds=None,
+            words=words,
+            ids=ids,
+            counts=merge([counts], [local]),
+            forms=forms,
+            other_forms=other_forms,
+        )
+        return _Pending(delta, len(self._waiting), counts, frozenset(reading.forms))
+
+    def _marked(self, counts: NgramCounts) -> NgramCounts:
+        """Clear the first-time mark of every n-gram that was sent before."""
+        if not len(self._sent):
+            return counts
+        return NgramCounts(
+            tuple(
+                Level(level.keys, level.counts, (rows < 0).astype(np.int64))
+                for level, rows in zip(counts.levels, self._sent.find(counts), strict=True)
+            )
+        )
+
+    def _numbered(self, own: Ids, base: Vocabulary) -> tuple[Ids, tuple[str, ...], Ids]:
+        """Number the used words as a delta does: marks, known words, then new ones in their order.
+
+        Returns the ids in vocabulary and new words, the new words, and the map from own to local ids.
+        """
+        marks = [(id_, id_) for id_ in own.tolist() if id_ < FIRST_WORD]
+        named = [(self._lexicon.words[id_ - FIRST_WORD], id_) for id_ in own.tolist() if id_ >= FIRST_WORD]
+        known = sorted((base.ids[word], id_) for word, id_ in named if word in base.ids)
+        new = sorted((word, id_) for word, id_ in named if word not in base.ids)
+        first_new = FIRST_WORD + len(base)
+        order = [*marks, *known, *((first_new + place, id_) for place, (_, id_) in enumerate(new))]
+        ids = np.array([global_ for global_, _ in order], np.uint32)
+        local = np.zeros(FIRST_WORD + len(self._lexicon), np.uint32)
+        local[[id_ for _, id_ in order]] = np.arange(len(order), dtype=np.uint32)
+        return ids, tuple(word for word, _ in new), local
+
+    def _forms(self, forms: dict[str, int], local: Ids) -> tuple[Level, tuple[str, ...]]:
+        """Lay written forms out as rows of (local word, style), those without a style in their order."""
+        rows = sorted(
+            (int(local[self._lexicon.id(fold(form))]), style_of(form, fold(form)), form) for form in forms
+        )
+        others = [form for _, style, form in rows if style == OTHER]
+        places = {form: OTHER + place for place, form in enumerate(others)}
+        keys = pack_keys(
+            np.array([row for row, _, _ in rows], np.int64),
+            np.array([places.get(form, style) for _, style, form in rows], np.uint32),
+        )
+        counts = np.array([forms[form] for _, _, form in rows], np.int64)
+        marks = np.array([form not in self._sent_forms for _, _, form in rows], np.int64)
+        return Level(keys, counts, marks), tuple(others)

@@ -1,0 +1,77 @@
+"""A phone's own numbering of words, which lasts while released vocabularies come and go.
+
+In: messages. Out: one sequence of the phone's word ids, and what was written how often in which form.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedkeys.counts import FIRST_WORD, GAP_ID, MESSAGE_START_ID, SENTENCE_START_ID
+from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, tokens
+
+_MARKS = (MESSAGE_START, SENTENCE_START, GAP)
+_MARK_IDS = (MESSAGE_START_ID, SENTENCE_START_ID, GAP_ID)
+_LAST_START = _MARKS.index(SENTENCE_START)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a phone read in its messages.
+
+    Attributes:
+        sequence: uint32[n], the phone's word ids, marks and gaps, for `count_ngrams`.
+        forms: written form -> how often it stood elsewhere than at the start of a sentence; only forms that
+            differ from their word.
+    """
+
+    sequence: NDArray[np.uint32]
+    forms: dict[str, int]
+
+
+class Lexicon:
+    """Words in the order in which this phone first met them; ids from `FIRST_WORD`."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self._ids: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def id(self, word: str) -> int:
+        """Give the id of a word, a new one if it has none."""
+        id_ = self._ids.get(word)
+        if id_ is None:
+            id_ = self._ids[word] = len(self.words) + FIRST_WORD
+            self.words.append(word)
+        return id_
+
+    def read(self, texts: Iterable[str]) -> Reading:
+        """Read messages, oldest first."""
+        items: list[str] = []
+        for text in texts:
+            items += tokens(text)
+        table = _Numbering(zip(_MARKS, range(len(_MARKS)), strict=True))
+        numbers = np.fromiter(map(table.__getitem__, items), np.int64, len(items))
+        written = list(table)[len(_MARKS) :]
+        identities = [fold(form) for form in written]
+        ids = np.array([*_MARK_IDS, *map(self.id, identities)], np.uint32)
+        inside = numbers[1:][numbers[:-1] > _LAST_START]
+        elsewhere = np.bincount(inside, minlength=len(table))[len(_MARKS) :].tolist()
+        forms = {
+            form: count
+            for form, word, count in zip(written, identities, elsewhere, strict=True)
+            if count and form != word
+        }
+        return Reading(ids[numbers], forms)
+
+
+class _Numbering(dict[str, int]):
+    """Numbers whatever it is asked for, in the order of asking."""
+
+    def __missing__(self, key: str) -> int:
+        number = self[key] = len(self)
+        return number
