@@ -1,0 +1,11 @@
+"""On the server: merging deltas exactly once, and releasing a model under a stated rule.
+
+In: deltas. Out: a `Model`. Laws: any order and grouping of the same deltas gives the same payload; a delta
+counts once however often it comes; what is bad is set aside with its reason and the rest is merged; nothing
+here can reach a message (it imports neither `sources` nor `phone`).
+"""
+
+from fedkeys.aggregator.aggregator import Aggregator, aggregate
+from fedkeys.aggregator.intake import Intake, delta_files, merge_files
+
+__all__ = ["Aggregator", "Intake", "aggregate", "delta_files", "merge_files"]

@@ -1,0 +1,78 @@
+"""The release: from totals to a model, under a rule that the model's header states.
+
+In: totals, and the least number of phones. Out: a `Model`. Law: no word, n-gram or written form that fewer
+phones have sent is in it, by itself or as part of a longer one.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from fedkeys.aggregator.sums import Totals
+from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary
+from fedkeys.counts.ngrams import Ids, Mask, pack_keys
+from fedkeys.model import Model
+from fedkeys.model.build import build, usual_forms
+from fedkeys.model.kneser_ney import Estimate, estimate
+
+
+def release(totals: Totals, min_phones: int, account: Mapping[str, Any]) -> Model:
+    """Make a model of what at least `min_phones` phones have sent.
+
+    Args:
+        totals: everything merged.
+        min_phones: the least number of distinct phones, 1 or more.
+        account: what the header says of how the counts came about.
+    """
+    masks = selected(totals.counts, min_phones)
+    found = estimate(totals.counts, masks)
+    kept_ids = totals.counts.levels[0].words[masks[0]]
+    kept_words = kept_ids[kept_ids >= FIRST_WORD]
+    vocabulary = Vocabulary.from_sorted(totals.vocabulary.word(id_) for id_ in kept_words.tolist())
+    new_ids = np.zeros(FIRST_WORD + len(totals.vocabulary), np.uint32)
+    new_ids[kept_ids] = kept_ids
+    new_ids[kept_words] = np.arange(FIRST_WORD, FIRST_WORD + len(kept_words))
+    forms = _forms(found.counts, totals, min_phones)
+    arrays = build(_renumbered(found, new_ids), vocabulary, {int(new_ids[id_]): forms[id_] for id_ in forms})
+    header = {
+        "fedkeys": version("fedkeys"),
+        **account,
+        "order": found.counts.order,
+        "words": len(vocabulary),
+        "ngrams": [len(level) for level in found.counts.levels],
+        "discounts": [list(discounts) for discounts in found.discounts],
+        "release": {"min_phones": min_phones},
+        "epsilon": None,
+        "dp_delta": None,
+    }
+    return Model.from_arrays(header, arrays)
+
+
+def selected(counts: NgramCounts, min_phones: int) -> tuple[Mask, ...]:
+    """Per order, which n-grams at least `min_phones` phones have sent; closed, and with the marks."""
+    masks = [level.phones >= min_phones for level in counts.levels]
+    masks[0] |= counts.levels[0].words < FIRST_WORD
+    return counts.closed(masks)
+
+
+def _forms(kept: NgramCounts, totals: Totals, min_phones: int) -> dict[int, str]:
+    """The usual written forms of the released words, by their id in the totals."""
+    rows = totals.forms
+    inside = np.isin(rows.parents, kept.levels[0].words)
+    forms = Level(rows.keys[inside], rows.counts[inside], rows.phones[inside])
+    styles = {
+        (id_, style): totals.form(id_, style)
+        for id_, style in zip(forms.parents.tolist(), forms.words.tolist(), strict=True)
+    }
+    return usual_forms(kept, forms, styles, min_phones)
+
+
+def _renumbered(found: Estimate, new_ids: Ids) -> Estimate:
+    """Put the ids of the released vocabulary in; their order stays, and so do the rows."""
+    levels = tuple(
+        Level(pack_keys(level.parents, new_ids[level.words]), level.counts, level.phones)
+        for level in found.counts.levels
+    )
+    return Estimate(NgramCounts(levels), found.probabilities, found.weights, found.discounts)

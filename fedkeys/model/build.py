@@ -1,0 +1,120 @@
+"""From merged counts to the arrays of a model.
+
+In: counts whose ids are a vocabulary's, the release selection, written forms. Out: the named arrays of the
+model's payload, in the layout that `fedkeys.model.search` reads. Law: a pure function of its arguments, so
+equal counts give equal bytes.
+
+The arrays, for words 0 ... V - 1 in alphabetical order (id = place + 2), and contexts of 1 ... N - 1 words:
+
+    words            UTF-8 bytes of the words, joined by newlines
+    form_ids         u32, ascending: ids of the words that are usually written otherwise ("I", "London")
+    forms            UTF-8 bytes of those written forms, joined by newlines
+    unigram          f32[V], probability of each word
+    by_probability   u32[V], ids in order of probability
+    after            u32[V + 2], for each id the word that most often came next by raw count, 0 for none
+    context_m        u64, ascending: place of the context of the first m - 1 words << 32 | id of its last word
+    first_m          u32[contexts + 1], where the successors of each context begin
+    weight_m         f32, what each context leaves to the shorter one
+    successor_m      u32, ids of the words that follow, in order of probability
+    probability_m    f32, their probabilities
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary
+from fedkeys.counts.ngrams import pack_keys
+from fedkeys.model.kneser_ney import Estimate
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def build(estimate: Estimate, vocabulary: Vocabulary, forms: Mapping[int, str]) -> Arrays:
+    """Lay out a released selection for search.
+
+    Args:
+        estimate: probabilities of the selection; its ids are those of `vocabulary`, all of it used.
+        vocabulary: the released words.
+        forms: id -> written form, of the words that are usually not written as their identity.
+    """
+    counts = estimate.counts
+    unigram = estimate.probabilities[0][counts.levels[0].words >= FIRST_WORD]
+    arrays: Arrays = {
+        "words": _text(vocabulary.words),
+        "form_ids": np.array(sorted(forms), np.uint32),
+        "forms": _text(forms[id_] for id_ in sorted(forms)),
+        "unigram": unigram.astype(np.float32),
+        "by_probability": (_ranked(unigram) + FIRST_WORD).astype(np.uint32),
+        "after": _most_frequent_successors(counts, len(vocabulary)),
+    }
+    places = np.zeros(1, np.int64)
+    for m in range(1, counts.order):
+        contexts, above = counts.levels[m - 1], counts.levels[m]
+        offsets = counts.child_offsets(m)
+        used = np.flatnonzero(np.diff(offsets))
+        order = np.lexsort((above.words, -estimate.probabilities[m], above.parents))
+        arrays[f"context_{m}"] = pack_keys(places[contexts.parents[used]], contexts.words[used])
+        arrays[f"first_{m}"] = np.append(offsets[used], len(above)).astype(np.uint32)
+        arrays[f"weight_{m}"] = estimate.weights[m - 1][used].astype(np.float32)
+        arrays[f"successor_{m}"] = above.words[order]
+        arrays[f"probability_{m}"] = estimate.probabilities[m][order].astype(np.float32)
+        places = np.full(len(contexts), -1, np.int64)
+        places[used] = np.arange(len(used))
+    return arrays
+
+
+def usual_forms(
+    counts: NgramCounts, forms: Level, styles: Mapping[tuple[int, int], str], min_phones: int
+) -> dict[int, str]:
+    """Give the words whose usual written form is not their identity.
+
+    A word's use at the start of a sentence says nothing about how it is written, so a form must be more
+    frequent than the identity is elsewhere: count of the word less its bigrams after a mark, less its forms.
+
+    Args:
+        counts: released n-grams.
+        forms: keys id << 32 | style.
+        styles: (id, style) -> written form.
+        min_phones: on how many phones a form must have been seen.
+    """
+    unigrams, bigrams = counts.levels[0], counts.levels[1]
+    after_mark = bigrams.parents < np.count_nonzero(unigrams.words < FIRST_WORD)
+    size = int(unigrams.words.max(initial=0)) + 1
+    plain = np.bincount(unigrams.words, unigrams.counts, minlength=size)
+    plain -= np.bincount(bigrams.words[after_mark], bigrams.counts[after_mark], minlength=size)
+    plain -= np.bincount(forms.parents, forms.counts, minlength=size)[:size]
+    best: dict[int, tuple[int, str]] = {}
+    for id_, style, count, phones in zip(
+        forms.parents.tolist(),
+        forms.words.tolist(),
+        forms.counts.tolist(),
+        forms.phones.tolist(),
+        strict=True,
+    ):
+        form = styles[id_, style]
+        if phones >= min_phones and count > plain[id_] and (-count, form) < best.get(id_, (1, "")):
+            best[id_] = (-count, form)
+    return {id_: form for id_, (_, form) in best.items()}
+
+
+def _ranked(probabilities: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Places in descending order of what is stored, ties in alphabetical order."""
+    return np.argsort(-probabilities.astype(np.float32), kind="stable")
+
+
+def _most_frequent_successors(counts: NgramCounts, words: int) -> NDArray[np.uint32]:
+    """For each id the last word of its most frequent bigram; ties go to the alphabetical first."""
+    bigrams = counts.levels[1]
+    first_words = counts.levels[0].words[bigrams.parents]
+    order = np.lexsort((bigrams.words, -bigrams.counts, first_words))
+    best, at = np.unique(first_words[order], return_index=True)
+    after = np.zeros(words + FIRST_WORD, np.uint32)
+    after[best] = bigrams.words[order][at]
+    return after
+
+
+def _text(words: Any) -> NDArray[np.uint8]:
+    return np.frombuffer("\n".join(words).encode(), np.uint8)

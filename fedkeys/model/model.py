@@ -1,0 +1,168 @@
+"""`Model`: the released model in memory and as a file.
+
+In: a file, or the arrays of a release. Out: suggestions. Format: a container (`fedkeys.container.arrays`)
+with format "fedkeys.model", version 1, the arrays of `fedkeys.model.build`, and a header with
+
+    fedkeys      version of the software that made it
+    federation   name
+    order        N
+    words, ngrams  number of words; of n-grams of each order
+    discounts    the three Kneser-Ney discounts of each order
+    release      the rule: {"min_phones": K}
+    epsilon, dp_delta  null: no differential privacy
+    bounds       the bounds that all phones applied, null where one applied none
+    rounds, phones, deltas  how many took part
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedkeys.container import Container, pack_arrays, read_bytes, unpack_arrays, write_atomically
+from fedkeys.counts import FIRST_WORD, MESSAGE_START_ID, SENTENCE_START_ID, Vocabulary
+from fedkeys.errors import FormatError
+from fedkeys.model.search import Match, Search, Suggestion
+from fedkeys.words import MESSAGE_START, SENTENCE_START, fold
+
+MODEL_FORMAT = "fedkeys.model"
+MODEL_VERSION = 1
+MAX_MODEL_BYTES = 4 << 30
+
+_MARK_IDS = {MESSAGE_START: MESSAGE_START_ID, SENTENCE_START: SENTENCE_START_ID}
+_ARRAYS = ("words", "form_ids", "forms", "unigram", "by_probability", "after")
+_ARRAYS_OF_CONTEXTS = ("context", "first", "weight", "successor", "probability")
+
+
+class Model:
+    """An immutable next-word model.
+
+    Args:
+        container: header and arrays, as `fedkeys.model.build` lays them out.
+
+    Raises:
+        FormatError: they do not fit together.
+    """
+
+    def __init__(self, container: Container) -> None:
+        self.header: Mapping[str, Any] = container.header
+        self.payload_digest = container.payload
+        self.order = _order(container)
+        self._arrays = container.arrays
+        self._search = Search(container.arrays, self.order)
+        self.vocabulary = Vocabulary.from_sorted(_lines(container.arrays["words"]))
+        if len(self.vocabulary) != len(container.arrays["unigram"]):
+            raise FormatError("the model has not one probability for each word")
+
+    @classmethod
+    def from_arrays(cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "Model":
+        """Make a model of a release."""
+        return cls.from_bytes(pack_arrays(MODEL_FORMAT, MODEL_VERSION, header, arrays))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Model":
+        """Read a model.
+
+        Raises:
+            FormatError: the bytes are not one (DamagedError: cut or changed; VersionError: newer).
+        """
+        return cls(unpack_arrays(data, MODEL_FORMAT, MODEL_VERSION))
+
+    def to_bytes(self) -> bytes:
+        """Give the model as bytes; the same model gives the same bytes."""
+        return pack_arrays(MODEL_FORMAT, MODEL_VERSION, self.header, self._arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Model":
+        """Read a model from a file.
+
+        Raises:
+            FormatError: the file is not a sound model.
+            FedkeysError: it cannot be read.
+        """
+        try:
+            return cls.from_bytes(read_bytes(Path(path), MAX_MODEL_BYTES))
+        except FormatError as error:
+            raise error.at(path) from None
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to a file, whole or not at all."""
+        write_atomically(Path(path), self.to_bytes())
+
+    def suggest(self, words: Sequence[str], prefix: str = "", k: int = 3) -> list[Suggestion]:
+        """Give the k most probable words after `words` that begin with `prefix`, best first.
+
+        Args:
+            words: the words before the cursor in its sentence, in any written form. `MESSAGE_START` or
+                `SENTENCE_START` of `fedkeys.words` may stand first; without one, nothing is known of what
+                came before. Words that the model does not know, and all before them, are no context.
+            prefix: letters typed of the word asked for.
+            k: how many.
+
+        Ties go to the alphabetical first. Fewer than k come only if fewer words fit.
+        """
+        return [
+            Suggestion(self.written[id_ - FIRST_WORD], probability)
+            for id_, probability in self.rank(self.matches(words), prefix, k)
+        ]
+
+    def matches(self, words: Sequence[str]) -> list[Match]:
+        """Look the contexts at the end of `words` up, longest first."""
+        ids: list[int] = []
+        for word in words[-(self.order - 1) :]:
+            id_ = self.id(word)
+            ids = [] if id_ is None else [*ids, id_]
+        return self._search.matches(ids)
+
+    def rank(self, matches: Sequence[Match], prefix: str = "", k: int = 3) -> list[tuple[int, float]]:
+        """As `suggest`, for contexts already looked up: ids and probabilities."""
+        within = self.vocabulary.prefix_range(fold(prefix)) if prefix else None
+        return self._search.best(matches, k, within) if k > 0 else []
+
+    def probability(self, matches: Sequence[Match], id_: int) -> float:
+        """The probability of one word after contexts already looked up."""
+        return self._search.probability(matches, id_)
+
+    def id(self, word: str) -> int | None:
+        """Give the id of a word in any written form, or of a mark; None if the model does not know it."""
+        return _MARK_IDS[word] if word in _MARK_IDS else self.vocabulary.find(fold(word))
+
+    def most_frequent_after(self, word: str) -> str | None:
+        """Give the word that came most often after `word`, by raw count, or None."""
+        id_ = self.id(word)
+        after = 0 if id_ is None else int(self._arrays["after"][id_])
+        return self.written[after - FIRST_WORD] if after else None
+
+    @cached_property
+    def written(self) -> Sequence[str]:
+        """The usual written form of each word of the vocabulary, in its order."""
+        written = list(self.vocabulary.words)
+        for id_, form in zip(self._arrays["form_ids"].tolist(), _lines(self._arrays["forms"]), strict=True):
+            written[id_ - FIRST_WORD] = form
+        return written
+
+    @property
+    def ngrams(self) -> list[int]:
+        """How many n-grams of each order, marks not counted among the words."""
+        return [len(self.vocabulary), *(len(self._arrays[f"successor_{m}"]) for m in range(1, self.order))]
+
+
+def _order(container: Container) -> int:
+    order = container.header.get("order")
+    if not isinstance(order, int) or not 2 <= order <= 4:
+        raise FormatError("the header names no order from 2 to 4")
+    names = [*_ARRAYS, *(f"{kind}_{m}" for m in range(1, order) for kind in _ARRAYS_OF_CONTEXTS)]
+    missing = [name for name in names if name not in container.arrays]
+    if missing:
+        raise FormatError(f"the array {missing[0]!r} is missing")
+    return order
+
+
+def _lines(text: NDArray[np.uint8]) -> list[str]:
+    try:
+        return text.tobytes().decode().split("\n") if len(text) else []
+    except UnicodeDecodeError:
+        raise FormatError("the words are not UTF-8") from None

@@ -1,0 +1,64 @@
+"""`Corpus`: many phones with their messages, whatever they are read from.
+
+In: what the user named. Out: phones, one at a time, so that a corpus larger than memory works as long as each
+phone fits.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from fedkeys.errors import SourceError
+
+OnProgress = Callable[[float], None]
+
+
+class PhoneTexts(NamedTuple):
+    """One phone's messages.
+
+    Attributes:
+        name: the name of the phone in its corpus.
+        texts: its messages, oldest first.
+    """
+
+    name: str
+    texts: Sequence[str]
+
+
+class Corpus(Protocol):
+    """A corpus that can be read any number of times."""
+
+    def names(self, on_progress: OnProgress = ...) -> Sequence[str]:
+        """Give the names of all phones; where that takes a pass over the data, report the part done."""
+
+    def phones(self) -> Iterator[PhoneTexts]:
+        """Give every phone, in any order that is the same each time."""
+
+
+def open_corpus(spec: str | Path) -> Corpus:
+    """Open a corpus.
+
+    Args:
+        spec: a directory of `.txt` files, a phone a file; a `.txt` file, one phone; a `.jsonl` or
+            `.jsonl.gz` file with `user`, `text` and optional `time`; or `nltk:NAME`.
+
+    Raises:
+        SourceError: there is no such corpus.
+    """
+    from fedkeys.sources.folder import TextFolder
+    from fedkeys.sources.jsonl import JsonLines
+
+    text = str(spec)
+    if text.startswith("nltk:"):
+        from fedkeys.sources.nltk_corpora import NltkCorpus
+
+        return NltkCorpus(text.removeprefix("nltk:"))
+    path = Path(spec)
+    if path.is_dir() or (path.is_file() and path.suffix == ".txt"):
+        return TextFolder(path)
+    if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
+        return JsonLines(path)
+    what = "not a directory of .txt files, a .jsonl or a .jsonl.gz" if path.exists() else "no such corpus"
+    raise SourceError(
+        what, file=path, remedy="name a directory of .txt files, a .jsonl(.gz) file or nltk:NAME"
+    )

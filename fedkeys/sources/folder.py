@@ -1,0 +1,45 @@
+"""A directory of text files: a phone a file, a message a line, oldest first."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fedkeys.errors import SourceError
+from fedkeys.sources.corpus import OnProgress, PhoneTexts
+
+
+class TextFolder:
+    """The `.txt` files of a directory, or a single one.
+
+    Raises:
+        SourceError: the directory has none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._files = [path] if path.is_file() else sorted(path.glob("*.txt"))
+        if not self._files:
+            raise SourceError("no .txt file in it", file=path, remedy="put one file for each phone there")
+
+    def names(self, on_progress: OnProgress = lambda _: None) -> Sequence[str]:
+        """Give the file names without their ending."""
+        on_progress(1.0)
+        return [file.stem for file in self._files]
+
+    def phones(self) -> Iterator[PhoneTexts]:
+        """Give every phone, in the order of the file names."""
+        for file in self._files:
+            yield PhoneTexts(file.stem, _messages(file))
+
+
+def _messages(file: Path) -> list[str]:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SourceError(f"cannot be read ({error.strerror})", file=file) from None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError(
+            "not UTF-8 text", file=file, place=f"line {line}", remedy="save the file as UTF-8"
+        ) from None
+    return [line for line in text.splitlines() if line.strip()]
