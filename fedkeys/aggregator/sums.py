@@ -75,9 +75,7 @@ class Sums:
         self._waiting_rows += len(delta.counts)
         if len(delta.forms):
             styles = delta.forms.words.astype(np.int64)
-            styles[styles >= OTHER] = [
-                self._spelt.setdefault(form, OTHER + len(self._spelt)) for form in spelt
-            ]
+            styles[styles >= OTHER] = [self._style(form) for form in spelt]
             keys = pack_keys(ids[delta.forms.parents].astype(np.int64), styles.astype(np.uint32))
             self._waiting_forms.append(Level(keys, delta.forms.counts, delta.forms.phones))
         if self._waiting_rows > max(_LEAST_BATCH, len(self._counts) // 2):
@@ -110,6 +108,10 @@ class Sums:
             id_ = self._ids[word] = len(self.words) + FIRST_WORD
             self.words.append(word)
         return id_
+
+    def _style(self, form: str) -> int:
+        """Give the style of a spelt-out form, a new one if it has none."""
+        return self._spelt.setdefault(form, OTHER + len(self._spelt))
 
     def _base_of(self, delta: Delta) -> tuple[Vocabulary | None, Ids]:
         if not delta.known:

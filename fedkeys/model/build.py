@@ -87,13 +87,8 @@ def usual_forms(
     plain -= np.bincount(bigrams.words[after_mark], bigrams.counts[after_mark], minlength=size)
     plain -= np.bincount(forms.parents, forms.counts, minlength=size)[:size]
     best: dict[int, tuple[int, str]] = {}
-    for id_, style, count, phones in zip(
-        forms.parents.tolist(),
-        forms.words.tolist(),
-        forms.counts.tolist(),
-        forms.phones.tolist(),
-        strict=True,
-    ):
+    columns = (forms.parents, forms.words, forms.counts, forms.phones)
+    for id_, style, count, phones in zip(*(column.tolist() for column in columns), strict=True):
         form = styles[id_, style]
         if phones >= min_phones and count > plain[id_] and (-count, form) < best.get(id_, (1, "")):
             best[id_] = (-count, form)

@@ -6,7 +6,7 @@ with format "fedkeys.model", version 1, the arrays of `fedkeys.model.build`, and
     fedkeys      version of the software that made it
     federation   name
     order        N
-    words, ngrams  number of words; of n-grams of each order
+    ngrams       how many n-grams of each order, marks not counted among the words
     discounts    the three Kneser-Ney discounts of each order
     release      the rule: {"min_phones": K}
     epsilon, dp_delta  null: no differential privacy
@@ -105,7 +105,7 @@ class Model:
         Ties go to the alphabetical first. Fewer than k come only if fewer words fit.
         """
         return [
-            Suggestion(self.written[id_ - FIRST_WORD], probability)
+            Suggestion(self.written_form(id_), probability)
             for id_, probability in self.rank(self.matches(words), prefix, k)
         ]
 
@@ -134,10 +134,14 @@ class Model:
         """Give the word that came most often after `word`, by raw count, or None."""
         id_ = self.id(word)
         after = 0 if id_ is None else int(self._arrays["after"][id_])
-        return self.written[after - FIRST_WORD] if after else None
+        return self.written_form(after) if after else None
+
+    def written_form(self, id_: int) -> str:
+        """Give the usual written form of a word."""
+        return self._written[id_ - FIRST_WORD]
 
     @cached_property
-    def written(self) -> Sequence[str]:
+    def _written(self) -> Sequence[str]:
         """The usual written form of each word of the vocabulary, in its order."""
         written = list(self.vocabulary.words)
         for id_, form in zip(self._arrays["form_ids"].tolist(), _lines(self._arrays["forms"]), strict=True):
@@ -147,7 +151,8 @@ class Model:
     @property
     def ngrams(self) -> list[int]:
         """How many n-grams of each order, marks not counted among the words."""
-        return [len(self.vocabulary), *(len(self._arrays[f"successor_{m}"]) for m in range(1, self.order))]
+        above = (self._arrays[f"successor_{m}"] for m in range(1, self.order))
+        return [len(self.vocabulary), *map(len, above)]
 
 
 def _order(container: Container) -> int:

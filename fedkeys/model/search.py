@@ -119,12 +119,14 @@ class Search:
                 return -1
         return place
 
-    def _best_words(self, k: int, within: tuple[int, int] | None) -> Sequence[int]:
+    def _best_words(self, k: int, within: tuple[int, int] | None) -> list[int]:
         if within is None:
-            return self._by_probability[:k].tolist()
+            first: list[int] = self._by_probability[:k].tolist()
+            return first
         return self._best_of_range(k, *within)
 
-    def _find_best_of_range(self, k: int, low: int, high: int) -> Sequence[int]:
+    def _find_best_of_range(self, k: int, low: int, high: int) -> list[int]:
+        found: list[int] = []
         for ids in (self._by_probability[:_HEAD], self._by_probability):
             found = ids[(ids >= low) & (ids < high)][:k].tolist()
             if len(found) == min(k, high - low):

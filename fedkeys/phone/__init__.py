@@ -1,1 +1,12 @@
+"""On the device: counting, the personal model, the keyboard.
+
+In: private messages. Out: one delta at a time, and suggestions for its owner. Law: messages, the personal
+model and the tables of what was sent stay here; the only thing that can be made into bytes for a server is
+a `Delta`.
+"""
+
 from fedkeys.phone.device import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone
+from fedkeys.phone.keyboard import Keyboard
+from fedkeys.phone.personal import PersonalModel
+
+__all__ = ["DEFAULT_FEDERATION", "DEFAULT_ORDER", "Keyboard", "PersonalModel", "Phone"]

@@ -77,8 +77,8 @@ class JsonLines:
     def _messages(self, on_progress: OnProgress) -> Iterator[_Message]:
         size = max(1, self._path.stat().st_size)
         try:
-            with self._path.open("rb") as raw:
-                lines: Iterable[bytes] = gzip.open(raw) if self._path.suffix == ".gz" else raw
+            with self._path.open("rb") as raw, gzip.GzipFile(fileobj=raw) as unzipped:
+                lines: Iterable[bytes] = unzipped if self._path.suffix == ".gz" else raw
                 for number, line in enumerate(lines, 1):
                     if not number % 4096:
                         on_progress(raw.tell() / size)

@@ -57,7 +57,9 @@ class NltkCorpus:
 def _reader(name: str) -> Any:
     import nltk.corpus
 
-    reader = getattr(nltk.corpus, name, None) if name.isidentifier() and not name.startswith("_") else None
+    reader: Any = (
+        getattr(nltk.corpus, name, None) if name.isidentifier() and not name.startswith("_") else None
+    )
     if not hasattr(reader, "fileids"):
         raise SourceError(f"NLTK has no corpus named {name!r}", remedy="try nltk:nps_chat")
     try:

@@ -75,7 +75,7 @@ def _split_chunk(chunk: str) -> tuple[str, str | None]:
     shape = shape_of(plain)
     typed = _BEING_TYPED.search(shape)
     if typed is None:
-        return plain, "" if shape[-1] in ".!-'erz" else None
+        return plain, "" if shape[-1] in ".!-'erzj" else None
     return plain[: typed.start()], plain[typed.start() :]
 
 

@@ -4,8 +4,9 @@ In: text. Out: its *shape*, a string of the same length:
 
     a  letter (L*)                     e  emoji (So in the emoji blocks)
     m  combining mark (M*), ZWNJ       r  regional indicator, half of a flag
-    0  number (N*)                     z  ZWJ, presentation selector, keycap: glue between emoji
-    '  apostrophe                      .  full stop
+    0  number (N*)                     j  ZWJ, which joins emoji into one
+    '  apostrophe                      z  presentation selector, keycap: belongs to the emoji before
+    .  full stop
     !  other sentence end: ! ? … 。 ！ ？
     G  the mark of something already dropped
     @ _ = \\ / # ~  themselves         -  anything else
@@ -15,7 +16,7 @@ import unicodedata
 
 _THEMSELVES = {ord(c): c for c in "'.@_=\\/#~"}
 _ENDS = {ord(c): "!" for c in "!?…。！？"}
-_GLUE = {0x200D: "z", 0xFE0E: "z", 0xFE0F: "z", 0x20E3: "z"}
+_GLUE = {0x200D: "j", 0xFE0E: "z", 0xFE0F: "z", 0x20E3: "z"}
 _EMOJI_BLOCKS = ((0x1F000, 0x1FAFF), (0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x231A, 0x23FF))
 
 

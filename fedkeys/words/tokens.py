@@ -42,7 +42,7 @@ _KEPT_PRIVATE = re.compile(
 _ITEM = re.compile(
     r"""
       (?P<word>  a[am]*(?:'a[am]*)* )    # don't, rock'n'roll
-    | (?P<emoji> r{1,2}z* | e(?:z+e|z)* )  # a flag; one emoji, with its ZWJ sequence
+    | (?P<emoji> r{1,2}z* | ez*(?:jez*)* )  # a flag; one emoji, with its ZWJ sequence
     | (?P<end>   [.!]+ )
     """,
     re.VERBOSE,

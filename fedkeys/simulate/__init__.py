@@ -1,0 +1,9 @@
+"""A whole federation on one machine.
+
+In: a corpus, and how a round goes. Out: after each round a model and an account of it. Law: phones and
+aggregator meet only in bytes: what is measured here is what would cross a network.
+"""
+
+from fedkeys.simulate.federation import Federation, Plan, Round
+
+__all__ = ["Federation", "Plan", "Round"]
