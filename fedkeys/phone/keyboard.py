@@ -11,16 +11,15 @@ what the owner typed anywhere, that is the prior of what she typed after one wor
 """
 
 from collections.abc import Sequence
-from heapq import nlargest
 
 from fedkeys.model import Model, Suggestion
 from fedkeys.model.search import Match
 from fedkeys.phone.personal import Followers, PersonalModel
-from fedkeys.words import Cursor, at_cursor, fold
+from fedkeys.words import at_cursor, fold
 
-# For no context, one word, two words. Tuned for top-3 recall on the first half of the users of chat
-# (ubuntu_irc); `python -m tests.bench.tune_personal` does it again.
-STRENGTHS = (2000.0, 40.0, 8.0)
+# For no context, one word, two words. Tuned for top-1 plus top-3 recall of 60 users of ubuntu_irc with 300 words
+# or more; `python -m tests.bench.tune_personal CORPUS --users 60 --min-words 300 --seed 2` does it again.
+STRENGTHS = (8000.0, 40.0, 8.0)
 
 _FROM_EVERYONE = 8  # candidates of everyone's model for each slot beyond those asked for
 
@@ -60,20 +59,11 @@ class Keyboard:
         everyone = dict(self.model.rank(matches, cursor.prefix, k + _FROM_EVERYONE))
         prior = {self.model.vocabulary.word(id_): p for id_, p in everyone.items()}
         followers = list(self.personal.followers(context))
-        for word in self._candidates(followers, cursor, k):
+        for word in self.personal.candidates(followers, fold(cursor.prefix), k + 1):
             if word not in prior:
                 prior[word] = self._probability(matches, word)
         ranked = self._mixed(prior, followers)
         return self._written(ranked, cursor.prefix, k)
-
-    def _candidates(self, followers: Sequence[Followers], cursor: Cursor, k: int) -> set[str]:
-        """What the owner most often typed after each context, of the words that fit the prefix."""
-        prefix = fold(cursor.prefix or "")
-        found: set[str] = set()
-        for after, _ in followers:
-            fitting = [word for word in after if word.startswith(prefix)] if prefix else after
-            found.update(nlargest(k + 1, fitting, key=lambda word: (after[word], word)))
-        return found
 
     def _probability(self, matches: Sequence[Match], word: str) -> float:
         id_ = self.model.vocabulary.find(word)
@@ -81,19 +71,28 @@ class Keyboard:
 
     def _mixed(self, prior: dict[str, float], followers: Sequence[Followers]) -> list[tuple[str, float]]:
         mixed = dict(prior)
-        for (after, total), strength in zip(followers, STRENGTHS, strict=False):
+        for after, strength in zip(followers, STRENGTHS, strict=False):
             for word, p in mixed.items():
-                mixed[word] = (after.get(word, 0) + strength * p) / (total + strength)
+                mixed[word] = (after.counts.get(word, 0) + strength * p) / (after.total + strength)
         return sorted(mixed.items(), key=lambda item: (-item[1], item[0]))
 
     def _written(self, ranked: Sequence[tuple[str, float]], typed: str, k: int) -> list[Suggestion]:
         found: list[Suggestion] = []
         for word, probability in ranked:
-            form = self.personal.written(word) or self._usual_form(word)
-            if form != typed and len(found) < k:
+            form = _as_typed(self.personal.written(word) or self._usual_form(word), typed)
+            if form != typed:
                 found.append(Suggestion(form, probability))
+                if len(found) == k:
+                    break
         return found
 
     def _usual_form(self, word: str) -> str:
         id_ = self.model.vocabulary.find(word)
         return word if id_ is None else self.model.written_form(id_)
+
+
+def _as_typed(form: str, typed: str) -> str:
+    """Keep the capitals that were typed: "Tom" becomes "Tomorrow", "TOM" becomes "TOMORROW"."""
+    if len(typed) > 1 and typed.isupper():
+        return form.upper()
+    return form[:1].upper() + form[1:] if typed[:1].isupper() else form

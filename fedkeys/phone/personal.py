@@ -6,34 +6,60 @@ as strings, so it outlives any released vocabulary; it is only ever read by this
 Unlike everything that is shipped, merged or saved it changes at every message, so it lies in dictionaries.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from heapq import nsmallest
 
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, tokens
 
 ORDER = 3
 
 _MARKS = (MESSAGE_START, SENTENCE_START)
+_KEPT_IN_ORDER = 8  # a strip of three slots asks for four words at most
 
 
-class Followers(NamedTuple):
-    """What followed a context.
+class Followers:
+    """What followed one context.
 
     Attributes:
         counts: word -> how often.
         total: the sum of the counts.
+        first: the most frequent words, best first; no more than are ever asked for at once.
     """
 
-    counts: dict[str, int]
-    total: int
+    __slots__ = ("counts", "first", "total")
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.total = 0
+        self.first: list[str] = []
+
+    def add(self, word: str) -> bool:
+        """Count a word once more; tell whether it is a new one."""
+        count = self.counts.get(word, 0) + 1
+        self.counts[word] = count
+        self.total += 1
+        # Counts only grow, so a word enters the first ones only when it is counted itself.
+        if word not in self.first:
+            self.first.append(word)
+        self.first.sort(key=self._rank)
+        del self.first[_KEPT_IN_ORDER:]
+        return count == 1
+
+    def best(self, words: Iterable[str], k: int) -> list[str]:
+        """Give the k most frequent of some of the words."""
+        return nsmallest(k, words, key=self._rank)
+
+    def _rank(self, word: str) -> tuple[int, str]:
+        return -self.counts[word], word
 
 
 class PersonalModel:
     """Counts what came after each context of up to `ORDER` - 1 words; learns message by message."""
 
     def __init__(self) -> None:
-        self._after: dict[tuple[str, ...], dict[str, int]] = {}
-        self._totals: dict[tuple[str, ...], int] = {}
+        self._after: dict[tuple[str, ...], Followers] = {(): Followers()}
+        self._alphabetical: list[str] = []
         self._written: dict[str, dict[str, int]] = {}
 
     def learn(self, message: str) -> None:
@@ -53,14 +79,27 @@ class PersonalModel:
                     forms[item] = forms.get(item, 0) + 1
                 context = (*context, word)[-(ORDER - 1) :]
 
-    def followers(self, context: Sequence[str]) -> Iterator[Followers]:
-        """Give what followed the context and each shorter end of it, shortest first, () included."""
+    def followers(self, context: Sequence[str]) -> list[Followers]:
+        """Give what followed each known end of the context, shortest first, the empty one included."""
+        found: list[Followers] = []
         for length in range(min(len(context), ORDER - 1) + 1):
-            key = tuple(context[len(context) - length :])
-            after = self._after.get(key)
+            after = self._after.get(tuple(context[len(context) - length :]))
             if after is None:
-                return
-            yield Followers(after, self._totals[key])
+                break
+            found.append(after)
+        return found
+
+    def candidates(self, followers: Sequence[Followers], prefix: str, k: int) -> set[str]:
+        """Give the words that were typed most often after each context and begin with the prefix."""
+        if not prefix:
+            return {word for after in followers for word in after.first[:k]}
+        anywhere, *after_contexts = followers
+        first = bisect_left(self._alphabetical, prefix)
+        last = bisect_left(self._alphabetical, prefix + "\U0010ffff", first)
+        found = set(anywhere.best(self._alphabetical[first:last], k))
+        for after in after_contexts:
+            found.update(after.best((word for word in after.counts if word.startswith(prefix)), k))
+        return found
 
     def written(self, word: str) -> str | None:
         """Give the form in which its owner mostly writes a word inside a sentence; None if never."""
@@ -68,8 +107,7 @@ class PersonalModel:
         return max(forms, key=lambda form: (forms[form], form)) if forms else None
 
     def _count(self, context: tuple[str, ...], word: str) -> None:
-        for start in range(len(context) + 1):
-            key = context[start:]
-            after = self._after.setdefault(key, {})
-            after[word] = after.get(word, 0) + 1
-            self._totals[key] = self._totals.get(key, 0) + 1
+        if self._after[()].add(word):
+            insort(self._alphabetical, word)
+        for start in range(len(context)):
+            self._after.setdefault(context[start:], Followers()).add(word)

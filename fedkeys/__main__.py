@@ -1,0 +1,5 @@
+"""`python -m fedkeys` is `fedkeys`."""
+
+from fedkeys.cli import main
+
+main()

@@ -1,0 +1,89 @@
+"""`fedkeys aggregate`: merge deltas and release a model."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedkeys.cli.console import (
+    FederationOption,
+    JsonOption,
+    MinPhonesOption,
+    existing,
+    narrate,
+    print_json,
+    progress,
+    size,
+)
+
+
+def command(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Delta files, or directories of them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File for the model.")],
+    min_phones: MinPhonesOption = 2,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Write nothing if any file has to be set aside.")
+    ] = False,
+    base: Annotated[
+        list[Path] | None,
+        typer.Option("--base", help="Model that deltas were written against; may be given again."),
+    ] = None,
+    federation: FederationOption = "fedkeys",
+    json: JsonOption = False,
+) -> None:
+    """Merge deltas exactly once, in any order, and release a model.
+
+    A file that is damaged or must not be merged is named with the reason and left where it is; the others
+    are merged, and the exit status is 3.
+    """
+    from fedkeys.aggregator import Aggregator, delta_files, merge_files
+    from fedkeys.errors import FedkeysError, PartialError
+    from fedkeys.model import Model
+
+    aggregator = Aggregator(federation, (Model.load(existing(path)).vocabulary for path in base or ()))
+    files = delta_files(inputs)
+    done = 0
+    with progress() as step:
+
+        def count() -> None:
+            nonlocal done
+            done += 1
+            step("merging", done / len(files))
+
+        intake = merge_files(aggregator, files, on_file=count)
+        for sentence in intake.refused:
+            narrate(f"set aside: {sentence}")
+        if not intake.merged:
+            raise FedkeysError("no delta could be merged, so there is no model")
+        if strict and intake.refused:
+            raise PartialError(
+                f"{len(intake.refused)} of {len(files)} files had to be set aside, so nothing was written",
+                remedy="leave --strict out to merge the others",
+            )
+        step("releasing", 0.0)
+        model = aggregator.release(min_phones)
+        model.save(out)
+        step("releasing", 1.0)
+    report = {
+        "merged": intake.merged,
+        "repeated": intake.repeated,
+        "refused": list(intake.refused),
+        "phones": aggregator.phones,
+        "ngrams": model.ngrams,
+        "payload": model.payload_digest.hex(),
+        "out": str(out),
+    }
+    if json:
+        print_json(report)
+    narrate(
+        f"{intake.merged:,} deltas of {aggregator.phones:,} phones merged"
+        + (f", {intake.repeated:,} merged before" if intake.repeated else "")
+        + f"; {model.ngrams[0]:,} words and {sum(model.ngrams[1:]):,} n-grams released"
+        + f" in {out} ({size(out.stat().st_size)})"
+    )
+    if intake.refused:
+        raise PartialError(
+            f"{len(intake.refused)} of {len(files)} files were set aside, the others are merged"
+        )

@@ -1,0 +1,73 @@
+"""The application: its commands, and what becomes of errors."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from fedkeys.cli import aggregate, delta, demo, evaluate, inspect, predict, simulate, type_
+from fedkeys.errors import FedkeysError
+
+app = typer.Typer(
+    name="fedkeys",
+    help="A next-word keyboard that learns from many phones without collecting what anyone typed.\n\n"
+    "Without a command it opens the typing demo on the shipped corpora.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("type")(type_.command)
+app.command("delta")(delta.command)
+app.command("aggregate")(aggregate.command)
+app.command("predict")(predict.command)
+app.command("inspect")(inspect.command)
+app.command("simulate")(simulate.command)
+app.command("evaluate")(evaluate.command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"fedkeys {version('fedkeys')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        demo.open_demo()
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        app()
+    except FedkeysError as error:
+        _fail(str(error), error.exit_status)
+    except BrokenPipeError:
+        # The reader has gone (fedkeys ... | head): nothing is left to say, not even at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    except Exception as error:
+        if "FEDKEYS_DEBUG" in os.environ:
+            raise
+        _fail(
+            f"{type(error).__name__}: {error}; this is a fault of fedkeys, "
+            "FEDKEYS_DEBUG=1 shows where it came from",
+            1,
+        )
+
+
+def _fail(sentence: str, status: int) -> None:
+    typer.secho(f"fedkeys: {sentence}", err=True, fg="red")
+    sys.exit(status)

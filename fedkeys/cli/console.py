@@ -1,0 +1,93 @@
+"""What the commands share: progress on stderr, tables and JSON on stdout, common options."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+OrderOption = Annotated[int, typer.Option("--order", min=2, max=4, help="Highest order of n-grams.")]
+MinPhonesOption = Annotated[
+    int,
+    typer.Option("--min-phones", min=1, help="Release only what at least this many phones have sent."),
+]
+FederationOption = Annotated[str, typer.Option("--federation", help="Name of the federation.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all that is drawn at random.")]
+
+Step = Callable[[str, float], None]
+
+
+@contextmanager
+def progress() -> Iterator[Step]:
+    """Show steps on stderr, if that is a terminal: `step(name, part done)`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def step(name: str, part: float) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=1.0)
+            bar.update(tasks[name], completed=part)
+
+        yield step
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object on stdout."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout; the first column to the left, the others to the right.
+
+    Where stdout is no terminal the table is as wide as it needs to be, so that nothing is cut.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    table = Table(title=title or None, title_justify="left", title_style="bold")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def narrate(sentence: str) -> None:
+    """Say something on stderr."""
+    typer.secho(sentence, err=True)
+
+
+def size(bytes_: float) -> str:
+    """Write a number of bytes for people.
+
+    >>> size(512), size(13_679_039)
+    ('512 B', '13.7 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if bytes_ < 1000 or unit == "GB":
+            break
+        bytes_ /= 1000
+    return f"{bytes_:.0f} {unit}" if unit == "B" else f"{bytes_:.1f} {unit}"
+
+
+def existing(path: Path) -> Path:
+    """Refuse a file that is not there, before any work is done.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    from fedkeys.errors import UsageError
+
+    if not path.is_file():
+        raise UsageError("no such file", file=path)
+    return path

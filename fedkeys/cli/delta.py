@@ -1,0 +1,62 @@
+"""`fedkeys delta`: write what each phone of a corpus would send."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedkeys.cli.console import FederationOption, OrderOption, existing, narrate, progress, size
+
+
+def command(
+    corpus: Annotated[
+        str,
+        typer.Argument(help="Directory of .txt files, .jsonl, .jsonl.gz or nltk:NAME.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Directory for one NAME.delta a phone.")],
+    base: Annotated[
+        Path | None, typer.Option("--base", help="Released model whose vocabulary the phones hold.")
+    ] = None,
+    order: OrderOption = 3,
+    federation: FederationOption = "fedkeys",
+) -> None:
+    """Write one delta for each phone: all that would leave it.
+
+    A phone's pseudonym is made from its name with a key of this machine, so writing the same corpus again
+    gives the same deltas, and nobody without the key can tell whose they are.
+    """
+    from fedkeys.cli.secret import pseudonym_of
+    from fedkeys.model import Model
+    from fedkeys.phone import Phone
+    from fedkeys.sources import open_corpus
+
+    vocabulary = Model.load(existing(base)).vocabulary if base else None
+    source = open_corpus(corpus)
+    written = total = 0
+    with progress() as step:
+        phones = len(source.names(lambda part: step("reading", part)))
+        for name, texts in source.phones():
+            phone = Phone(texts, order=order, federation=federation, pseudonym=pseudonym_of(name, federation))
+            delta = phone.delta(vocabulary)
+            delta.save(out / f"{file_name(name)}.delta")
+            written += 1
+            total += len(delta.data)
+            step("counting", written / phones)
+    narrate(f"{written:,} deltas, {size(total)}, in {out}")
+
+
+def file_name(name: str) -> str:
+    """Write a phone's name so that it is a file name anywhere, and no two names become one.
+
+    >>> file_name("nurse"), file_name("a/b"), file_name(".")
+    ('nurse', 'a%2Fb', '%2E')
+    """
+    from hashlib import blake2b
+    from urllib.parse import quote
+
+    quoted = quote(name, safe="")
+    if quoted.startswith("."):
+        quoted = "%2E" + quoted[1:]
+    if len(quoted) > 120:
+        quoted = f"{quoted[:100]}%{blake2b(name.encode(), digest_size=8).hexdigest()}"
+    return quoted

@@ -1,0 +1,98 @@
+"""`fedkeys` without a command: the typing demo on the shipped corpora."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedkeys.cli.console import narrate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fedkeys.model import Model
+    from fedkeys.phone import Keyboard
+    from fedkeys.simulate import Round
+
+_MESSAGES_SHOWN = 30
+
+
+def open_demo() -> None:
+    """Open the typing screen; with no terminal attached, print the simulation's report."""
+    if has_terminal():
+        from fedkeys.phone import Keyboard
+
+        open_screen(Keyboard(demo_model()))
+        return
+    from fedkeys.cli.simulate import print_report
+
+    narrate("no terminal is attached, so here is the federation's report instead of the typing demo")
+    print_report(_federate())
+
+
+def has_terminal() -> bool:
+    """Tell whether a screen can be opened."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def require_terminal() -> None:
+    """Refuse to open a screen where there is none.
+
+    Raises:
+        UsageError: no terminal is attached.
+    """
+    from fedkeys.errors import UsageError
+
+    if not has_terminal():
+        raise UsageError("the typing screen needs a terminal", remedy="use --plain for line mode")
+
+
+def demo_model() -> "Model":
+    """Give the model of the shipped phones: federated at the first run, from the cache after that."""
+    from fedkeys.errors import FedkeysError
+    from fedkeys.model import Model
+
+    path = _cached_model()
+    if path.exists():
+        try:
+            return Model.load(path)
+        except FedkeysError as error:
+            narrate(f"the cached model is not used: {error}")
+    model = _federate()[-1].model
+    try:
+        model.save(path)
+    except FedkeysError as error:
+        narrate(f"the model is not cached: {error}")
+    return model
+
+
+def open_screen(keyboard: "Keyboard", phone: str | None = None, sent: "Sequence[str]" = ()) -> None:
+    """Open the typing screen."""
+    from fedkeys.tui import TypingApp
+
+    TypingApp(keyboard, phone, sent[-_MESSAGES_SHOWN:]).run()
+
+
+def _federate() -> "list[Round]":
+    from fedkeys.cli.simulate import run
+    from fedkeys.simulate import Plan
+    from fedkeys.sources import shipped_corpus
+
+    return run(str(shipped_corpus()), Plan(rounds=3), seed=0)
+
+
+def _cached_model() -> Path:
+    """Name the cached model after all that it is made of: this version and the corpora's bytes."""
+    import os
+    from hashlib import blake2b
+    from importlib.metadata import version
+
+    from platformdirs import user_cache_path
+
+    from fedkeys.sources import shipped_corpus
+
+    made_of = blake2b(f"fedkeys {version('fedkeys')}".encode(), digest_size=8)
+    for file in sorted(shipped_corpus().glob("*.txt")):
+        made_of.update(file.name.encode() + file.read_bytes())
+    given = os.environ.get("FEDKEYS_CACHE_DIR")
+    directory = Path(given) if given else user_cache_path("fedkeys", appauthor=False)
+    return directory / f"demo-{made_of.hexdigest()}.model"

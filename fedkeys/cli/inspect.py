@@ -1,0 +1,164 @@
+"""`fedkeys inspect`: what exactly is in a delta or a model."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from fedkeys.cli.console import JsonOption, existing, print_json, print_table, size
+
+if TYPE_CHECKING:
+    from fedkeys.delta import Delta
+    from fedkeys.model import Model
+
+_SHOWN = 20
+
+
+class _Row(NamedTuple):
+    text: str
+    times: int
+    first_time: bool
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A delta or a model.", show_default=False)],
+    base: Annotated[
+        Path | None,
+        typer.Option("--base", help="Model that the delta was written against, to show known words."),
+    ] = None,
+    all_: Annotated[
+        bool, typer.Option("--all", help=f"Show every n-gram, not the first {_SHOWN} an order.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show what a delta would tell the aggregator about its phone, or what a model says of itself."""
+    from fedkeys.container import read_bytes
+    from fedkeys.delta import MAX_DELTA_BYTES, Delta
+    from fedkeys.errors import FormatError, UsageError
+    from fedkeys.model import MODEL_FORMAT, Model
+
+    if MODEL_FORMAT.encode() in existing(file).open("rb").read(64):
+        _model(Model.load(file), file, json)
+        return
+    vocabulary = Model.load(existing(base)).vocabulary if base else None
+    try:
+        delta = Delta.from_bytes(read_bytes(file, MAX_DELTA_BYTES))
+    except FormatError as error:
+        raise error.at(file) from None
+    if vocabulary is not None and vocabulary.digest != delta.base:
+        raise UsageError("the delta was not written against this model", file=base)
+    _delta(delta, vocabulary.words if vocabulary else None, all_, json)
+
+
+def _delta(delta: "Delta", known: Sequence[str] | None, all_: bool, json: bool) -> None:
+    named = _names(delta, known)
+    facts = {
+        "federation": delta.federation,
+        "phone": delta.phone.hex(),
+        "sequence": delta.sequence,
+        "round": delta.round,
+        "base": delta.base.hex() or None,
+        "bounds": delta.bounds,
+        "bytes": len(delta.data),
+        "ngrams": [len(level) for level in delta.counts.levels],
+        "new_words": list(delta.words),
+    }
+    tables = [sorted(_rows(delta, order, named), key=_by_count) for order in range(1, delta.counts.order + 1)]
+    forms = sorted(_forms(delta, named), key=_by_count)
+    if json:
+        print_json(
+            {
+                **facts,
+                "orders": [[row._asdict() for row in rows] for rows in tables],
+                "forms": [row._asdict() for row in forms],
+            }
+        )
+        return
+    typer.echo(
+        f"A delta of {size(len(delta.data))}: all that would leave this phone.\n\n"
+        f"It says that the phone with the pseudonym {facts['phone']} in the federation "
+        f"{delta.federation!r} sends its delta number {delta.sequence}"
+        + (f" in round {delta.round}" if delta.round else "")
+        + f".\nIt names {len(delta.words):,} words by their letters"
+        + (f" and others by their number in a vocabulary of {delta.known:,}" if delta.known else "")
+        + f".\nBounds applied on the phone: {delta.bounds or 'none, so every new n-gram is in it'}.\n"
+        "The order of messages, their time, and whatever the phone's filter dropped are not in it;\n"
+        "n-grams of neighbouring words are, and overlapping ones can be chained back to phrases.\n"
+    )
+    for order, rows in enumerate(tables, 1):
+        _print_rows(f"{len(rows):,} n-grams of order {order}", rows, all_)
+    _print_rows(f"{len(forms):,} written forms", forms, all_)
+
+
+def _by_count(row: _Row) -> tuple[int, str]:
+    return -row.times, row.text
+
+
+def _print_rows(title: str, rows: Sequence[_Row], all_: bool) -> None:
+    shown = rows if all_ else rows[:_SHOWN]
+    cells = [(row.text, str(row.times), "yes" if row.first_time else "no") for row in shown]
+    if len(shown) < len(rows):
+        cells.append((f"... {len(rows) - len(shown):,} more, shown by --all", "", ""))
+    if cells:
+        print_table(title, ("", "count", "first time"), cells)
+
+
+def _names(delta: "Delta", known: Sequence[str] | None) -> list[str]:
+    """A name for each local id: a mark, a word, or the number of a known word."""
+    from fedkeys.counts import FIRST_WORD
+
+    marks = ["⟨message⟩", "⟨sentence⟩"]
+    names: list[str] = []
+    for id_ in delta.ids.tolist():
+        place = id_ - FIRST_WORD
+        if place < 0:
+            names.append(marks[id_])
+        elif place < delta.known:
+            names.append(known[place] if known else f"#{place}")
+        else:
+            names.append(delta.words[place - delta.known])
+    return names
+
+
+def _rows(delta: "Delta", order: int, names: Sequence[str]) -> Iterator[_Row]:
+    level = delta.counts.levels[order - 1]
+    columns = (delta.counts.ngrams(order).tolist(), level.counts.tolist(), level.phones.tolist())
+    for ids, count, mark in zip(*columns, strict=True):
+        yield _Row(" ".join(names[id_] for id_ in ids), count, bool(mark))
+
+
+def _forms(delta: "Delta", names: Sequence[str]) -> Iterator[_Row]:
+    from fedkeys.words import OTHER, styled
+
+    forms = delta.forms
+    columns = (forms.parents.tolist(), forms.words.tolist(), forms.counts.tolist(), forms.phones.tolist())
+    for row, style, count, mark in zip(*columns, strict=True):
+        form = delta.other_forms[style - OTHER] if style >= OTHER else styled(names[row], style)
+        yield _Row(form, count, bool(mark))
+
+
+def _model(model: "Model", file: Path, json: bool) -> None:
+    from fedkeys.words import MESSAGE_START
+
+    facts: dict[str, Any] = {
+        **model.header,
+        "payload": model.payload_digest.hex(),
+        "vocabulary": model.vocabulary.digest.hex(),
+        "bytes": file.stat().st_size,
+    }
+    if json:
+        print_json(facts)
+        return
+    rule = model.header["release"]["min_phones"]
+    typer.echo(
+        f"A model of {size(facts['bytes'])}, order {model.order}, made of {model.header['deltas']:,} deltas of "
+        f"{model.header['phones']:,} phones in {model.header['rounds']:,} round(s).\n"
+        f"Every word and n-gram in it was sent by at least {rule} phone(s); "
+        "that hides rare text, it is not differential privacy.\n"
+    )
+    rows = [(f"order {n}", f"{count:,}") for n, count in enumerate(model.ngrams, 1)]
+    print_table("n-grams", ("", "number"), rows)
+    print_table("header", ("", "value"), [(name, str(value)) for name, value in facts.items()])
+    firsts = [(s.word, f"{100 * s.probability:.2f} %") for s in model.suggest([MESSAGE_START], k=10)]
+    print_table("how messages begin", ("", "probability"), firsts)

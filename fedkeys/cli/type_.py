@@ -1,0 +1,82 @@
+"""`fedkeys type`: the typing demo with a model of one's choice, on a screen or line by line."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedkeys.cli.console import existing, narrate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fedkeys.phone import Keyboard
+
+_NAMES_SHOWN = 40
+
+
+def command(
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Model file; default: one made of the shipped phones.")
+    ] = None,
+    phone: Annotated[
+        str | None,
+        typer.Option("--phone", help="Hold this phone: its personal model has learnt the phone's messages."),
+    ] = None,
+    corpus: Annotated[
+        str | None, typer.Option("--corpus", help="Where that phone is; default: the shipped phones.")
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Line mode, for screen readers and pipes.")] = False,
+) -> None:
+    """Type a message and see three suggestions at every key.
+
+    In line mode each line is a message as typed so far, and the answer is one line of suggestions separated by
+    tabs; an empty line sends the last message, so that the personal model learns it.
+    """
+    from fedkeys.cli.demo import demo_model, open_screen, require_terminal
+    from fedkeys.model import Model
+    from fedkeys.phone import Keyboard
+
+    if not plain:
+        require_terminal()
+    sent = messages_of(phone, corpus) if phone else []
+    keyboard = Keyboard(Model.load(existing(model)) if model else demo_model())
+    for text in sent:
+        keyboard.learn(text)
+    if plain:
+        run_plain(keyboard)
+    else:
+        open_screen(keyboard, phone, sent)
+
+
+def messages_of(phone: str, corpus: str | None) -> "Sequence[str]":
+    """Give the messages of a phone of a corpus; of the shipped ones by default.
+
+    Raises:
+        UsageError: there is no such phone.
+    """
+    from fedkeys.errors import UsageError
+    from fedkeys.sources import open_corpus, shipped_corpus
+
+    source = open_corpus(corpus or shipped_corpus())
+    names = sorted(source.names())
+    if phone not in names:
+        shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
+        raise UsageError(f"no phone is named {phone!r}", remedy=f"choose one of {shown}")
+    return next(texts for name, texts in source.phones() if name == phone)
+
+
+def run_plain(keyboard: "Keyboard") -> None:
+    """Answer each line of stdin with a line of suggestions."""
+    stdin = typer.get_text_stream("stdin")
+    if stdin.isatty():
+        narrate("Type the beginning of a message and press Enter; an empty line sends it; ctrl-D ends.")
+    message = ""
+    for line in stdin:
+        line = line.rstrip("\n")
+        if line:
+            message = line
+            typer.echo("\t".join(suggestion.word for suggestion in keyboard.suggest(message)))
+        elif message:
+            keyboard.learn(message)
+            message = ""

@@ -1,0 +1,91 @@
+"""Replaying a message key by key.
+
+In: a message and something that suggests. Out: a `Score`. The rules, which every figure states:
+
+- Words are lower-cased `[a-z]+('[a-z]+)*`; whatever else stands in a message is neither asked nor counted.
+- Recall: the strip is read before the first letter; a hit is the word in the first place (top-1), or in one
+  of three (top-3). A word outside the vocabulary is a miss.
+- Keystroke savings: 1 - keys pressed / characters, counting one space a word. The strip of three is read
+  before the first letter and after each letter but the last; accepting a word costs one key and types the
+  space.
+"""
+
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+SLOTS = 3
+
+_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
+_CURLY = str.maketrans("’‘", "''")
+
+
+class Suggests(Protocol):
+    """Anything that offers words, best first, for a message as typed so far."""
+
+    def words(self, text: str, k: int) -> list[str]:
+        """Give at most k words in lower case."""
+
+    def learn(self, message: str) -> None:
+        """See a message after it was predicted."""
+
+
+@dataclass(slots=True)
+class Score:
+    """What replaying has counted so far.
+
+    Attributes:
+        words: words asked.
+        top1, top3: hits.
+        characters: letters and one space a word; keys: keys pressed.
+        next_ns, completion_ns: CPU time of the thread for each suggestion, in nanoseconds.
+    """
+
+    words: int = 0
+    top1: int = 0
+    top3: int = 0
+    characters: int = 0
+    keys: int = 0
+    next_ns: list[int] = field(default_factory=list)
+    completion_ns: list[int] = field(default_factory=list)
+
+    def summary(self) -> dict[str, float]:
+        """Give recall and keystroke savings as parts of 1."""
+        asked = max(1, self.words)
+        return {
+            "top1": self.top1 / asked,
+            "top3": self.top3 / asked,
+            "keystroke_savings": 1 - self.keys / max(1, self.characters),
+        }
+
+
+def replay(message: str, system: Suggests, score: Score) -> None:
+    """Type one message with a system's help, then let it learn the message."""
+    text = message.translate(_CURLY)
+    for match in _WORD.finditer(text):
+        _type_word(text, match.start(), match.end(), system, score)
+    system.learn(message)
+
+
+def asked_words(message: str) -> int:
+    """How many words of a message are asked."""
+    return sum(1 for _ in _WORD.finditer(message.translate(_CURLY)))
+
+
+def _type_word(text: str, start: int, end: int, system: Suggests, score: Score) -> None:
+    word = text[start:end].lower()
+    score.words += 1
+    score.characters += len(word) + 1
+    for typed in range(len(word)):
+        began = time.thread_time_ns()
+        offered = system.words(text[: start + typed], SLOTS)
+        took = time.thread_time_ns() - began
+        (score.completion_ns if typed else score.next_ns).append(took)
+        if not typed:
+            score.top1 += offered[:1] == [word]
+            score.top3 += word in offered
+        if word in offered:
+            score.keys += typed + 1
+            return
+    score.keys += len(word) + 1

@@ -1,0 +1,131 @@
+"""`TypingApp`: the typing demo.
+
+In: a keyboard, and maybe the phone that it belongs to. Out: a screen: the messages sent, three suggestions, the
+message box, and beside them what the federation is and what it saves.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Footer, Static
+
+from fedkeys.model import Model
+from fedkeys.phone import Keyboard
+from fedkeys.tui.message_box import MessageBox
+from fedkeys.tui.strip import SuggestionStrip
+
+
+class TypingApp(App[None]):
+    """The typing demo.
+
+    Args:
+        keyboard: everyone's model with a personal one.
+        phone: the name of the phone that is held; None for a new one.
+        sent: messages that its owner sent before, oldest first, to be shown.
+    """
+
+    TITLE = "fedkeys"
+    CSS_PATH = "typing.tcss"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-wide")]  # noqa: RUF012, declared so by Textual
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", id="quit", tooltip="Leave fedkeys", priority=True),
+    ]
+
+    def __init__(self, keyboard: Keyboard, phone: str | None = None, sent: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._keyboard = keyboard
+        self._phone = phone
+        self._sent_before = sent
+        self._keys = 0
+        self._characters = 0
+
+    def compose(self) -> ComposeResult:
+        """Lay the screen out."""
+        whose = f"{self._phone}'s phone" if self._phone else "a new phone"
+        with Horizontal(id="title"):
+            yield Static(f"[b]fedkeys[/b]  typing on {whose}", id="whose")
+            yield Static(id="brief")
+        with Horizontal(id="main"):
+            with Vertical(id="typing"):
+                with VerticalScroll(id="chat", can_focus=False):
+                    yield Static(
+                        "What you send stays here: it teaches this keyboard and goes nowhere.", id="hint"
+                    )
+                    for text in self._sent_before:
+                        yield _bubble(text)
+                yield SuggestionStrip(id="strip")
+                yield MessageBox(self._keyboard)
+            with Vertical(id="side"):
+                yield Static("[b]This message[/b]", classes="heading")
+                yield Static(id="now")
+                yield Static("[b]So far[/b]", classes="heading")
+                yield Static(id="so-far")
+                yield Static("[b]Everyone's model[/b]", classes="heading")
+                yield Static(account(self._keyboard.model), id="federation")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin in the message box."""
+        self.query_one("#chat").scroll_end(animate=False)
+        self.query_one(MessageBox).focus()
+        self._show_savings()
+
+    def on_message_box_suggested(self, event: MessageBox.Suggested) -> None:
+        """Show what the keyboard offers."""
+        self.query_one(SuggestionStrip).show(event.suggestions)
+        self.query_one("#now", Static).update(savings(event.keys, event.characters))
+
+    def on_message_box_sent(self, event: MessageBox.Sent) -> None:
+        """Put the message into the chat."""
+        self._keys += event.keys
+        self._characters += len(event.text)
+        chat = self.query_one("#chat", VerticalScroll)
+        chat.mount(_bubble(event.text))
+        chat.scroll_end(animate=False)
+        self._show_savings()
+
+    def on_suggestion_strip_taken(self, event: SuggestionStrip.Taken) -> None:
+        """Take the suggestion that was clicked."""
+        box = self.query_one(MessageBox)
+        box.action_accept(event.slot)
+        box.focus()
+
+    def _show_savings(self) -> None:
+        said = savings(self._keys, self._characters)
+        self.query_one("#so-far", Static).update(said)
+        self.query_one("#brief", Static).update(said.splitlines()[0] if self._characters else "")
+
+
+def savings(keys: int, characters: int) -> str:
+    """Say what the suggestions saved.
+
+    >>> print(savings(6, 24))
+    18 of 24 keys saved
+    75 %
+    >>> print(savings(0, 0))
+    nothing typed yet
+    """
+    if not characters:
+        return "nothing typed yet"
+    saved = max(0, characters - keys)
+    return f"{saved} of {characters} keys saved\n{100 * saved // characters} %"
+
+
+def account(model: Model) -> str:
+    """Say what the federation is that made a model."""
+    header = model.header
+    words, *above = model.ngrams
+    rounds = "round" if header["rounds"] == 1 else "rounds"
+    least = header["release"]["min_phones"]
+    shared = f"seen on {least} phones or more" if least > 1 else "whoever typed them"
+    return (
+        f"{header['phones']:,} phones\n{header['rounds']:,} {rounds}\n{words:,} words\n"
+        f"{sum(above):,} n-grams\n{shared}"
+    )
+
+
+def _bubble(text: str) -> Static:
+    return Static(text, classes="bubble", markup=False)

@@ -1,0 +1,152 @@
+"""The box in which a message is typed.
+
+In: keys. Out: `Suggested` after every change, `Sent` when the message goes. It counts the keys that were
+pressed, so that the screen can tell what the suggestions saved.
+
+Suggestions are asked for in the same turn as the key: the keyboard answers far inside a frame, so there is
+neither a worker nor a stale answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.widgets import TextArea
+
+from fedkeys.model import Suggestion
+from fedkeys.phone import Keyboard
+from fedkeys.words import at_cursor
+
+_NO_SPACE_BEFORE = ".,!?;:)"
+
+
+class MessageBox(TextArea):
+    """A text area that suggests.
+
+    Args:
+        keyboard: what it asks.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        # A text area would break the line before an ordinary binding is asked.
+        Binding(
+            "enter",
+            "send",
+            "Send",
+            id="send",
+            tooltip="Send the message; your keyboard learns it",
+            priority=True,
+        ),
+        Binding("tab", "accept(0)", "1st", id="accept-1", tooltip="Take the first suggestion"),
+        Binding("f2", "accept(1)", "2nd", id="accept-2", tooltip="Take the second suggestion"),
+        Binding("f3", "accept(2)", "3rd", id="accept-3", tooltip="Take the third suggestion"),
+    ]
+
+    @dataclass
+    class Suggested(Message):
+        """The strip is to show these words."""
+
+        suggestions: Sequence[Suggestion]
+        keys: int
+        characters: int
+
+        def can_replace(self, message: Message) -> bool:
+            """Only the newest suggestions matter."""
+            return isinstance(message, MessageBox.Suggested)
+
+    @dataclass
+    class Sent(Message):
+        """A message was sent."""
+
+        text: str
+        keys: int
+
+    def __init__(self, keyboard: Keyboard) -> None:
+        super().__init__(
+            soft_wrap=True,
+            tab_behavior="focus",
+            highlight_cursor_line=False,
+            placeholder="Type a message",
+            id="message",
+        )
+        self.keyboard = keyboard
+        self.suggestions: Sequence[Suggestion] = ()
+        self.keys = 0
+        self._after_accept = False
+
+    def on_mount(self) -> None:
+        """Offer words before the first letter too."""
+        self.update_suggestion()
+
+    def update_suggestion(self) -> None:
+        """Ask the keyboard; Textual calls this after every edit."""
+        before = self._before_cursor()
+        self.suggestions = self.keyboard.suggest(before)
+        self.suggestion = self._ghost(before)
+        self.post_message(self.Suggested(self.suggestions, self.keys, len(self.text)))
+
+    def on_text_area_selection_changed(self) -> None:
+        """Ask again where the cursor has gone."""
+        self.update_suggestion()
+
+    async def _on_key(self, event: events.Key) -> None:
+        if event.is_printable or event.key in ("backspace", "delete"):
+            self.keys += 1
+            if self._after_accept and event.character and event.character in _NO_SPACE_BEFORE:
+                row, column = self.cursor_location
+                self.delete((row, column - 1), (row, column))
+            self._after_accept = False
+        await super()._on_key(event)
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        self.keys += len(event.text)
+        self._after_accept = False
+        await super()._on_paste(event)
+
+    def action_accept(self, slot: int) -> None:
+        """Put a suggestion in place of the letters typed, and a space after it."""
+        if slot >= len(self.suggestions):
+            return
+        prefix = at_cursor(self._before_cursor()).prefix or ""
+        row, column = self.cursor_location
+        self.keys += 1
+        self._after_accept = True
+        self.replace(
+            f"{self.suggestions[slot].word} ",
+            (row, column - len(prefix)),
+            (row, column),
+            maintain_selection_offset=False,
+        )
+
+    def action_cursor_right(self, select: bool = False) -> None:
+        """Take the ghost text at the end of the line, else move."""
+        if self.suggestion and not select and self.cursor_at_end_of_line:
+            self.action_accept(0)
+        else:
+            super().action_cursor_right(select)
+
+    def action_send(self) -> None:
+        """Send the message and begin the next one."""
+        text = self.text.strip()
+        if text:
+            self.post_message(self.Sent(text, self.keys))
+            self.keys = 0
+            self._after_accept = False
+            self.keyboard.learn(text)
+            self.clear()
+
+    def _before_cursor(self) -> str:
+        """The line up to the cursor, and the line before it, which says where a sentence begins."""
+        row, column = self.cursor_location
+        line = self.document.get_line(row)[:column]
+        return f"{self.document.get_line(row - 1)}\n{line}" if row else line
+
+    def _ghost(self, before: str) -> str:
+        prefix = at_cursor(before).prefix
+        if not self.suggestions or not prefix or not self.cursor_at_end_of_line:
+            return ""
+        word = self.suggestions[0].word
+        return word[len(prefix) :] if word.startswith(prefix) else ""
