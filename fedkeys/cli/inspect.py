@@ -153,12 +153,16 @@ def _model(model: "Model", file: Path, json: bool) -> None:
     rule = model.header["release"]["min_phones"]
     typer.echo(
         f"A model of {size(facts['bytes'])}, order {model.order}, made of {model.header['deltas']:,} deltas of "
-        f"{model.header['phones']:,} phones in {model.header['rounds']:,} round(s).\n"
-        f"Every word and n-gram in it was sent by at least {rule} phone(s); "
-        "that hides rare text, it is not differential privacy.\n"
+        f"{model.header['phones']:,} phones.\n"
+        + (
+            f"Every word and n-gram in it was sent by at least {rule} phones: that hides rare text, "
+            "but it is not differential privacy.\n"
+            if rule > 1
+            else "Everything that was sent is in it, whoever sent it.\n"
+        )
     )
     rows = [(f"order {n}", f"{count:,}") for n, count in enumerate(model.ngrams, 1)]
     print_table("n-grams", ("", "number"), rows)
-    print_table("header", ("", "value"), [(name, str(value)) for name, value in facts.items()])
+    typer.echo("".join(f"{name:<12}{value}\n" for name, value in facts.items()))
     firsts = [(s.word, f"{100 * s.probability:.2f} %") for s in model.suggest([MESSAGE_START], k=10)]
     print_table("how messages begin", ("", "probability"), firsts)

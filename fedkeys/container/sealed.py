@@ -40,8 +40,19 @@ def unpack_map(data: bytes | memoryview, keys: Sequence[str]) -> dict[str, Any]:
     Raises:
         FormatError: the bytes are no such map.
     """
+    unpacker = msgpack.Unpacker(
+        object_pairs_hook=_map, strict_map_key=True, max_buffer_size=max(1, len(data))
+    )
+    unpacker.feed(data)
     try:
-        map_ = msgpack.unpackb(data, object_pairs_hook=_map, strict_map_key=True)
+        map_ = unpacker.unpack()
+        if unpacker.tell() != len(data):
+            raise ValueError("something comes after it")
+    except msgpack.OutOfData:
+        raise DamagedError(
+            f"ends in the middle, after {len(data)} bytes",
+            remedy="it was cut short; get it again from where it came from",
+        ) from None
     except (ValueError, msgpack.UnpackException) as error:
         raise FormatError(f"not one msgpack map ({type(error).__name__}: {str(error)[:80]})") from None
     if not isinstance(map_, dict) or list(map_) != list(keys):

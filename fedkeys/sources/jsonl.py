@@ -2,12 +2,15 @@
 
 In: a `.jsonl` or `.jsonl.gz` file, users in any order. Out: phones, their messages by time where every message
 of the phone has one, else as they stand. A file that is large for memory is first dealt out, by user, to
-temporary files of a few dozen MB each, and these are read one after the other.
+temporary files of a few dozen MB each, for the eyes of this account only and gone at the end; these are then
+read one after the other.
 """
 
 import gzip
 import json
+import shutil
 import tempfile
+import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -44,7 +47,7 @@ class JsonLines:
         size = path.stat().st_size * (_GZIP_GROWTH if path.suffix == ".gz" else 1)
         self._parts = 1 if size <= in_memory else min(_MOST_PARTS, 2 + size // min(_PART, in_memory))
         self._memory: dict[str, list[_Message]] | None = None
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._directory: Path | None = None
         self._names: Sequence[str] | None = None
 
     def names(self, on_progress: OnProgress = lambda _: None) -> Sequence[str]:
@@ -89,7 +92,8 @@ class JsonLines:
 
     def _deal_out(self, on_progress: OnProgress) -> Sequence[str]:
         names: set[str] = set()
-        self._directory = tempfile.TemporaryDirectory(prefix="fedkeys-")
+        self._directory = Path(tempfile.mkdtemp(prefix="fedkeys-"))
+        weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
         with ExitStack() as stack:
             files = [stack.enter_context(self._part(part).open("wb")) for part in range(self._parts)]
             for message in self._messages(on_progress):
@@ -99,7 +103,7 @@ class JsonLines:
 
     def _part(self, part: int) -> Path:
         assert self._directory is not None
-        return Path(self._directory.name) / f"{part}.msgpack"
+        return self._directory / f"{part}.msgpack"
 
     def _read_part(self, part: int) -> Iterator[_Message]:
         with self._part(part).open("rb") as file:
@@ -120,8 +124,13 @@ def _message(line: bytes, path: Path, number: int) -> _Message:
         case {"user": str(user), "text": str(text)}:
             time = fields.get("time")
             if time is None or (isinstance(time, str | int | float) and not isinstance(time, bool)):
-                return _Message(user, text, time)
+                return _Message(_whole(user), _whole(text), time)
     raise SourceError("not a message", file=path, place=f"line {number}", remedy=expected)
+
+
+def _whole(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON may hold but UTF-8 may not."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _by_user(messages: Iterable[_Message]) -> dict[str, list[_Message]]:

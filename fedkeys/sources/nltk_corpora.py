@@ -57,12 +57,10 @@ class NltkCorpus:
 def _reader(name: str) -> Any:
     import nltk.corpus
 
-    reader: Any = (
-        getattr(nltk.corpus, name, None) if name.isidentifier() and not name.startswith("_") else None
-    )
-    if not hasattr(reader, "fileids"):
-        raise SourceError(f"NLTK has no corpus named {name!r}", remedy="try nltk:nps_chat")
+    reader: Any = getattr(nltk.corpus, name, None) if name.isidentifier() and name[0] != "_" else None
     try:
+        if not hasattr(reader, "fileids"):
+            raise SourceError(f"NLTK has no corpus named {name!r}", remedy="try nltk:nps_chat")
         reader.fileids()
     except LookupError:
         raise SourceError(

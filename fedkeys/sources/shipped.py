@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import fedkeys
 from fedkeys.errors import SourceError
 
-_PACKAGE = Path(fedkeys.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 
 
 def shipped_corpus() -> Path:

@@ -1,0 +1,288 @@
+"""The command line, as a program or a person meets it: in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedkeys import Delta, Model, Phone, aggregate
+from fedkeys.sources import shipped_corpus
+
+Result = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """An environment in which fedkeys keeps its data and cache below a temporary directory."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FEDKEYS_")}
+    return {
+        **kept,
+        "FEDKEYS_DATA_DIR": str(tmp_path / "data"),
+        "FEDKEYS_CACHE_DIR": str(tmp_path / "cache"),
+        "COLUMNS": "200",
+    }
+
+
+@pytest.fixture
+def fedkeys(tmp_path: Path, home: dict[str, str]) -> Any:
+    """Run fedkeys in a directory of its own, without a terminal."""
+
+    def run(*arguments: str | Path, stdin: str = "") -> Result:
+        return subprocess.run(
+            [sys.executable, "-m", "fedkeys", *map(str, arguments)],
+            cwd=tmp_path,
+            env=home,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "toy.model"
+    texts = ["see you tomorrow", "see you tomorrow", "see you soon"]
+    aggregate([Phone(texts).delta(), Phone(texts).delta()]).save(path)
+    return path
+
+
+def fails(result: Result, status: int, *said: str) -> None:
+    assert result.returncode == status, result.stderr
+    assert "Traceback" not in result.stderr
+    for sentence in said:
+        assert sentence in result.stderr
+    assert not result.stdout
+
+
+def test_without_a_terminal_the_demo_reports_and_exits_0(fedkeys: Any) -> None:
+    result = fedkeys()
+    assert result.returncode == 0
+    assert "30 phones" in result.stdout
+    assert "round" in result.stdout
+    assert "no terminal" in result.stderr
+
+
+def test_help_and_version(fedkeys: Any) -> None:
+    for command in ("type", "delta", "aggregate", "predict", "inspect", "simulate", "evaluate"):
+        assert command in fedkeys("--help").stdout
+        result = fedkeys(command, "--help")
+        assert result.returncode == 0
+        assert "Usage" in result.stdout
+    assert fedkeys("--version").stdout.startswith("fedkeys ")
+
+
+def test_from_messages_to_suggestions(fedkeys: Any, tmp_path: Path) -> None:
+    """The whole way by commands: deltas, merge, predict; twice, to the same bytes."""
+    made = fedkeys("delta", shipped_corpus(), "--out", "deltas")
+    assert made.returncode == 0, made.stderr
+    assert len(list((tmp_path / "deltas").glob("*.delta"))) == 30
+    assert not made.stdout
+    for out in ("one.model", "two.model"):
+        merged = fedkeys("aggregate", "deltas", "--out", out)
+        assert merged.returncode == 0, merged.stderr
+        assert "30 deltas of 30 phones merged" in merged.stderr
+    assert (tmp_path / "one.model").read_bytes() == (tmp_path / "two.model").read_bytes()
+    simulated = fedkeys("simulate", "--out", "three.model", "--json")
+    payload = json.loads(simulated.stdout)["rounds"][0]["payload"]
+    assert payload == Model.load(tmp_path / "one.model").payload_digest.hex()
+    predicted = fedkeys("predict", "one.model", "see you", "-k", "2")
+    lines = [line.split("\t") for line in predicted.stdout.splitlines()]
+    assert lines[0][0] == "tomorrow"
+    assert [float(probability) for _, probability in lines] == sorted(
+        (float(p) for _, p in lines), reverse=True
+    )
+    assert len(lines) == 2
+
+
+def test_a_second_round_by_commands(fedkeys: Any, tmp_path: Path) -> None:
+    """Deltas written against a released model need that model to be merged."""
+    fedkeys("delta", shipped_corpus(), "--out", "first")
+    fedkeys("aggregate", "first", "--out", "first.model")
+    again = fedkeys("delta", shipped_corpus(), "--out", "second", "--base", "first.model")
+    assert again.returncode == 0, again.stderr
+    assert Delta.load(tmp_path / "second" / "nurse.delta").known > 1000
+    fails(fedkeys("aggregate", "second", "--out", "second.model"), 1, "--base", "nurse.delta")
+    merged = fedkeys("aggregate", "second", "--out", "second.model", "--base", "first.model")
+    assert merged.returncode == 0, merged.stderr
+    first, second = (Model.load(tmp_path / f"{name}.model") for name in ("first", "second"))
+    assert first.payload_digest == second.payload_digest
+
+
+def test_pseudonyms_are_kept_and_secret(fedkeys: Any, tmp_path: Path, home: dict[str, str]) -> None:
+    for out in ("one", "two"):
+        fedkeys("delta", shipped_corpus() / "nurse.txt", "--out", out)
+    one, two = (tmp_path / out / "nurse.delta" for out in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    key = Path(home["FEDKEYS_DATA_DIR"]) / "phones.key"
+    assert key.stat().st_mode & 0o077 == 0
+    key.unlink()
+    fedkeys("delta", shipped_corpus() / "nurse.txt", "--out", "three")
+    assert Delta.load(tmp_path / "three" / "nurse.delta").phone != Delta.load(one).phone
+
+
+def test_bad_files_are_named_and_the_others_merged(fedkeys: Any, tmp_path: Path) -> None:
+    for name, text in (("a", "hello world"), ("b", "hello there")):
+        Phone([text]).delta().save(tmp_path / "in" / f"{name}.delta")
+    (tmp_path / "in" / "bad.delta").write_bytes(b"\x00garbage")
+    result = fedkeys("aggregate", "in", "--out", "m.model", "--min-phones", "1", "--json")
+    assert result.returncode == 3
+    report = json.loads(result.stdout)
+    assert (report["merged"], len(report["refused"])) == (2, 1)
+    assert "bad.delta: not one msgpack map" in result.stderr.replace("\n", " ")
+    assert "Traceback" not in result.stderr
+    assert Model.load(tmp_path / "m.model").vocabulary.words == ("hello", "there", "world")
+    fails(
+        fedkeys("aggregate", "in", "--out", "strict.model", "--strict"), 3, "bad.delta", "nothing was written"
+    )
+    assert not (tmp_path / "strict.model").exists()
+    (tmp_path / "in" / "a.delta").unlink()
+    (tmp_path / "in" / "b.delta").unlink()
+    fails(fedkeys("aggregate", "in", "--out", "none.model"), 1, "no delta could be merged")
+    assert not (tmp_path / "none.model").exists()
+
+
+def test_predict_json_holds_nothing_that_varies(fedkeys: Any, model: Path) -> None:
+    result = fedkeys("predict", model, "see you", "--prefix", "to", "-k", "1", "--json")
+    answer = json.loads(result.stdout)
+    assert list(answer) == ["context", "prefix", "suggestions"]
+    assert answer["context"] == "see you"
+    assert [suggestion["word"] for suggestion in answer["suggestions"]] == ["tomorrow"]
+    assert fedkeys("predict", model, "see you", "--prefix", "to", "-k", "1", "--json").stdout == result.stdout
+
+
+def test_predict_reads_the_context_as_a_message(fedkeys: Any, model: Path) -> None:
+    assert fedkeys("predict", model, "See you", "-k", "1").stdout.startswith("tomorrow\t")
+    assert fedkeys("predict", model, "", "-k", "1").stdout.startswith("see\t")
+    assert fedkeys("predict", model, "", "--prefix", "zzz").stdout == ""
+
+
+def test_inspect_shows_every_ngram_of_a_delta(fedkeys: Any, tmp_path: Path) -> None:
+    phone = Phone(["see you in London", "mail me@example.org"])
+    phone.delta().save(tmp_path / "a.delta")
+    shown = fedkeys("inspect", "a.delta", "--all").stdout
+    for ngram in ("see you in", "in london", "London", "⟨message⟩ see"):
+        assert ngram in shown
+    assert "example" not in shown
+    answer = json.loads(fedkeys("inspect", "a.delta", "--json").stdout)
+    assert answer["ngrams"] == [len(rows) for rows in answer["orders"]]
+    assert answer["new_words"] == ["in", "london", "mail", "see", "you"]
+
+
+def test_inspect_names_known_words_with_the_model(fedkeys: Any, tmp_path: Path, model: Path) -> None:
+    base = Model.load(model).vocabulary
+    Phone(["see you pancakes"]).delta(base).save(tmp_path / "a.delta")
+    assert "#0 #3 pancakes" in fedkeys("inspect", "a.delta").stdout
+    assert "see you pancakes" in fedkeys("inspect", "a.delta", "--base", model).stdout
+    Phone(["x y"]).delta().save(tmp_path / "b.delta")
+    fails(fedkeys("inspect", "b.delta", "--base", model), 2, "not written against this model")
+
+
+def test_inspect_reads_a_model(fedkeys: Any, model: Path) -> None:
+    shown = fedkeys("inspect", model).stdout
+    assert "at least 2 phones" in shown
+    assert "not differential privacy" in shown
+    assert json.loads(fedkeys("inspect", model, "--json").stdout)["release"] == {"min_phones": 2}
+
+
+def test_simulate_tells_each_round(fedkeys: Any, tmp_path: Path) -> None:
+    result = fedkeys(
+        "simulate", "--rounds", "3", "--cohort", "10", "--seed", "4", "--json", "--out", "m.model"
+    )
+    rounds = json.loads(result.stdout)["rounds"]
+    assert [(r["round"], r["sampled"]) for r in rounds] == [(1, 10), (2, 10), (3, 10)]
+    assert Model.load(tmp_path / "m.model").payload_digest.hex() == rounds[-1]["payload"]
+    table = fedkeys("simulate", "--rounds", "2").stdout
+    assert "messages" in table
+
+
+def test_evaluate_gives_the_promised_keys(fedkeys: Any) -> None:
+    result = fedkeys("evaluate", shipped_corpus(), "--users", "4", "--json")
+    figures = json.loads(result.stdout)
+    assert list(figures) == [
+        "users", "words", "top1", "top3", "keystroke_savings", "latency_us", "baselines",
+    ]  # fmt: skip
+    assert figures["users"] == 4
+    assert 0 < figures["top1"] < figures["top3"] < 1
+    assert "top-3" in fedkeys("evaluate", shipped_corpus(), "--users", "2", "--min-words", "500").stdout
+
+
+def test_line_mode_answers_each_line_and_learns(fedkeys: Any, model: Path) -> None:
+    typed = "see you tom\n" + "see you pancakes\n\n" * 30 + "see you \n"
+    lines = fedkeys("type", "--plain", "--model", model, stdin=typed).stdout.splitlines()
+    assert lines[0] == "tomorrow"
+    assert lines[-1].split("\t")[0] == "pancakes"
+
+
+def test_line_mode_with_the_phone_of_a_corpus(fedkeys: Any) -> None:
+    result = fedkeys("type", "--plain", "--phone", "nurse", stdin="see you tom\n")
+    assert result.stdout.split("\t")[0].strip() == "tomorrow"
+    fails(fedkeys("type", "--plain", "--phone", "nobody"), 2, "no phone is named 'nobody'", "nurse")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["nonsense"], 2, "No such command"),
+        (["predict"], 2, "Missing argument"),
+        (["predict", "none.model"], 2, "none.model: no such file"),
+        (["predict", "toy.model", "a", "-k", "0"], 2, "Invalid value"),
+        (["delta", "none", "--out", "d"], 1, "none: no such corpus"),
+        (["delta", "toy.model", "--out", "d"], 1, "not a directory of .txt files"),
+        (["delta", ".", "--out", "d", "--order", "9"], 2, "Invalid value"),
+        (["delta", "nltk:nothing", "--out", "d"], 1, "no corpus named"),
+        (["aggregate", "none", "--out", "m"], 2, "none: no such file"),
+        (["aggregate", "toy.model", "--out", "m"], 1, "no delta could be merged"),
+        (["aggregate", "toy.model", "--out", "m", "--min-phones", "0"], 2, "Invalid value"),
+        (["inspect", "none"], 2, "none: no such file"),
+        (["simulate", "--cohort", "some"], 2, "neither a number"),
+        (["simulate", "none"], 1, "none: no such corpus"),
+        (["evaluate", ".", "--split", "2"], 2, "split is 2.0"),
+        (["evaluate", "empty"], 1, "no .txt file"),
+        (["type"], 2, "needs a terminal"),
+        (["type", "--plain", "--model", "none"], 2, "none: no such file"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_errors_are_sentences(
+    fedkeys: Any, tmp_path: Path, model: Path, arguments: list[str], status: int, said: str
+) -> None:
+    assert model.exists()
+    (tmp_path / "empty").mkdir()
+    fails(fedkeys(*arguments), status, said)
+
+
+def test_a_reader_that_goes_away_is_no_error(home: dict[str, str]) -> None:
+    command = f"{sys.executable} -m fedkeys simulate --rounds 3 --json | head -n 1; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], env=home, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0
+    assert "Traceback" not in result.stderr
+    assert "BrokenPipe" not in result.stderr
+
+
+def test_ctrl_c_ends_with_a_word_and_130(tmp_path: Path, home: dict[str, str]) -> None:
+    lines = (json.dumps({"user": f"u{n}", "text": f"hello number w{n % 7}"}) for n in range(200_000))
+    (tmp_path / "big.jsonl").write_text("\n".join(lines))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fedkeys", "simulate", "big.jsonl", "--out", "m.model"],
+        cwd=tmp_path,
+        env=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert not out
+    assert not (tmp_path / "m.model").exists()

@@ -1,0 +1,167 @@
+"""Bytes that are what they should be come back; all others are refused."""
+
+import zlib
+from pathlib import Path
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedkeys.container import (
+    check_seal,
+    pack_arrays,
+    pack_column,
+    read_bytes,
+    seal,
+    unpack_arrays,
+    unpack_columns,
+    unpack_map,
+    write_atomically,
+)
+from fedkeys.errors import DamagedError, FedkeysError, FormatError, VersionError
+
+columns = st.lists(
+    st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 300), max_size=20), min_size=1, max_size=5
+)
+
+
+def deflate(raw: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(raw) + compressor.flush()
+
+
+@given(columns)
+def test_columns_come_back(values: list[list[int]]) -> None:
+    data = deflate(b"".join(pack_column(np.array(column, np.int64)) for column in values))
+    read = unpack_columns(data, [len(column) for column in values])
+    assert [column.tolist() for column in read] == values
+
+
+@given(st.binary(max_size=60), st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=4))
+def test_any_bytes_are_columns_or_refused(data: bytes, sizes: list[int]) -> None:
+    for body in (data, deflate(data)):
+        try:
+            read = unpack_columns(body, sizes)
+        except FormatError:
+            continue
+        assert [len(column) for column in read] == sizes
+
+
+def test_a_number_has_one_encoding() -> None:
+    assert unpack_columns(deflate(b"\x80\x01"), [1])[0].tolist() == [128]
+    for twisted in (b"\x81\x00", b"\x80\x80\x80\x80\x80\x01", b"\xff\xff\xff\xff\x7f", b"\x80"):
+        with pytest.raises(FormatError):
+            unpack_columns(deflate(twisted), [1])
+
+
+def test_a_few_bytes_cannot_ask_for_gigabytes() -> None:
+    with pytest.raises(FormatError, match="cannot hold"):
+        unpack_columns(deflate(b"\x00"), [2**32 - 1])
+    bomb = deflate(bytes(50_000_000))
+    with pytest.raises(FormatError):
+        unpack_columns(bomb, [10])
+
+
+def test_numbers_outside_a_column_are_refused() -> None:
+    for value in (-1, 2**32):
+        with pytest.raises(ValueError, match="2\\^32"):
+            pack_column(np.array([value]))
+
+
+def test_a_seal_tells_any_change_of_one_bit() -> None:
+    sealed = seal(b"some bytes")
+    check_seal(sealed)
+    for bit in range(8 * len(sealed)):
+        changed = bytearray(sealed)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(DamagedError):
+            check_seal(bytes(changed))
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_map_or_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        unpack_map(data, ["a"])
+
+
+@pytest.mark.parametrize("value", [{"a": 1, "b": 2}, {"b": 1}, [1], 7, {"a": {"x": 1}, "c": 0}, {}], ids=str)
+def test_a_map_has_the_expected_keys(value: object) -> None:
+    with pytest.raises(FormatError):
+        unpack_map(msgpack.packb(value), ["a"])
+
+
+def test_a_key_that_stands_twice_is_refused() -> None:
+    with pytest.raises(FormatError, match="twice"):
+        unpack_map(b"\x82\xa1a\x01\xa1a\x02", ["a"])
+
+
+ARRAYS = {
+    "ids": np.array([1, 2, 3], np.uint32),
+    "none": np.zeros(0, np.float32),
+    "text": np.frombuffer("héllo".encode(), np.uint8),
+    "wide": np.array([2**40], np.int64),
+}
+
+
+def test_arrays_come_back_without_a_copy_and_aligned() -> None:
+    data = pack_arrays("test", 1, {"name": "é", "n": [1, None]}, ARRAYS)
+    container = unpack_arrays(data, "test", 1)
+    assert container.header == {"name": "é", "n": [1, None]}
+    for name, array in ARRAYS.items():
+        read = container.arrays[name]
+        assert np.array_equal(read, array)
+        assert not read.flags.owndata
+        assert not read.flags.writeable
+    head, body, checksum = msgpack.unpackb(data)
+    assert [offset % 64 for *_, offset in head["arrays"]] == [0] * len(ARRAYS)
+    assert (len(data) - len(body) - len(checksum) - 2) % 64 == 0
+
+
+def test_the_payload_digest_is_of_the_arrays_alone() -> None:
+    one = unpack_arrays(pack_arrays("test", 1, {"made": "here"}, ARRAYS), "test", 1)
+    other = unpack_arrays(pack_arrays("test", 1, {"made": "elsewhere, later"}, ARRAYS), "test", 1)
+    assert one.payload == other.payload
+
+
+def test_damaged_foreign_and_newer_containers_are_refused() -> None:
+    data = pack_arrays("test", 2, {}, ARRAYS)
+    with pytest.raises(VersionError, match="upgrade"):
+        unpack_arrays(data, "test", 1)
+    with pytest.raises(FormatError, match="holds a 'test'"):
+        unpack_arrays(data, "other", 2)
+    for cut in range(len(data)):
+        with pytest.raises(FormatError):
+            unpack_arrays(data[:cut], "test", 2)
+    for at in range(0, len(data), 7):
+        changed = bytearray(data)
+        changed[at] ^= 0x40
+        with pytest.raises(FormatError):
+            unpack_arrays(bytes(changed), "test", 2)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_container_or_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        unpack_arrays(data, "test", 1)
+
+
+def test_writing_replaces_whole_files(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert [file.name for file in path.parent.iterdir()] == ["file"]
+    with pytest.raises(FedkeysError, match="cannot be written"):
+        write_atomically(path / "below-a-file", b"three")
+
+
+def test_reading_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"12345")
+    assert read_bytes(path, 5) == b"12345"
+    with pytest.raises(FormatError, match="more than"):
+        read_bytes(path, 4)
+    with pytest.raises(FedkeysError, match="cannot be read"):
+        read_bytes(tmp_path / "none", 5)

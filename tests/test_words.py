@@ -1,0 +1,180 @@
+"""What a word is, and what never leaves a phone."""
+
+import unicodedata
+
+import pytest
+from hypothesis import example, given
+
+from fedkeys.words import (
+    GAP,
+    MAX_WORD_LENGTH,
+    MESSAGE_START,
+    SENTENCE_START,
+    at_cursor,
+    fold,
+    is_word,
+    is_written_form,
+    style_of,
+    styled,
+    tokens,
+)
+from fedkeys.words.styles import OTHER
+from tests.strategies import any_text, messages
+
+READABLE = {MESSAGE_START: "<", SENTENCE_START: "/", GAP: "_"}
+
+
+def read(text: str) -> str:
+    """The items of a message in one readable line: < message, / sentence, _ gap."""
+    return " ".join(READABLE.get(item, item) for item in tokens(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("", "<"),
+        ("See you", "< See you"),
+        ("don't I’m rock'n'roll", "< don't I'm rock'n'roll"),
+        ("'quoted' dogs' 'tis", "< quoted dogs tis"),
+        ('well-known, (and) "so" on; ok', "< well known and so on ok"),
+        ("one. two! three?! four… five", "< one / two / three / four / five"),
+        ("wait...what", "< wait / what"),
+        ("line\nnext", "< line / next"),
+        ("naïve cafe\u0301", "< naïve café"),
+        ("ok 👍🏽 ❤️ 👩‍👩‍👧 🇬🇧!", "< ok 👍 ❤️ 👩‍👩‍👧 🇬🇧 /"),
+        ("😂😂", "< 😂 😂"),
+        ("hi :-) :D <3 ok", "< hi ok"),
+        ("at 7 or 10.", "< at 7 or 10 /"),
+        ("हिन्दी भाषा", "< हिन्दी भाषा"),
+        ("и/или", "< и или"),
+    ],
+)
+def test_items(text: str, items: str) -> None:
+    assert read(text) == items
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "me@example.org",
+        "first.last+tag@mail.example.org",
+        "https://example.org/a?b=c",
+        "www.example.org",
+        "example.org",
+        "@handle",
+        "#tag",
+        "07700 900123",
+        "07700-900-123",
+        "+44 (0)1632 960 000",
+        "1,000",
+        "12:30",
+        "4471",
+        "a1b2",
+        "2nd",
+        "AB-1234",
+        "covid-19",
+        "key=value",
+        "snake_case",
+        "/etc/passwd",
+        "C:\\Users\\me",
+        "~root",
+        "a/b/c",
+        "e.g",
+        "x" * (MAX_WORD_LENGTH + 1),
+        "12 34 56 78",
+    ],
+)
+def test_what_must_not_leave_a_phone_is_dropped_and_breaks_the_ngram(secret: str) -> None:
+    items = tokens(f"before {secret} after")
+    assert items[:2] == [MESSAGE_START, "before"]
+    assert items[-1] == "after"
+    assert GAP in items
+    assert not any(secret.casefold() in item.casefold() for item in items if len(item) > 1)
+    assert all(item in (GAP, SENTENCE_START) for item in items[2:-1])
+
+
+@given(any_text | messages)
+@example("İstanbul ŒUVRE ǅ ΟΔΟΣ ﬁn")
+@example("e\u200dz ❤\ufe0f\ufe0f 🏽 \U0001f1ec")
+@example("9\u20e3 ²³ Ⅷ")
+@example("\x00\x02\x03")
+def test_every_word_is_its_own_only_token(text: str) -> None:
+    for item in tokens(text):
+        if item not in READABLE:
+            word = fold(item)
+            assert tokens(word) == [MESSAGE_START, word]
+            assert is_word(word)
+            assert word == item or is_written_form(item, word)
+            assert len(word) <= MAX_WORD_LENGTH
+            style = style_of(item, word)
+            assert style == OTHER or styled(word, style) == item
+
+
+@given(any_text)
+def test_no_digit_run_mixed_token_or_at_sign_comes_out(text: str) -> None:
+    for item in tokens(text):
+        if item not in READABLE:
+            numbers = sum(unicodedata.category(character)[0] == "N" for character in item)
+            letters = sum(character.isalpha() for character in item)
+            assert numbers <= 2
+            assert not (numbers and letters)
+            assert not set(item) & set("@/\\_=#.")
+
+
+@given(messages, messages)
+def test_the_cursor_sees_what_phones_count(before: str, last: str) -> None:
+    """The context at the end of a text is the end of its items, back to the last mark or gap."""
+    text = f"{before} {last} "
+    items = tokens(text)
+    effective = []
+    for item in items:
+        if item == SENTENCE_START and effective and effective[-1] in (MESSAGE_START, SENTENCE_START):
+            continue
+        effective.append(item)
+    context = list(at_cursor(text).items)
+    assert context == effective[len(effective) - len(context) :]
+    if len(context) < len(effective):
+        assert context[:1] == [SENTENCE_START] or effective[len(effective) - len(context) - 1] == GAP
+
+
+@pytest.mark.parametrize(
+    ("text", "items", "prefix"),
+    [
+        ("", "<", ""),
+        ("He", "<", "He"),
+        ("see you ", "< see you", ""),
+        ("see you tom", "< see you", "tom"),
+        ("(tom", "<", "tom"),
+        ("I don'", "< I", "don'"),
+        ("I don’t", "< I", "don't"),
+        ("and/o", "< and", "o"),
+        ("Done.", "/", ""),
+        ("Done. He", "/", "He"),
+        ("Done\n", "/", ""),
+        ("one\ntw", "/", "tw"),
+        ("ok 👍", "< ok 👍", ""),
+        ("mail a@b.org to", "", "to"),
+        ("mail a@b.org. T", "/", "T"),
+    ],
+)
+def test_at_cursor(text: str, items: str, prefix: str) -> None:
+    cursor = at_cursor(text)
+    assert " ".join(READABLE.get(item, item) for item in cursor.items) == items
+    assert cursor.prefix == prefix
+
+
+@pytest.mark.parametrize("text", ["me@exam", "call 07700", "at 1", "www.exa", "#ta", "~ro", "x1"])
+def test_nothing_is_suggested_inside_what_must_not_leave(text: str) -> None:
+    assert at_cursor(text).prefix is None
+
+
+def test_a_long_text_costs_no_more_than_its_end() -> None:
+    long = "word " * 100_000 + "see you tom"
+    cursor = at_cursor(long)
+    assert cursor.items[-2:] == ("see", "you")
+    assert cursor.prefix == "tom"
+    assert len(cursor.items) < 100
+
+
+def test_a_text_cut_in_the_middle_does_not_begin_a_message() -> None:
+    assert at_cursor("word " * 100).items[0] == "word"
