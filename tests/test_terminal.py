@@ -1,0 +1,89 @@
+"""The typing demo in a real terminal: a simulated key proves the binding, only this proves the terminal."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+
+
+class Terminal:
+    """A tmux server of its own, with one window of 80 x 24."""
+
+    def __init__(self, directory: Path) -> None:
+        self._tmux = ["tmux", "-L", f"fedkeys-{os.getpid()}", "-f", os.devnull]
+        self._directory = directory
+
+    def start(self, command: str) -> None:
+        self._run("new-session", "-d", "-x", "80", "-y", "24", "-c", str(self._directory), command)
+        self._run("set-option", "-g", "remain-on-exit", "on")
+
+    def keys(self, *keys: str) -> None:
+        self._run("send-keys", *keys)
+
+    def screen(self) -> str:
+        return self._run("capture-pane", "-p")
+
+    def wait_for(self, condition: Callable[[str], bool], seconds: float = 20) -> str:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            screen = self.screen()
+            if condition(screen):
+                return screen
+            time.sleep(0.05)
+        pytest.fail(f"not within {seconds} s:\n{self.screen()}")
+
+    def close(self) -> None:
+        subprocess.run([*self._tmux, "kill-server"], capture_output=True)
+
+    def _run(self, *arguments: str) -> str:
+        return subprocess.run(
+            [*self._tmux, *arguments], capture_output=True, text=True, check=True, encoding="utf-8"
+        ).stdout
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    monkeypatch.setenv("FEDKEYS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    terminal = Terminal(tmp_path)
+    yield terminal
+    terminal.close()
+
+
+def test_typing_in_a_real_terminal(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.start(f"{sys.executable} -m fedkeys; echo exit $?")
+    terminal.wait_for(lambda screen: "Type a message" in screen)
+    terminal.keys("-l", "See you tom")
+    terminal.wait_for(lambda screen: "tomorrow" in screen)
+    terminal.keys("Tab")
+    terminal.wait_for(lambda screen: "See you tomorrow " in screen)
+    terminal.keys("-l", "at ")
+    screen = terminal.wait_for(lambda screen: "tomorrow at" in screen)
+    assert "Tab" in screen
+    assert "F2" in screen
+    terminal.keys("F2")
+    terminal.wait_for(lambda screen: "tomorrow at " in screen)
+    terminal.keys("Enter")
+    terminal.wait_for(lambda screen: "keys saved" in screen)
+    terminal.keys("C-q")
+    terminal.wait_for(lambda screen: "exit 0" in screen)
+    assert list((tmp_path / "cache").glob("demo-*.model"))
+
+
+def test_the_second_start_takes_the_model_from_the_cache(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.start(f"{sys.executable} -m fedkeys type --phone nurse; {sys.executable} -m fedkeys type")
+    terminal.wait_for(lambda screen: "nurse's phone" in screen)
+    (cached,) = (tmp_path / "cache").glob("demo-*.model")
+    made = cached.stat().st_mtime_ns
+    terminal.keys("C-q")
+    terminal.wait_for(lambda screen: "a new phone" in screen)
+    assert cached.stat().st_mtime_ns == made
+    terminal.keys("C-q")

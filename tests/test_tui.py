@@ -1,0 +1,162 @@
+"""The typing screen, by Textual's pilot: what it says, what keys do, and how it looks."""
+
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Button, Static
+
+from fedkeys import Keyboard, Phone, aggregate
+from fedkeys.tui import MessageBox, TypingApp
+
+FLEET = [["see you tomorrow", "see you soon", "on my way home", "to London", "so I am on my way"]] * 2
+
+
+def app() -> TypingApp:
+    model = aggregate([Phone(texts).delta() for texts in FLEET])
+    return TypingApp(Keyboard(model), phone="nurse", sent=["hello [b]you[/b]", "handover ran over"])
+
+
+def strip(pilot: Pilot[Any]) -> list[str]:
+    """The words on the strip."""
+    labels = [str(button.label).split("\n")[0] for button in pilot.app.query(Button)]
+    return [label for label in labels if label != "·"]
+
+
+def text_of(pilot: Pilot[Any], id_: str) -> str:
+    return str(pilot.app.query_one(id_, Static).content)
+
+
+async def type_(pilot: Pilot[Any], text: str) -> None:
+    await pilot.press(*("space" if character == " " else character for character in text))
+    await pilot.pause()
+
+
+async def test_it_opens_on_the_message_box_with_suggestions() -> None:
+    async with app().run_test() as pilot:
+        assert isinstance(pilot.app.focused, MessageBox)
+        assert strip(pilot) == ["see", "on", "so"]
+        assert "nurse's phone" in text_of(pilot, "#whose")
+        assert "2 phones" in text_of(pilot, "#federation")
+        assert "seen on 2 phones or more" in text_of(pilot, "#federation")
+
+
+async def test_suggestions_follow_every_key() -> None:
+    async with app().run_test() as pilot:
+        await type_(pilot, "see you ")
+        assert strip(pilot)[:2] == ["soon", "tomorrow"]
+        await type_(pilot, "t")
+        assert strip(pilot)[0] == "tomorrow"
+        assert pilot.app.query_one(MessageBox).suggestion == "omorrow"
+        await pilot.press("backspace")
+        await pilot.pause()
+        assert strip(pilot)[:2] == ["soon", "tomorrow"]
+
+
+@pytest.mark.parametrize(("key", "slot"), [("tab", 0), ("f2", 1), ("f3", 2)])
+async def test_keys_accept(key: str, slot: int) -> None:
+    async with app().run_test() as pilot:
+        await type_(pilot, "see you ")
+        word = strip(pilot)[slot]
+        await pilot.press(key)
+        box = pilot.app.query_one(MessageBox)
+        assert box.text == f"see you {word} "
+        assert box.cursor_location == (0, len(box.text))
+        assert isinstance(pilot.app.focused, MessageBox)
+
+
+async def test_accepting_replaces_the_letters_typed_and_can_be_undone() -> None:
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        await type_(pilot, "see you to")
+        await pilot.press("tab")
+        assert box.text == "see you tomorrow "
+        box.undo()
+        assert box.text == "see you to"
+
+
+async def test_right_arrow_takes_the_ghost_text_only_at_the_end() -> None:
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        await type_(pilot, "see you to")
+        await pilot.press("left", "right")
+        assert box.text == "see you to"
+        await pilot.press("right")
+        assert box.text == "see you tomorrow "
+
+
+async def test_the_mouse_accepts() -> None:
+    async with app().run_test(size=(100, 30)) as pilot:
+        await type_(pilot, "see you ")
+        word = strip(pilot)[1]
+        await pilot.click("#slot-1")
+        await pilot.pause()
+        assert pilot.app.query_one(MessageBox).text == f"see you {word} "
+        assert isinstance(pilot.app.focused, MessageBox)
+
+
+async def test_punctuation_moves_up_to_an_accepted_word() -> None:
+    async with app().run_test() as pilot:
+        await type_(pilot, "see you to")
+        await pilot.press("tab", "full_stop")
+        assert pilot.app.query_one(MessageBox).text == "see you tomorrow."
+
+
+async def test_an_empty_slot_does_nothing() -> None:
+    async with app().run_test() as pilot:
+        await type_(pilot, "zzz")
+        assert strip(pilot) == []
+        await pilot.press("tab", "f2", "f3")
+        assert pilot.app.query_one(MessageBox).text == "zzz"
+
+
+async def test_sending_shows_the_message_learns_it_and_counts_keys() -> None:
+    async with app().run_test() as pilot:
+        for _ in range(12):
+            await type_(pilot, "see you pancakes")
+            await pilot.press("enter")
+        await pilot.pause()
+        box = pilot.app.query_one(MessageBox)
+        assert box.text == ""
+        assert len(pilot.app.query(".bubble")) == 2 + 12
+        await type_(pilot, "see you ")
+        assert strip(pilot)[0] == "pancakes"
+        await pilot.press("tab", "enter")
+        await pilot.pause()
+        typed, accepted = 12 * 16, 8 + 1
+        characters = 13 * 16
+        assert f"{characters - typed - accepted} of {characters} keys saved" in text_of(pilot, "#so-far")
+
+
+async def test_sending_nothing_sends_nothing() -> None:
+    async with app().run_test() as pilot:
+        await type_(pilot, "  ")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert len(pilot.app.query(".bubble")) == 2
+
+
+async def test_messages_are_shown_as_they_are() -> None:
+    async with app().run_test() as pilot:
+        assert "hello [b]you[/b]" in str(pilot.app.query(".bubble").first(Static).content)
+
+
+async def test_a_narrow_terminal_keeps_what_matters() -> None:
+    async with app().run_test(size=(50, 16)) as pilot:
+        assert not pilot.app.query_one("#side").display
+        await type_(pilot, "see you to")
+        assert strip(pilot)[0] == "tomorrow"
+        await pilot.press("tab", "enter")
+        await pilot.pause()
+        assert "keys saved" in text_of(pilot, "#brief")
+        assert pilot.app.query_one("#brief").display
+
+
+def test_how_it_looks(snap_compare: Any) -> None:
+    async def typing(pilot: Pilot[Any]) -> None:
+        await type_(pilot, "See you to")
+        await pilot.press("tab", "enter")
+        await type_(pilot, "on my w")
+        pilot.app.query_one(MessageBox).cursor_blink = False
+
+    assert snap_compare(app(), run_before=typing, terminal_size=(80, 24))
