@@ -38,7 +38,7 @@ async def test_it_opens_on_the_message_box_with_suggestions() -> None:
         assert strip(pilot) == ["see", "on", "so"]
         assert "nurse's phone" in text_of(pilot, "#whose")
         assert "2 phones" in text_of(pilot, "#federation")
-        assert "seen on 2 phones or more" in text_of(pilot, "#federation")
+        assert "each on 2+ phones" in text_of(pilot, "#federation")
 
 
 async def test_suggestions_follow_every_key() -> None:
