@@ -23,7 +23,7 @@ Step = Callable[[str, float], None]
 
 @contextmanager
 def progress() -> Iterator[Step]:
-    """Show steps on stderr, if that is a terminal: `step(name, part done)`."""
+    """Show the step under way on stderr, if that is a terminal: `step(name, part done)`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -34,6 +34,8 @@ def progress() -> Iterator[Step]:
 
         def step(name: str, part: float) -> None:
             if name not in tasks:
+                for earlier in tasks.values():
+                    bar.update(earlier, visible=False)
                 tasks[name] = bar.add_task(name, total=1.0)
             bar.update(tasks[name], completed=part)
 

@@ -73,9 +73,15 @@ def run(corpus: str, plan: "Plan", seed: int) -> "list[Round]":
         def count(number: int) -> None:
             counted[number] = counted.get(number, 0) + 1
             if not counted[number] % 16 or counted[number] == phones:
-                step(f"round {number}", counted[number] / phones)
+                step(f"round {number}: counting and merging", counted[number] / phones)
+            if counted[number] == phones:
+                step(f"round {number}: releasing", 0.0)
 
-        return list(Federation(source, plan, np.random.default_rng(seed)).run(count))
+        history = []
+        for round_ in Federation(source, plan, np.random.default_rng(seed)).run(count):
+            step(f"round {round_.number}: releasing", 1.0)
+            history.append(round_)
+        return history
 
 
 def as_dict(round_: "Round") -> dict[str, Any]:
