@@ -178,3 +178,11 @@ def test_a_long_text_costs_no_more_than_its_end() -> None:
 
 def test_a_text_cut_in_the_middle_does_not_begin_a_message() -> None:
     assert at_cursor("word " * 100).items[0] == "word"
+
+
+@given(any_text | messages)
+@example("\u200b")
+@example("hello \u200f")
+def test_any_text_has_a_cursor(text: str) -> None:
+    cursor = at_cursor(text)
+    assert cursor.prefix is None or fold(cursor.prefix).rstrip("'") in ("", *map(fold, tokens(text)))

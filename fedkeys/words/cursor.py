@@ -67,9 +67,9 @@ def _start_of_last_chunk(text: str) -> int:
 
 def _split_chunk(chunk: str) -> tuple[str, str | None]:
     """Split the chunk at the cursor into what is finished and the letters being typed."""
-    if not chunk:
-        return "", ""
     plain = normalise(chunk)
+    if not plain:
+        return "", ""
     if GAP in tokens(plain):
         return plain, None
     shape = shape_of(plain)
