@@ -115,22 +115,29 @@ def test_a_second_delta_under_one_identity_is_refused_and_named() -> None:
     assert aggregator.release(1).vocabulary.words == ("hello", "world")
 
 
-@given(corpora)
+def replaced(delta: Delta, **changes: Any) -> Delta:
+    return Delta(**{**{name: getattr(delta, name) for name in delta.__dataclass_fields__}, **changes})
+
+
+BASE = Vocabulary(["ebay", "hello", "or", "straße", "world"])
+
+
+@given(corpora.map(lambda texts: [text for text in texts if "iPhone" not in text]))
 def test_a_refused_delta_changes_nothing(texts: list[str]) -> None:
-    aggregator = Aggregator()
+    aggregator = Aggregator(bases=[BASE])
     aggregator.add(Phone(["hello world iPhone"]).delta())
     before = aggregator.release(1)
     for refused in (
         Phone(texts, federation="another").delta(),
         Phone([*texts, "zebra"]).delta(Vocabulary(["unknown", "vocabulary"])),
+        replaced(Phone([*texts, "zebra eBay or eBay"]).delta(BASE), other_forms=("iPHONE",)),
+        replaced(Phone(["zebra hello"]).delta(BASE), words=("world",)),
     ):
+        words = list(aggregator._sums.words)
         with pytest.raises(RefusedError):
             aggregator.add(refused)
+        assert aggregator._sums.words == words
     assert aggregator.release(1).to_bytes() == before.to_bytes()
-
-
-def replaced(delta: Delta, **changes: Any) -> Delta:
-    return Delta(**{**{name: getattr(delta, name) for name in delta.__dataclass_fields__}, **changes})
 
 
 def test_a_delta_that_contradicts_its_vocabulary_is_refused() -> None:
@@ -146,6 +153,21 @@ def test_a_delta_that_contradicts_its_vocabulary_is_refused() -> None:
     with pytest.raises(RefusedError, match="'iphone' is written 'eBay'"):
         aggregator.add(replaced(delta, other_forms=("eBay",)))
     assert aggregator.add(delta)
+
+
+def test_a_style_that_does_not_lead_back_to_the_word_is_refused() -> None:
+    delta = Phone(["the HELLO here"]).delta(BASE)
+    row = delta.ids.tolist().index(2 + BASE.words.index("hello"))
+    ids = delta.ids.copy()
+    ids[row] = 2 + BASE.words.index("straße")
+    with pytest.raises(RefusedError, match="'straße' is written 'STRASSE'"):
+        Aggregator(bases=[BASE]).add(replaced(delta, ids=ids))
+
+
+def test_the_header_says_the_bounds_that_all_applied() -> None:
+    bounded = [replaced(Phone(["hello"]).delta(), bounds={"max_ngrams": 9}) for _ in range(2)]
+    assert aggregate(bounded, 1).header["bounds"] == {"max_ngrams": 9}
+    assert aggregate([*bounded, Phone(["hello"]).delta()], 1).header["bounds"] is None
 
 
 def test_orders_may_be_mixed() -> None:
@@ -184,6 +206,14 @@ def test_a_written_form_needs_as_many_phones() -> None:
     assert aggregate([Phone(texts).delta() for texts in fleet], 2).suggest(["to"])[0].word == "London"
 
 
+def test_what_is_withheld_says_no_form_either() -> None:
+    """Sentence starts that are not released still do not count as written small."""
+    fleet = [["London calls", "London burns", "London sleeps", "so London"], ["in London"]]
+    for min_phones in (1, 2):
+        model = aggregate([Phone(texts).delta() for texts in fleet], min_phones)
+        assert model.suggest([], prefix="lond")[0].word == "London"
+
+
 def test_files_that_are_bad_are_set_aside_and_the_others_merged(tmp_path: Path) -> None:
     for name, texts in (("a", ["hello world"]), ("b", ["hello there"]), ("c", ["good day"])):
         Phone(texts).delta().save(tmp_path / f"{name}.delta")
@@ -191,6 +221,7 @@ def test_files_that_are_bad_are_set_aside_and_the_others_merged(tmp_path: Path) 
     (tmp_path / "b.delta").write_bytes(whole[:40])
     (tmp_path / "d.delta").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("not a delta, and not asked")
+    (tmp_path / "directory.delta").mkdir()
     (tmp_path / "copy.delta").write_bytes((tmp_path / "a.delta").read_bytes())
     aggregator = Aggregator()
     intake = merge_files(aggregator, delta_files([tmp_path, tmp_path / "a.delta"]))

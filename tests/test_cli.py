@@ -110,7 +110,7 @@ def test_a_second_round_by_commands(fedkeys: Any, tmp_path: Path) -> None:
     again = fedkeys("delta", shipped_corpus(), "--out", "second", "--base", "first.model")
     assert again.returncode == 0, again.stderr
     assert Delta.load(tmp_path / "second" / "nurse.delta").known > 1000
-    fails(fedkeys("aggregate", "second", "--out", "second.model"), 1, "--base", "nurse.delta")
+    fails(fedkeys("aggregate", "second", "--out", "second.model"), 3, "--base", "nurse.delta")
     merged = fedkeys("aggregate", "second", "--out", "second.model", "--base", "first.model")
     assert merged.returncode == 0, merged.stderr
     first, second = (Model.load(tmp_path / f"{name}.model") for name in ("first", "second"))
@@ -127,6 +127,31 @@ def test_pseudonyms_are_kept_and_secret(fedkeys: Any, tmp_path: Path, home: dict
     key.unlink()
     fedkeys("delta", shipped_corpus() / "nurse.txt", "--out", "three")
     assert Delta.load(tmp_path / "three" / "nurse.delta").phone != Delta.load(one).phone
+
+
+def test_phones_started_at_once_share_one_key(tmp_path: Path, home: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "fedkeys", "delta", str(shipped_corpus() / "nurse.txt"), "--out"]
+    running = [
+        subprocess.Popen([*command, str(tmp_path / str(n))], env=home, stderr=subprocess.DEVNULL)
+        for n in range(4)
+    ]
+    assert [process.wait(timeout=60) for process in running] == [0] * 4
+    assert len({(tmp_path / str(n) / "nurse.delta").read_bytes() for n in range(4)}) == 1
+    assert [file.name for file in Path(home["FEDKEYS_DATA_DIR"]).iterdir()] == ["phones.key"]
+
+
+def test_the_defaults_are_the_library_s() -> None:
+    import inspect
+
+    from fedkeys.aggregator.aggregator import DEFAULT_MIN_PHONES
+    from fedkeys.cli import aggregate, delta, evaluate, simulate
+    from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER
+
+    expected = {"min_phones": DEFAULT_MIN_PHONES, "order": DEFAULT_ORDER, "federation": DEFAULT_FEDERATION}
+    for module in (aggregate, delta, evaluate, simulate):
+        for name, parameter in inspect.signature(module.command).parameters.items():
+            if name in expected:
+                assert parameter.default == expected[name]
 
 
 def test_bad_files_are_named_and_the_others_merged(fedkeys: Any, tmp_path: Path) -> None:
@@ -146,7 +171,7 @@ def test_bad_files_are_named_and_the_others_merged(fedkeys: Any, tmp_path: Path)
     assert not (tmp_path / "strict.model").exists()
     (tmp_path / "in" / "a.delta").unlink()
     (tmp_path / "in" / "b.delta").unlink()
-    fails(fedkeys("aggregate", "in", "--out", "none.model"), 1, "no delta could be merged")
+    fails(fedkeys("aggregate", "in", "--out", "none.model"), 3, "no delta could be merged")
     assert not (tmp_path / "none.model").exists()
 
 
@@ -180,6 +205,8 @@ def test_inspect_shows_every_ngram_of_a_delta(fedkeys: Any, tmp_path: Path) -> N
 def test_inspect_names_known_words_with_the_model(fedkeys: Any, tmp_path: Path, model: Path) -> None:
     base = Model.load(model).vocabulary
     Phone(["see you pancakes"]).delta(base).save(tmp_path / "a.delta")
+    Phone(["so SEE it"]).delta(base).save(tmp_path / "c.delta")
+    assert "#0 in capitals" in fedkeys("inspect", "c.delta").stdout
     assert "#0 #3 pancakes" in fedkeys("inspect", "a.delta").stdout
     assert "see you pancakes" in fedkeys("inspect", "a.delta", "--base", model).stdout
     Phone(["x y"]).delta().save(tmp_path / "b.delta")
@@ -240,7 +267,7 @@ def test_line_mode_with_the_phone_of_a_corpus(fedkeys: Any) -> None:
         (["delta", ".", "--out", "d", "--order", "9"], 2, "Invalid value"),
         (["delta", "nltk:nothing", "--out", "d"], 1, "no corpus named"),
         (["aggregate", "none", "--out", "m"], 2, "none: no such file"),
-        (["aggregate", "toy.model", "--out", "m"], 1, "no delta could be merged"),
+        (["aggregate", "toy.model", "--out", "m"], 3, "no delta could be merged"),
         (["aggregate", "toy.model", "--out", "m", "--min-phones", "0"], 2, "Invalid value"),
         (["inspect", "none"], 2, "none: no such file"),
         (["simulate", "--cohort", "some"], 2, "neither a number"),

@@ -1,5 +1,6 @@
 """Bytes that are what they should be come back; all others are refused."""
 
+import os
 import zlib
 from pathlib import Path
 
@@ -58,7 +59,9 @@ def test_a_number_has_one_encoding() -> None:
 
 def test_a_few_bytes_cannot_ask_for_gigabytes() -> None:
     with pytest.raises(FormatError, match="cannot hold"):
-        unpack_columns(deflate(b"\x00"), [2**32 - 1])
+        unpack_columns(deflate(b"\x00"), [2**22])
+    with pytest.raises(FormatError, match="are announced"):
+        unpack_columns(deflate(bytes(10_000_000)), [10_000_000])
     bomb = deflate(bytes(50_000_000))
     with pytest.raises(FormatError):
         unpack_columns(bomb, [10])
@@ -80,21 +83,54 @@ def test_a_seal_tells_any_change_of_one_bit() -> None:
             check_seal(bytes(changed))
 
 
+KEYS = ["format", "version", "a"]
+SOUND = {"format": "test", "version": 1, "a": 7}
+
+
+def test_a_map_comes_back() -> None:
+    assert unpack_map(msgpack.packb(SOUND), "test", 1, KEYS) == SOUND
+
+
 @given(st.binary(max_size=80))
 def test_any_bytes_are_a_map_or_refused(data: bytes) -> None:
     with pytest.raises(FormatError):
-        unpack_map(data, ["a"])
+        unpack_map(data, "test", 1, KEYS)
 
 
-@pytest.mark.parametrize("value", [{"a": 1, "b": 2}, {"b": 1}, [1], 7, {"a": {"x": 1}, "c": 0}, {}], ids=str)
-def test_a_map_has_the_expected_keys(value: object) -> None:
-    with pytest.raises(FormatError):
-        unpack_map(msgpack.packb(value), ["a"])
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({**SOUND, "b": 2}, "with the keys"),
+        ({"a": 7, "format": "test", "version": 1}, "with the keys"),
+        ({"format": "test", "version": 1}, "with the keys"),
+        ({**SOUND, "version": 0}, "not a whole number"),
+        ({**SOUND, "version": True}, "not a whole number"),
+        ({**SOUND, "format": "other"}, "holds a 'other'"),
+        ({"a": 1}, "not a map that says"),
+        ([1], "not a map that says"),
+        (7, "not a map that says"),
+        ({}, "not a map that says"),
+    ],
+    ids=str,
+)
+def test_a_map_has_the_expected_keys(value: object, reason: str) -> None:
+    with pytest.raises(FormatError, match=reason):
+        unpack_map(msgpack.packb(value), "test", 1, KEYS)
+
+
+def test_a_newer_map_is_named_as_such_whatever_its_keys() -> None:
+    with pytest.raises(VersionError, match="version 2 is newer"):
+        unpack_map(msgpack.packb({**SOUND, "version": 2, "more": 1}), "test", 1, KEYS)
 
 
 def test_a_key_that_stands_twice_is_refused() -> None:
     with pytest.raises(FormatError, match="twice"):
-        unpack_map(b"\x82\xa1a\x01\xa1a\x02", ["a"])
+        unpack_map(b"\x82\xa1a\x01\xa1a\x02", "test", 1, KEYS)
+
+
+def test_what_comes_after_the_map_is_refused() -> None:
+    with pytest.raises(FormatError, match="comes after"):
+        unpack_map(msgpack.packb(SOUND) + b"\x00", "test", 1, KEYS)
 
 
 ARRAYS = {
@@ -155,6 +191,16 @@ def test_writing_replaces_whole_files(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["file"]
     with pytest.raises(FedkeysError, match="cannot be written"):
         write_atomically(path / "below-a-file", b"three")
+
+
+def test_a_target_that_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, b"data")
+    assert os.read(reader, 10) == b"data"
+    os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_reading_is_bounded(tmp_path: Path) -> None:

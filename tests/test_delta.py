@@ -3,22 +3,23 @@
 import copy
 import json
 import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fedkeys.container import seal
+from fedkeys.container import pack_column, seal
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Delta
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, UsageError, VersionError
 from fedkeys.phone import Phone
 from fedkeys.words import OTHER, fold, styled, tokens
-from tests.strategies import corpora, messages
+from tests.strategies import any_text, corpora, messages
 
 VECTORS = Path(__file__).parent / "vectors"
 NAME = bytes(range(16))
@@ -173,6 +174,28 @@ def test_any_bytes_are_refused(data: bytes) -> None:
         Delta.from_bytes(data)
 
 
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.sampled_from(sorted(set(msgpack.unpackb(Phone().delta().to_bytes())) - {"checksum"})), anything)
+def test_any_value_in_the_header_is_refused_or_read_as_itself(key: str, value: Any) -> None:
+    try:
+        delta = Delta.from_bytes(forged(**{key: value}))
+    except FormatError:
+        return
+    head = msgpack.unpackb(delta.to_bytes())
+    assert head[key] == value
+
+
 @given(corpora, st.integers(0, 10_000), st.integers(0, 7))
 def test_a_flipped_bit_is_noticed(texts: list[str], at: int, bit: int) -> None:
     data = bytearray(Phone(texts).delta().to_bytes())
@@ -224,14 +247,19 @@ def test_an_unchanged_forgery_is_read() -> None:
         ({"words": ["hello", "iphone", "ok", "x\x1b[2J"]}, "not a word"),
         ({"words": ["iphone", "hello", "ok", "world"]}, "out of order"),
         ({"words": ["hello", "hello", "ok", "world"]}, "out of order"),
-        ({"words": "hello"}, "lists of strings"),
-        ({"forms": ["IPHone2"]}, "not written so"),
-        ({"forms": ["hello"]}, "not written so"),
+        ({"words": "hello"}, "list of strings"),
+        ({"forms": ["IPHone2"]}, "must be spelt out"),
+        ({"forms": ["hello"]}, "must be spelt out"),
+        ({"forms": ["Iphone"]}, "must be spelt out"),
+        ({"forms": ["IPHONE"]}, "must be spelt out"),
+        ({"forms": [""]}, "must be spelt out"),
         ({"forms": []}, "styles"),
         ({"sizes": [5, 4]}, "sizes"),
         ({"sizes": [5, 4, 3, 2, 1, 1]}, "sizes"),
         ({"sizes": [5, 4, -3, 1]}, "sizes"),
-        ({"sizes": [2**31, 4, 3, 1]}, "cannot hold"),
+        ({"sizes": [2**31, 4, 3, 1]}, "are announced"),
+        ({"sizes": [2**20, 4, 3, 1]}, "cannot hold"),
+        ({"known": 2**32 - 3, "base": bytes(16)}, "more words than ids"),
         ({"sizes": [5, 6, 5, 1]}, "announced"),
         ({"body": b""}, "columns"),
         ({"body": "text"}, "body"),
@@ -249,20 +277,60 @@ def test_a_newer_delta_is_refused_with_a_sentence() -> None:
         Delta.from_bytes(forged(version=2))
 
 
-@given(st.binary(max_size=80))
-def test_any_body_is_refused_or_closed(body: bytes) -> None:
-    """Whatever numbers an attacker puts into the columns, no n-gram comes out without prefix and suffix."""
-    import zlib
-
+def with_columns(numbers: list[int], **changes: Any) -> bytes:
+    """A forgery whose columns are these numbers."""
     compressor = zlib.compressobj(wbits=-15)
+    raw = pack_column(np.array(numbers, np.int64))
+    return forged(body=compressor.compress(raw) + compressor.flush(), **changes)
+
+
+@given(st.lists(st.integers(0, 3), min_size=25, max_size=25), st.data())
+def test_any_columns_are_refused_or_closed(numbers: list[int], data: st.DataObject) -> None:
+    """Whatever numbers an attacker puts into the columns, no n-gram comes out without prefix and suffix."""
+    sizes = data.draw(st.sampled_from([[3, 3, 3, 1], [4, 3, 2, 1], [3, 4, 2, 0], [3, 2, 1, 2]]))
+    one, two, three, forms = sizes
+    length = 2 * one + (one + 2 * two) + (two + 2 * three) + 3 * forms
     try:
-        delta = Delta.from_bytes(forged(body=compressor.compress(body) + compressor.flush()))
+        delta = Delta.from_bytes(with_columns(numbers[:length], sizes=sizes, words=["a"], forms=[]))
     except FormatError:
         return
     everything = {ngram for ngram, _, _ in delta.counts.rows()}
     for ngram in everything:
         assert len(ngram) == 1 or {ngram[:-1], ngram[1:]} <= everything
+        assert all(delta.ids[id_] >= 2 for id_ in ngram[1:])
     assert all(np.all(level.counts > 0) for level in delta.counts.levels)
+
+
+def test_some_columns_of_an_attacker_are_sound() -> None:
+    """The property above is not empty: these columns are accepted, and say "a a a" with its suffixes."""
+    numbers = [*[2, 0], *[1], *[0], *[0], *[1], *[0], *[0]]
+    delta = Delta.from_bytes(with_columns(numbers, sizes=[1, 1, 1, 0], words=["a"], forms=[]))
+    assert sorted(said(delta)["ngrams"]) == ["a", "a a", "a a a"]
+
+
+def test_a_form_that_stands_twice_does_not_count_as_two_phones() -> None:
+    sound = msgpack.unpackb(Phone(["ok iPhone", "ok iPHone"]).delta().to_bytes())
+    assert sound["forms"] == ["iPHone", "iPhone"]
+    for forms in (["iPhone", "iPhone"], ["iPhone", "iPHone"]):
+        head = {**sound, "forms": forms, "checksum": bytes(8)}
+        with pytest.raises(FormatError, match="out of order"):
+            Delta.from_bytes(seal(msgpack.packb(head)[:-8]))
+
+
+@given(corpora | st.lists(any_text, max_size=4))
+@example(["hello cafe\u00ad\u0301 there"])
+@example(["e\U0001f3fd\u0301 \u200b\u0301x"])
+def test_every_honest_delta_is_read(texts: list[str]) -> None:
+    delta = Phone(texts).delta()
+    assert said(Delta.from_bytes(delta.to_bytes())) == said(delta)
+
+
+@pytest.mark.parametrize(
+    "identity", [{"federation": ""}, {"federation": "a\nb"}, {"pseudonym": b"x"}], ids=str
+)
+def test_a_phone_has_an_identity_that_a_delta_can_carry(identity: dict[str, Any]) -> None:
+    with pytest.raises(FormatError):
+        Phone(**identity)
 
 
 def test_files(tmp_path: Path) -> None:

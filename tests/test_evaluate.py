@@ -57,6 +57,13 @@ def test_a_completion_costs_the_letters_typed_and_one_key() -> None:
     assert len(score.completion_ns) == 2
 
 
+def test_what_is_no_word_is_not_asked() -> None:
+    system, score = Script(), Score()
+    replay("naïve b52 gr8 7 👍 'ok' café's", system, score)
+    assert score.words == 1
+    assert system.asked[-1].endswith("'o")
+
+
 def test_the_strip_is_not_read_after_the_last_letter() -> None:
     system = Script()
     replay("at it’s", system, Score())

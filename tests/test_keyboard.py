@@ -1,5 +1,8 @@
 """The keyboard: everyone's model with its owner's habits, in the forms that people write."""
 
+import pickle
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +37,17 @@ def test_the_word_as_typed_is_no_suggestion_but_its_usual_form_is() -> None:
 def test_typed_capitals_are_kept() -> None:
     assert offered(keyboard(), "Tom") == ["Tomorrow"]
     assert offered(keyboard(), "TOM") == ["TOMORROW"]
+
+
+def test_one_capital_and_an_apostrophe_are_not_capitals_throughout() -> None:
+    mine = keyboard()
+    mine.learn("so I'm here")
+    assert offered(mine, "I'") == ["I'm"]
+
+
+def test_a_personal_model_stays_on_its_phone() -> None:
+    with pytest.raises(TypeError, match="stays on its phone"):
+        pickle.dumps(keyboard().personal)
 
 
 def test_it_learns_what_its_owner_types() -> None:

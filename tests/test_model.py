@@ -3,7 +3,9 @@
 import math
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +37,12 @@ def test_ties_go_to_the_alphabetical_first() -> None:
     model = model_of([["go west", "go east", "go north"]])
     assert predict_next_word("go", model) == "east"
     assert [s.word for s in model.suggest(["go"])] == ["east", "north", "west"]
+
+
+def test_any_written_form_is_known() -> None:
+    model = model_of([["I don't know", "I don't know"]])
+    assert [s.word for s in model.suggest(["DON’T"], k=1)] == ["know"]
+    assert [s.word for s in model.suggest([], "don’")] == ["don't"]
 
 
 class Reference:
@@ -161,8 +169,6 @@ def test_long_lists_are_searched_to_their_end() -> None:
 
 
 def test_modified_discounts_fall_back_where_counts_of_counts_give_none() -> None:
-    import numpy as np
-
     assert modified_discounts(np.array([1, 1, 2])) == (0.5, 1.0, 1.5)
     assert modified_discounts(np.array([1] * 2 + [2] * 2 + [3] * 9 + [4])) == (0.5, 1.0, 1.5)
 
@@ -221,3 +227,32 @@ def test_damaged_and_newer_models_are_refused() -> None:
             Model.from_bytes(pack_arrays("fedkeys.model", 1, container.header, rest))
     with pytest.raises(FormatError, match="order"):
         Model.from_bytes(pack_arrays("fedkeys.model", 1, {}, container.arrays))
+
+
+@pytest.mark.parametrize(
+    ("name", "forge"),
+    [
+        ("successor_1", lambda array: array + 9999),
+        ("successor_1", lambda array: array * 0),
+        ("form_ids", lambda array: np.append(array, np.uint32(2))),
+        ("probability_2", lambda array: array[:-1]),
+        ("probability_1", lambda array: array * np.float32("nan")),
+        ("weight_1", lambda array: array - 2),
+        ("first_1", lambda array: array + 9999),
+        ("first_2", lambda array: array[::-1]),
+        ("context_1", lambda array: array[::-1]),
+        ("context_2", lambda array: array + (np.uint64(99) << np.uint64(32))),
+        ("unigram", lambda array: array[1:]),
+        ("by_probability", lambda array: array * 0 + 2),
+        ("after", lambda array: array + 9999),
+        ("words", lambda array: array[::-1]),
+        ("words", lambda array: array.astype(np.uint32)),
+    ],
+)
+def test_arrays_that_do_not_fit_together_are_refused(name: str, forge: Any) -> None:
+    from fedkeys.container import pack_arrays, unpack_arrays
+
+    container = unpack_arrays(model_of(TOY).to_bytes(), "fedkeys.model", 1)
+    arrays = {**container.arrays, name: forge(container.arrays[name])}
+    with pytest.raises(FormatError):
+        Model.from_bytes(pack_arrays("fedkeys.model", 1, container.header, arrays))

@@ -50,6 +50,11 @@ def test_a_phone_that_is_not_sampled_sends_later() -> None:
     assert all(round_.sampled == 1 for round_ in history)
     assert all(round_.deltas <= 1 for round_ in history)
     assert sum(round_.messages for round_ in history) <= 9
+    # Ann writes five messages; sampled in the last round alone, she sends all five.
+    fleet = {"ann": FLEET["ann"], "bob": []}
+    histories = (run(Plan(rounds=2, cohort=1, min_phones=1), seed, fleet) for seed in range(100))
+    alone = next(history for history in histories if [r.messages for r in history] == [0, 5])
+    assert alone[1].model.payload_digest == aggregate([Phone(FLEET["ann"]).delta()], 1).payload_digest
     again = run(Plan(rounds=4, cohort=1, min_phones=1), seed=3)
     assert [r.model.to_bytes() for r in again] == [r.model.to_bytes() for r in history]
     assert [r.bytes_up.tolist() for r in again] == [r.bytes_up.tolist() for r in history]

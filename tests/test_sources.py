@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,7 @@ def test_a_corpus_larger_than_memory_reads_the_same(
         ('{"user": 1, "text": "x"}', "line 2: not a message"),
         ('{"user": "a", "text": "x", "time": []}', "line 2: not a message"),
         ("[]", "line 2: not a message"),
+        ("[" * 100_000, "line 2: not JSON"),
         ("\udcff", "line 2: not JSON"),
     ],
 )
@@ -95,6 +97,13 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, reason: str) -> None:
     with pytest.raises(SourceError) as error:
         open_corpus(path).names()
     assert f"chat.jsonl, {reason}" in str(error.value)
+
+
+def test_odd_times_and_names_are_read(tmp_path: Path) -> None:
+    rows = [{"user": "a\0", "text": "late", "time": "9" * 400}, {"user": "a\0", "text": "early", "time": 1}]
+    assert read(open_corpus(write(tmp_path / "chat.jsonl", rows)))["a\0"] == ["early", "late"]
+    Path(os.fsdecode(bytes(tmp_path) + b"/na\xefve.txt")).write_text("hello")
+    assert list(open_corpus(tmp_path).names()) == ["na\ufffdve"]
 
 
 def test_a_cut_gzip_file_is_an_error(tmp_path: Path) -> None:

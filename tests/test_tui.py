@@ -7,6 +7,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Static
 
 from fedkeys import Keyboard, Phone, aggregate
+from fedkeys.model import Suggestion
 from fedkeys.tui import MessageBox, TypingApp
 
 FLEET = [["see you tomorrow", "see you soon", "on my way home", "to London", "so I am on my way"]] * 2
@@ -100,6 +101,36 @@ async def test_punctuation_moves_up_to_an_accepted_word() -> None:
         await type_(pilot, "see you to")
         await pilot.press("tab", "full_stop")
         assert pilot.app.query_one(MessageBox).text == "see you tomorrow."
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"), [("Hi.", "Hi. see "), ("(", "(see "), ("see you,", "see you, see ")]
+)
+async def test_a_word_after_punctuation_stands_apart(typed: str, text: str) -> None:
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        box.insert(typed)
+        await pilot.pause()
+        box.suggestions = [Suggestion("see", 1.0)]
+        box.action_accept(0)
+        assert box.text == text
+
+
+async def test_accepting_replaces_decomposed_letters_whole() -> None:
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        box.keyboard.learn("like cafés")
+        box.insert("like cafe\u0301")
+        await pilot.pause()
+        assert strip(pilot)[0] == "cafés"
+        await pilot.press("tab")
+        assert box.text == "like cafés "
+
+
+async def test_a_name_is_shown_as_it_is() -> None:
+    model = aggregate([Phone(texts).delta() for texts in FLEET])
+    async with TypingApp(Keyboard(model), phone="[b]noob[/x]").run_test() as pilot:
+        assert "[b]noob[/x]'s phone" in text_of(pilot, "#whose")
 
 
 async def test_an_empty_slot_does_nothing() -> None:

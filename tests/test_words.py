@@ -82,6 +82,10 @@ def test_items(text: str, items: str) -> None:
         "e.g",
         "x" * (MAX_WORD_LENGTH + 1),
         "12 34 56 78",
+        "12   34   56",
+        "1 -- 2 -- 3",
+        "07700–900–123",
+        "07700\u00a0900\u2011123",
     ],
 )
 def test_what_must_not_leave_a_phone_is_dropped_and_breaks_the_ngram(secret: str) -> None:
@@ -152,6 +156,9 @@ def test_the_cursor_sees_what_phones_count(before: str, last: str) -> None:
         ("Done. He", "/", "He"),
         ("Done\n", "/", ""),
         ("one\ntw", "/", "tw"),
+        ("see you\u00a0t", "< see you", "t"),
+        ("one\n  ", "/", ""),
+        ("\u200b", "<", ""),
         ("ok 👍", "< ok 👍", ""),
         ("mail a@b.org to", "", "to"),
         ("mail a@b.org. T", "/", "T"),
@@ -161,6 +168,11 @@ def test_at_cursor(text: str, items: str, prefix: str) -> None:
     cursor = at_cursor(text)
     assert " ".join(READABLE.get(item, item) for item in cursor.items) == items
     assert cursor.prefix == prefix
+
+
+def test_the_letters_to_replace_are_counted_as_typed() -> None:
+    typed = {"see you tom": 3, "i like cafe\u0301": 5, "so\u00adon": 5, "hi!tom": 3, "ok ": 0}
+    assert {text: at_cursor(text).typed for text in typed} == typed
 
 
 @pytest.mark.parametrize("text", ["me@exam", "call 07700", "at 1", "www.exa", "#ta", "~ro", "x1"])

@@ -4,7 +4,7 @@ In: deltas of one federation. Out: models. Law: `add` either merges a delta whol
 already, or refuses it and is as before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fedkeys.aggregator.ledger import Ledger
 from fedkeys.aggregator.release import release
@@ -29,6 +29,7 @@ class Aggregator:
         self.federation = federation
         self._ledger = Ledger()
         self._sums = Sums()
+        self._bounds: list[Mapping[str, int] | None] = []
         self._last_round = 0
         for base in bases:
             self._sums.know(base)
@@ -65,6 +66,8 @@ class Aggregator:
             return False
         self._sums.add(delta)
         self._ledger.enter(delta)
+        if delta.bounds not in self._bounds:
+            self._bounds.append(delta.bounds)
         self._last_round = max(self._last_round, delta.round)
         return True
 
@@ -78,7 +81,7 @@ class Aggregator:
             raise UsageError(f"min_phones is {min_phones}", remedy="choose 1 or more")
         account = {
             "federation": self.federation,
-            "bounds": None,
+            "bounds": self._bounds[0] if len(self._bounds) == 1 else None,
             "rounds": max(1, self._last_round),
             "phones": self.phones,
             "deltas": self.deltas,

@@ -39,7 +39,7 @@ def delta_files(inputs: Iterable[Path]) -> list[Path]:
     files: list[Path] = []
     for path in inputs:
         if path.is_dir():
-            found = sorted(path.rglob(f"*{SUFFIX}"))
+            found = sorted(file for file in path.rglob(f"*{SUFFIX}") if file.is_file())
             if not found:
                 raise UsageError(
                     f"no *{SUFFIX} file below it", file=path, remedy="make some with fedkeys delta"
@@ -66,5 +66,7 @@ def merge_files(
                 repeated += 1
         except FedkeysError as error:
             refused.append(str(error.at(path)))
+        except MemoryError:
+            refused.append(f"{path}: takes more memory to read than there is")
         on_file()
     return Intake(merged, repeated, tuple(refused))

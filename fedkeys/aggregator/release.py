@@ -34,8 +34,9 @@ def release(totals: Totals, min_phones: int, account: Mapping[str, Any]) -> Mode
     new_ids = np.zeros(FIRST_WORD + len(totals.vocabulary), np.uint32)
     new_ids[kept_ids] = kept_ids
     new_ids[kept_words] = np.arange(FIRST_WORD, FIRST_WORD + len(kept_words))
-    forms = _forms(found.counts, totals, min_phones)
-    arrays = build(_renumbered(found, new_ids), vocabulary, {int(new_ids[id_]): forms[id_] for id_ in forms})
+    forms = _forms(totals, min_phones)
+    released_forms = {int(new_ids[id_]): forms[id_] for id_ in kept_words.tolist() if id_ in forms}
+    arrays = build(_renumbered(found, new_ids), vocabulary, released_forms)
     header = {
         "fedkeys": version("fedkeys"),
         **account,
@@ -56,16 +57,11 @@ def selected(counts: NgramCounts, min_phones: int) -> tuple[Mask, ...]:
     return counts.closed(masks)
 
 
-def _forms(kept: NgramCounts, totals: Totals, min_phones: int) -> dict[int, str]:
-    """The usual written forms of the released words, by their id in the totals."""
-    rows = totals.forms
-    inside = np.isin(rows.parents, kept.levels[0].words)
-    forms = Level(rows.keys[inside], rows.counts[inside], rows.phones[inside])
-    styles = {
-        (id_, style): totals.form(id_, style)
-        for id_, style in zip(forms.parents.tolist(), forms.words.tolist(), strict=True)
-    }
-    return usual_forms(kept, forms, styles, min_phones)
+def _forms(totals: Totals, min_phones: int) -> dict[int, str]:
+    """The usual written forms of all words, by their id in the totals."""
+    columns = (totals.forms.parents.tolist(), totals.forms.words.tolist())
+    styles = {(id_, style): totals.form(id_, style) for id_, style in zip(*columns, strict=True)}
+    return usual_forms(totals.counts, totals.forms, styles, min_phones)
 
 
 def _renumbered(found: Estimate, new_ids: Ids) -> Estimate:

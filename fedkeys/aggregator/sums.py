@@ -13,9 +13,9 @@ import numpy as np
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary, merge
 from fedkeys.counts.ngrams import Ids, pack_keys
 from fedkeys.delta import Delta
-from fedkeys.delta.message import MAX_ORDER
+from fedkeys.delta.checks import MAX_ORDER
 from fedkeys.errors import RefusedError
-from fedkeys.words import OTHER, fold, styled
+from fedkeys.words import OTHER, is_written_form, styled
 
 _LEAST_BATCH = 1 << 18  # rows; smaller batches spend their time in calls, larger ones hold more memory
 
@@ -140,13 +140,15 @@ class Sums:
         return np.concatenate([marks, base_ids[known - np.uint32(FIRST_WORD)], new])
 
     def _spelt_of(self, delta: Delta, base: Vocabulary | None) -> Sequence[str]:
-        """Check that spelt-out forms of known words are forms of those words; of new ones decoding did."""
-        if base is not None and delta.other_forms:
-            spelt_out = delta.forms.words >= OTHER
-            ids = delta.ids[delta.forms.parents[spelt_out]].tolist()
-            for id_, form in zip(ids, delta.other_forms, strict=True):
-                if id_ < FIRST_WORD + len(base) and base.word(id_) != fold(form):
-                    raise RefusedError(f"says that {base.word(id_)!r} is written {form!r}")
+        """Check that the forms of known words are forms of those words; of new ones decoding did."""
+        if base is not None:
+            ids = delta.ids[delta.forms.parents].tolist()
+            for id_, style in zip(ids, delta.forms.words.tolist(), strict=True):
+                if id_ < FIRST_WORD + len(base):
+                    word = base.word(id_)
+                    form = delta.other_forms[style - OTHER] if style >= OTHER else styled(word, style)
+                    if not is_written_form(form, word):
+                        raise RefusedError(f"says that {word!r} is written {form!r}")
         return delta.other_forms
 
     def _flush(self) -> None:

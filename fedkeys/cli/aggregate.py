@@ -39,7 +39,7 @@ def command(
     are merged, and the exit status is 3.
     """
     from fedkeys.aggregator import Aggregator, delta_files, merge_files
-    from fedkeys.errors import FedkeysError, PartialError
+    from fedkeys.errors import PartialError
     from fedkeys.model import Model
 
     aggregator = Aggregator(federation, (Model.load(existing(path)).vocabulary for path in base or ()))
@@ -56,7 +56,7 @@ def command(
         for sentence in intake.refused:
             narrate(f"set aside: {sentence}")
         if not intake.merged:
-            raise FedkeysError("no delta could be merged, so there is no model")
+            raise PartialError("no delta could be merged, so there is no model")
         if strict and intake.refused:
             raise PartialError(
                 f"{len(intake.refused)} of {len(files)} files had to be set aside, so nothing was written",

@@ -7,6 +7,8 @@ import typer
 
 from fedkeys.cli.console import FederationOption, OrderOption, existing, narrate, progress, size
 
+_LONGEST_NAME = 120  # bytes; file systems take 255
+
 
 def command(
     corpus: Annotated[
@@ -33,23 +35,32 @@ def command(
     vocabulary = Model.load(existing(base)).vocabulary if base else None
     source = open_corpus(corpus)
     written = total = 0
+    taken: set[str] = set()
     with progress() as step:
         phones = len(source.names(lambda part: step("reading", part)))
         for name, texts in source.phones():
             phone = Phone(texts, order=order, federation=federation, pseudonym=pseudonym_of(name, federation))
             delta = phone.delta(vocabulary)
-            delta.save(out / f"{file_name(name)}.delta")
+            # What is lost in a power cut can be written again, and flushing each of many files takes long.
+            delta.save(out / f"{file_name(name, taken)}.delta", durable=False)
             written += 1
             total += len(delta.data)
             step("counting", written / phones)
     narrate(f"{written:,} deltas, {size(total)}, in {out}")
 
 
-def file_name(name: str) -> str:
+def file_name(name: str, taken: set[str]) -> str:
     """Write a phone's name so that it is a file name anywhere, and no two names become one.
 
-    >>> file_name("nurse"), file_name("a/b"), file_name(".")
+    Args:
+        name: the phone's name.
+        taken: file names given before, in lower case; this one is added.
+
+    >>> taken = set()
+    >>> file_name("nurse", taken), file_name("a/b", taken), file_name(".", taken)
     ('nurse', 'a%2Fb', '%2E')
+    >>> file_name("Nurse", taken)
+    'Nurse%7b4a0ac4c9'
     """
     from hashlib import blake2b
     from urllib.parse import quote
@@ -57,6 +68,7 @@ def file_name(name: str) -> str:
     quoted = quote(name, safe="")
     if quoted.startswith("."):
         quoted = "%2E" + quoted[1:]
-    if len(quoted) > 120:
-        quoted = f"{quoted[:100]}%{blake2b(name.encode(), digest_size=8).hexdigest()}"
+    if len(quoted) > _LONGEST_NAME or quoted.casefold() in taken:
+        quoted = f"{quoted[:_LONGEST_NAME]}%{blake2b(name.encode(), digest_size=5).hexdigest()}"
+    taken.add(quoted.casefold())
     return quoted

@@ -36,9 +36,10 @@ def command(
     from fedkeys.container import read_bytes
     from fedkeys.delta import MAX_DELTA_BYTES, Delta
     from fedkeys.errors import FormatError, UsageError
-    from fedkeys.model import MODEL_FORMAT, Model
+    from fedkeys.model import Model
 
-    if MODEL_FORMAT.encode() in existing(file).open("rb").read(64):
+    # A model is a msgpack array of three, whose first is a map; a delta is a map.
+    if existing(file).open("rb").read(1) == b"\x93":
         _model(Model.load(file), file, json)
         return
     vocabulary = Model.load(existing(base)).vocabulary if base else None
@@ -129,12 +130,17 @@ def _rows(delta: "Delta", order: int, names: Sequence[str]) -> Iterator[_Row]:
 
 
 def _forms(delta: "Delta", names: Sequence[str]) -> Iterator[_Row]:
-    from fedkeys.words import OTHER, styled
+    from fedkeys.words import CAPITALISED, OTHER, styled
 
     forms = delta.forms
     columns = (forms.parents.tolist(), forms.words.tolist(), forms.counts.tolist(), forms.phones.tolist())
     for row, style, count, mark in zip(*columns, strict=True):
-        form = delta.other_forms[style - OTHER] if style >= OTHER else styled(names[row], style)
+        if style >= OTHER:
+            form = delta.other_forms[style - OTHER]
+        elif names[row].startswith("#"):
+            form = f"{names[row]} {'with a capital' if style == CAPITALISED else 'in capitals'}"
+        else:
+            form = styled(names[row], style)
         yield _Row(form, count, bool(mark))
 
 

@@ -7,6 +7,8 @@ source, and kept readable for its owner only.
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -33,9 +35,7 @@ def _key(path: Path) -> bytes:
     try:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(_KEY_SIZE))
+            _draw_key(path)
         key = path.read_bytes()
     except OSError as error:
         raise FedkeysError(
@@ -48,3 +48,15 @@ def _key(path: Path) -> bytes:
             f"not a key of {_KEY_SIZE} bytes", file=path, remedy="remove the file to get a new one"
         )
     return key
+
+
+def _draw_key(path: Path) -> None:
+    """Write a whole key, then give it its name; of several processes at once the first one's stays."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".phones.key.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_SIZE))
+        with suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink()

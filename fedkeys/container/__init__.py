@@ -11,13 +11,12 @@ them (RFC 7693, digest size 8).
 from fedkeys.container.arrays import Container, pack_arrays, unpack_arrays
 from fedkeys.container.columns import pack_column, unpack_columns
 from fedkeys.container.files import read_bytes, write_atomically
-from fedkeys.container.sealed import SEAL_SIZE, check_seal, check_version, seal, unpack_map
+from fedkeys.container.sealed import SEAL_SIZE, check_seal, seal, unpack_map
 
 __all__ = [
     "SEAL_SIZE",
     "Container",
     "check_seal",
-    "check_version",
     "pack_arrays",
     "pack_column",
     "read_bytes",

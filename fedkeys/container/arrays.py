@@ -20,7 +20,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.container.sealed import SEAL_SIZE, check_seal, check_version, seal, unpack_map
+from fedkeys.container.sealed import SEAL_SIZE, check_seal, seal, unpack_map
 from fedkeys.errors import FormatError
 
 _ALIGNMENT = 64
@@ -79,10 +79,7 @@ def unpack_arrays(data: bytes | memoryview, format_: str, version: int) -> Conta
     """
     view = memoryview(data)
     head_bytes, body = _split(view, format_)
-    head = unpack_map(head_bytes, _HEAD_KEYS)
-    if head["format"] != format_:
-        raise FormatError(f"holds a {str(head['format'])[:40]!r}, not a {format_!r}")
-    check_version(head, version, format_)
+    head = unpack_map(head_bytes, format_, version, _HEAD_KEYS)
     check_seal(view)
     header = head["header"]
     if not isinstance(header, dict) or not isinstance(head["arrays"], list):

@@ -17,6 +17,7 @@ from fedkeys.errors import FormatError
 
 _LONGEST = 5
 _LIMIT = 1 << 32
+_MOST_NUMBERS = 1 << 23  # some 3 M n-grams; reading so many takes about half a GB
 _MOST_PER_BYTE = 1040  # deflate grows to 1032 times its size at most (zlib's technical notes)
 
 
@@ -52,6 +53,8 @@ def unpack_columns(deflated: bytes, sizes: Sequence[int]) -> list[NDArray[np.int
         FormatError: the bytes do not hold exactly these columns.
     """
     total = sum(sizes)
+    if total > _MOST_NUMBERS:
+        raise FormatError(f"{total:,} numbers are announced, more than the {_MOST_NUMBERS:,} that are read")
     if total > _MOST_PER_BYTE * len(deflated):
         raise FormatError(f"{len(deflated)} bytes of columns cannot hold the {total} numbers announced")
     raw = _inflate(deflated, _LONGEST * total)

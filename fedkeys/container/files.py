@@ -18,29 +18,41 @@ def read_bytes(path: Path, limit: int) -> bytes:
         FedkeysError: it cannot be read.
     """
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise FormatError(f"{size:,} bytes, more than the {limit:,} that are read", file=path)
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
     except OSError as error:
         raise FedkeysError(f"cannot be read ({error.strerror})", file=path) from None
+    if len(data) > limit:
+        raise FormatError(f"more than the {limit:,} bytes that are read", file=path)
+    return data
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write beside the target, flush to the disk, then rename over it (POSIX rename is atomic).
+
+    A target that is no regular file, such as a pipe or /dev/null, is written to as it is.
+
+    Args:
+        path: the file; directories above it are made.
+        data: all of it.
+        durable: flush to the disk; without it a power cut may lose the file, though no kill can.
 
     Raises:
         FedkeysError: the file cannot be written; the old one, if any, is as it was.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            path.write_bytes(data)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         partial = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             partial.chmod(0o666 & ~_umask())
             partial.replace(path)
         finally:

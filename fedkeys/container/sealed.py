@@ -4,7 +4,7 @@ In: bytes without a checksum; or bytes from anywhere. Out: sealed bytes; or a ma
 Law: no exception but `FormatError` comes out for any bytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -34,11 +34,17 @@ def check_seal(data: bytes | memoryview) -> None:
         )
 
 
-def unpack_map(data: bytes | memoryview, keys: Sequence[str]) -> dict[str, Any]:
-    """Unpack one msgpack map that must have exactly these keys, in this order, and nothing after it.
+def unpack_map(data: bytes | memoryview, format_: str, version: int, keys: Sequence[str]) -> dict[str, Any]:
+    """Unpack one msgpack map that must be of this format, up to this version, with exactly these keys.
+
+    Args:
+        data: one map and nothing after it.
+        format_: what its key `format` must say.
+        version: the newest `version` that is read.
+        keys: all of its keys, in order.
 
     Raises:
-        FormatError: the bytes are no such map.
+        FormatError: the bytes are no such map (VersionError: it is newer).
     """
     unpacker = msgpack.Unpacker(
         object_pairs_hook=_map, strict_map_key=True, max_buffer_size=max(1, len(data))
@@ -55,24 +61,22 @@ def unpack_map(data: bytes | memoryview, keys: Sequence[str]) -> dict[str, Any]:
         ) from None
     except (ValueError, msgpack.UnpackException) as error:
         raise FormatError(f"not one msgpack map ({type(error).__name__}: {str(error)[:80]})") from None
-    if not isinstance(map_, dict) or list(map_) != list(keys):
+    if not isinstance(map_, dict) or "format" not in map_ or "version" not in map_:
+        raise FormatError(f"not a map that says it is a {format_!r} of some version")
+    if map_["format"] != format_:
+        raise FormatError(f"holds a {str(map_['format'])[:40]!r}, not a {format_!r}")
+    _check_version(map_["version"], version, format_)
+    if list(map_) != list(keys):
         raise FormatError(f"not a map with the keys {', '.join(keys)}, in this order")
     return map_
 
 
-def check_version(header: Mapping[str, Any], version: int, what: str) -> None:
-    """Refuse a format newer than `version`.
-
-    Raises:
-        VersionError: it is newer.
-        FormatError: it is no version at all.
-    """
-    found = header["version"]
+def _check_version(found: object, version: int, format_: str) -> None:
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise FormatError(f"{what} version {found!r} is not a whole number from 1 up")
+        raise FormatError(f"{format_} version {found!r} is not a whole number from 1 up")
     if found > version:
         raise VersionError(
-            f"{what} version {found} is newer than the {version} that this fedkeys reads",
+            f"{format_} version {found} is newer than the {version} that this fedkeys reads",
             remedy="upgrade fedkeys, or have the file written by an older one",
         )
 

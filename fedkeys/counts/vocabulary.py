@@ -6,7 +6,7 @@ bytes.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from hashlib import blake2b
 
@@ -60,11 +60,20 @@ class Vocabulary:
 
     def prefix_range(self, prefix: str) -> tuple[int, int]:
         """Give the ids of all words that begin with `prefix`, as a half-open range."""
-        first = bisect_left(self.words, prefix)
-        last = bisect_left(self.words, prefix + _AFTER_EVERY_WORD, first)
+        first, last = prefix_places(self.words, prefix)
         return first + FIRST_WORD, last + FIRST_WORD
 
     @cached_property
     def digest(self) -> bytes:
         """16 bytes of BLAKE2b over the words, joined by newlines, in UTF-8."""
         return blake2b("\n".join(self.words).encode(), digest_size=16).digest()
+
+
+def prefix_places(words: Sequence[str], prefix: str) -> tuple[int, int]:
+    """Give the places of all words that begin with `prefix` in an alphabetical list, as a half-open range.
+
+    >>> prefix_places(["see", "you", "yours"], "you")
+    (1, 3)
+    """
+    first = bisect_left(words, prefix)
+    return first, bisect_left(words, prefix + _AFTER_EVERY_WORD, first)

@@ -11,22 +11,28 @@ One msgpack map with these keys in this order:
 
     format      "fedkeys.delta"
     version     1
-    federation  string of 1 to 64 characters
+    federation  string of 1 to 64 printable characters
     phone       16 bytes, the phone's pseudonym: random, and fixed for one federation
     sequence    whole number below 2^32: the first delta of a phone has 0, the next new one 1, ...
     round       whole number below 2^32: the round it was asked for in, 0 where there are no rounds
     base        16 bytes, the digest of the released vocabulary that word ids refer to, or empty for none:
                 BLAKE2b with 16 bytes of digest over its words, in order, joined by newlines, as UTF-8
-    known       V, the number of words in that vocabulary, 0 for none
+    known       V, the number of words in that vocabulary; 0 exactly where base is empty
     bounds      nil, or a map from the name of each bound that the phone applied to a whole number
-    words       list of the words that are not in that vocabulary, strictly ascending by code point
+    words       list of the words that are not in that vocabulary, strictly ascending by code point; each is
+                its own identity by the rules of `fedkeys.words`
     forms       list of the written forms that have no style (see below)
-    sizes       list: the number of n-grams of order 1, of order 2, ..., then the number of written forms
+    sizes       list: the number of n-grams of order 1, of order 2, up to order 2, 3 or 4; then the number of
+                written forms
     body        bytes: the columns, as LEB128, one after the other, deflated (RFC 1951, no header)
     checksum    8 bytes: BLAKE2b with 8 bytes of digest over all bytes of the message before them
 
 *Ids.* 0 is the start of a message, 1 the start of a further sentence in it, 2 ... V + 1 the words of the
-vocabulary in its order, V + 2 ... the new words in theirs. Every new word must be used.
+vocabulary in its order, V + 2 ... the new words in theirs, all below 2^32. Every new word must be used. A mark
+(id 0 or 1) only begins an n-gram.
+
+*Numbers.* All numbers in the columns lie below 2^32 and stand in their shortest LEB128 form; there are at most
+2^23 of them. A message has at most 64 MiB.
 
 *Columns of order 1.* For each id that occurs, ascending: how many ids were left out since the one before
 (`gap`); then for each one its `tally`. In what follows an id is named by its row among these.
@@ -41,8 +47,9 @@ extension of a prefix, and as the difference to the place before, less 1, for th
 *Columns of written forms.* For each form, ascending by word then style: the difference of its word's row to
 the row before (`gap`, 0 for a further form of the same word); then for each its `style`: 0 for the first
 letter in upper case, 1 for all letters in upper case (by Unicode's full mappings), 2 for the next string of
-the list `forms`; then for each its `tally`. Forms are counted where they do not stand at the start of a
-sentence, and only if they differ from the word.
+the list `forms`; then for each its `tally`. A form in the list is one whose identity is the word and which
+neither style gives; those of one word ascend by code point. Forms are counted where they do not stand at the
+start of a sentence, and only if they differ from the word; a mark has none.
 
 *Tally.* 2 (count - 1) + (0 if this phone sends the n-gram or form for the first time, else 1).
 

@@ -7,7 +7,6 @@ from functools import cached_property
 from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import msgpack
 import numpy as np
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from fedkeys.container import (
     SEAL_SIZE,
     check_seal,
-    check_version,
     pack_column,
     read_bytes,
     seal,
@@ -26,14 +24,14 @@ from fedkeys.container import (
 )
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts
 from fedkeys.counts.ngrams import pack_keys
+from fedkeys.delta.checks import DIGEST_SIZE, check_forms, check_head, require
 from fedkeys.delta.columns import from_tallies, ngram_columns, read_ngrams, tallies
 from fedkeys.errors import FormatError
-from fedkeys.words import OTHER, fold, is_word, is_written_form, styled
+from fedkeys.words import OTHER
 
 DELTA_FORMAT = "fedkeys.delta"
 DELTA_VERSION = 1
 MAX_DELTA_BYTES = 64 << 20
-MAX_ORDER = 4
 
 _KEYS = (
     "format",
@@ -51,7 +49,6 @@ _KEYS = (
     "body",
     "checksum",
 )
-_DIGEST_SIZE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +92,7 @@ class Delta:
     @cached_property
     def digest(self) -> bytes:
         """16 bytes that tell two deltas of one identity apart."""
-        return blake2b(self.data, digest_size=_DIGEST_SIZE).digest()
+        return blake2b(self.data, digest_size=DIGEST_SIZE).digest()
 
     @cached_property
     def data(self) -> bytes:
@@ -117,9 +114,9 @@ class Delta:
         delta.__dict__["data"] = data
         return delta
 
-    def save(self, path: str | Path) -> None:
-        """Write the message to a file, whole or not at all."""
-        write_atomically(Path(path), self.data)
+    def save(self, path: str | Path, *, durable: bool = True) -> None:
+        """Write the message to a file, whole or not at all; `durable` flushes it to the disk."""
+        write_atomically(Path(path), self.data, durable=durable)
 
     @classmethod
     def load(cls, path: str | Path) -> "Delta":
@@ -164,12 +161,9 @@ def _encode(delta: Delta) -> bytes:
 
 
 def _decode(data: bytes) -> Delta:
-    head = unpack_map(data, _KEYS)
-    if head["format"] != DELTA_FORMAT:
-        raise FormatError(f"holds a {str(head['format'])[:40]!r}, not a {DELTA_FORMAT!r}")
-    check_version(head, DELTA_VERSION, DELTA_FORMAT)
+    head = unpack_map(data, DELTA_FORMAT, DELTA_VERSION, _KEYS)
     check_seal(data)
-    _check_head(head)
+    check_head(head)
     *sizes, form_size = head["sizes"]
     columns = unpack_columns(head["body"], _column_sizes(sizes, form_size))
     ids = np.cumsum(columns[0] + 1) - 1
@@ -194,7 +188,7 @@ def _decode(data: bytes) -> Delta:
         forms,
         tuple(head["forms"]),
     )
-    _check_forms(delta)
+    check_forms(ids.tolist(), known, words, forms, tuple(head["forms"]))
     return delta
 
 
@@ -204,87 +198,19 @@ def _column_sizes(sizes: list[int], form_size: int) -> list[int]:
     return [sizes[0], sizes[0], *further, form_size, form_size, form_size]
 
 
-def _check_head(head: Mapping[str, Any]) -> None:
-    """Refuse a header with a value of the wrong kind, before anything is made of it."""
-    federation, base, known, sizes = head["federation"], head["base"], head["known"], head["sizes"]
-    _require(
-        isinstance(federation, str) and 1 <= len(federation) <= 64 and federation.isprintable(),
-        "federation is not 1 to 64 printable characters",
-    )
-    _require(isinstance(head["phone"], bytes) and len(head["phone"]) == 16, "phone is not 16 bytes")
-    for key in ("sequence", "round", "known"):
-        _require(_is_size(head[key]), f"{key} is not a whole number below 2^32")
-    _require(
-        isinstance(base, bytes) and len(base) == (_DIGEST_SIZE if known else 0),
-        "base is not 16 bytes, or none for no known words",
-    )
-    bounds = head["bounds"]
-    _require(
-        bounds is None
-        or (
-            isinstance(bounds, dict)
-            and all(isinstance(name, str) and _is_size(bound) for name, bound in bounds.items())
-        ),
-        "bounds is neither nil nor a map of whole numbers",
-    )
-    _require(
-        isinstance(sizes, list) and 3 <= len(sizes) <= MAX_ORDER + 1 and all(map(_is_size, sizes)),
-        f"sizes is not a list of 3 to {MAX_ORDER + 1} whole numbers",
-    )
-    _require(isinstance(head["body"], bytes), "body is not bytes")
-    _require(
-        isinstance(head["words"], list)
-        and isinstance(head["forms"], list)
-        and all(isinstance(text, str) for text in (*head["words"], *head["forms"])),
-        "words and forms are not lists of strings",
-    )
-    _check_words(head["words"])
-
-
-def _check_words(words: list[str]) -> None:
-    for word in words:
-        _require(is_word(word), f"{word[:40]!r} is not a word by the rules of fedkeys.words")
-    for word, following in pairwise(words):
-        _require(word < following, f"the new words are out of order at {following!r}")
-
-
 def _read_forms(columns: list[NDArray[np.int64]], unigrams: int, others: int) -> Level:
     gap_column, styles, tally = columns
     rows = np.cumsum(gap_column)
     is_other = styles == OTHER
-    _require(
+    require(
         not np.any(styles > OTHER) and np.count_nonzero(is_other) == others,
         "the written forms do not fit their styles",
     )
-    _require(not len(rows) or int(rows[-1]) < unigrams, "a written form belongs to no word")
+    require(not len(rows) or int(rows[-1]) < unigrams, "a written form belongs to no word")
     keys = pack_keys(rows, np.where(is_other, OTHER + np.cumsum(is_other) - 1, styles).astype(np.uint32))
-    _require(not np.any(keys[1:] <= keys[:-1]), "the written forms are out of order")
+    require(not np.any(keys[1:] <= keys[:-1]), "the written forms are out of order")
     counts, phones = from_tallies(tally)
     return Level(keys, counts, phones)
-
-
-def _check_forms(delta: Delta) -> None:
-    """Refuse a spelt-out form that is not one of its word; of known words the aggregator checks it."""
-    first_new = FIRST_WORD + delta.known
-    for row, style in zip(delta.forms.parents.tolist(), delta.forms.words.tolist(), strict=True):
-        id_ = int(delta.ids[row])
-        _require(id_ >= FIRST_WORD, "a mark has a written form")
-        if style >= OTHER or id_ >= first_new:
-            form = delta.other_forms[style - OTHER] if style >= OTHER else None
-            word = delta.words[id_ - first_new] if id_ >= first_new else fold(form or "")
-            _require(
-                is_written_form(form or styled(word, style), word),
-                f"{(form or word)[:40]!r} is not written so",
-            )
-
-
-def _require(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise FormatError(otherwise)
-
-
-def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32
 
 
 def _deflate(raw: bytes) -> bytes:

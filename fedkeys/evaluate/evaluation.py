@@ -152,7 +152,7 @@ def _choose(corpus: Corpus, evaluation: Evaluation, rng: np.random.Generator) ->
         )
     names = sorted(able)
     if evaluation.users is not None and evaluation.users < len(names):
-        names = rng.choice(names, evaluation.users, replace=False).tolist()
+        names = [names[at] for at in rng.choice(len(names), evaluation.users, replace=False).tolist()]
     return {name: able[name] for name in names}
 
 

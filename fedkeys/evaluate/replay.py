@@ -2,7 +2,8 @@
 
 In: a message and something that suggests. Out: a `Score`. The rules, which every figure states:
 
-- Words are lower-cased `[a-z]+('[a-z]+)*`; whatever else stands in a message is neither asked nor counted.
+- Words are lower-cased `[a-z]+('[a-z]+)*`; whatever else stands in a message is neither asked nor counted:
+  no emoji or number, and no part of "naïve" or "b52". The parts of an address are words, and misses.
 - Recall: the strip is read before the first letter; a hit is the word in the first place (top-1), or in one
   of three (top-3). A word outside the vocabulary is a miss.
 - Keystroke savings: 1 - keys pressed / characters, counting one space a word. The strip of three is read
@@ -17,7 +18,7 @@ from typing import Protocol
 
 SLOTS = 3
 
-_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)*")
+_WORD = re.compile(r"(?<!\w)(?<!\w')[A-Za-z]+(?:'[A-Za-z]+)*(?!\w)")
 _CURLY = str.maketrans("’‘", "''")
 
 

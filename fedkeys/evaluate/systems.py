@@ -10,11 +10,11 @@ In: a model, or the training text. Out: words for a message as typed so far.
 The baselines count all the training text, whatever a release rule withholds from the model.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 
+from fedkeys.counts.vocabulary import prefix_places
 from fedkeys.model import Model
 from fedkeys.phone import Keyboard
 from fedkeys.words import GAP, at_cursor, fold, tokens
@@ -65,8 +65,7 @@ class Counting:
         """Give the k most frequent words that begin with a prefix."""
         if not prefix:
             return self.words[:k]
-        first = bisect_left(self._alphabetical, prefix)
-        last = bisect_left(self._alphabetical, prefix + "\U0010ffff", first)
+        first, last = prefix_places(self._alphabetical, prefix)
         return nsmallest(k, self._alphabetical[first:last], key=self._rank.__getitem__)
 
 

@@ -55,12 +55,13 @@ def build(estimate: Estimate, vocabulary: Vocabulary, forms: Mapping[int, str]) 
         contexts, above = counts.levels[m - 1], counts.levels[m]
         offsets = counts.child_offsets(m)
         used = np.flatnonzero(np.diff(offsets))
-        order = np.lexsort((above.words, -estimate.probabilities[m], above.parents))
+        stored = estimate.probabilities[m].astype(np.float32)
+        order = np.lexsort((above.words, -stored, above.parents))
         arrays[f"context_{m}"] = pack_keys(places[contexts.parents[used]], contexts.words[used])
         arrays[f"first_{m}"] = np.append(offsets[used], len(above)).astype(np.uint32)
         arrays[f"weight_{m}"] = estimate.weights[m - 1][used].astype(np.float32)
         arrays[f"successor_{m}"] = above.words[order]
-        arrays[f"probability_{m}"] = estimate.probabilities[m][order].astype(np.float32)
+        arrays[f"probability_{m}"] = stored[order]
         places = np.full(len(contexts), -1, np.int64)
         places[used] = np.arange(len(used))
     return arrays
@@ -75,7 +76,7 @@ def usual_forms(
     frequent than the identity is elsewhere: count of the word less its bigrams after a mark, less its forms.
 
     Args:
-        counts: released n-grams.
+        counts: everything merged, not only what is released: what is withheld tells no form.
         forms: keys id << 32 | style.
         styles: (id, style) -> written form.
         min_phones: on how many phones a form must have been seen.

@@ -10,7 +10,7 @@ with format "fedkeys.model", version 1, the arrays of `fedkeys.model.build`, and
     discounts    the three Kneser-Ney discounts of each order
     release      the rule: {"min_phones": K}
     epsilon, dp_delta  null: no differential privacy
-    bounds       the bounds that all phones applied, null where one applied none
+    bounds       the bounds that all phones applied, null where they differed or one applied none
     rounds, phones, deltas  how many took part
 """
 
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from fedkeys.container import Container, pack_arrays, read_bytes, unpack_arrays, write_atomically
 from fedkeys.counts import FIRST_WORD, MESSAGE_START_ID, SENTENCE_START_ID, Vocabulary
 from fedkeys.errors import FormatError
+from fedkeys.model.checks import check, check_names
 from fedkeys.model.search import Match, Search, Suggestion
 from fedkeys.words import MESSAGE_START, SENTENCE_START, fold
 
@@ -33,8 +34,6 @@ MODEL_VERSION = 1
 MAX_MODEL_BYTES = 4 << 30
 
 _MARK_IDS = {MESSAGE_START: MESSAGE_START_ID, SENTENCE_START: SENTENCE_START_ID}
-_ARRAYS = ("words", "form_ids", "forms", "unigram", "by_probability", "after")
-_ARRAYS_OF_CONTEXTS = ("context", "first", "weight", "successor", "probability")
 
 
 class Model:
@@ -52,10 +51,9 @@ class Model:
         self.payload_digest = container.payload
         self.order = _order(container)
         self._arrays = container.arrays
-        self._search = Search(container.arrays, self.order)
         self.vocabulary = Vocabulary.from_sorted(_lines(container.arrays["words"]))
-        if len(self.vocabulary) != len(container.arrays["unigram"]):
-            raise FormatError("the model has not one probability for each word")
+        check(container.arrays, self.order, self.vocabulary.words)
+        self._search = Search(container.arrays, self.order)
 
     @classmethod
     def from_arrays(cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "Model":
@@ -159,10 +157,7 @@ def _order(container: Container) -> int:
     order = container.header.get("order")
     if not isinstance(order, int) or not 2 <= order <= 4:
         raise FormatError("the header names no order from 2 to 4")
-    names = [*_ARRAYS, *(f"{kind}_{m}" for m in range(1, order) for kind in _ARRAYS_OF_CONTEXTS)]
-    missing = [name for name in names if name not in container.arrays]
-    if missing:
-        raise FormatError(f"the array {missing[0]!r} is missing")
+    check_names(container.arrays, order)
     return order
 
 

@@ -15,13 +15,13 @@ import numpy as np
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary, count_ngrams, merge
 from fedkeys.counts.ngrams import Ids, pack_keys
 from fedkeys.delta import Delta
+from fedkeys.delta.checks import PHONE_SIZE, check_identity
 from fedkeys.errors import UsageError
 from fedkeys.phone.lexicon import Lexicon
 from fedkeys.words import OTHER, fold, style_of
 
 DEFAULT_FEDERATION = "fedkeys"
 DEFAULT_ORDER = 3
-PSEUDONYM_SIZE = 16
 
 _NO_VOCABULARY = Vocabulary([])
 
@@ -45,6 +45,10 @@ class Phone:
         federation: the federation that it takes part in.
         pseudonym: 16 bytes that name it there; drawn from the operating system's source when not given.
 
+    Raises:
+        UsageError: the order is none of these.
+        FormatError: no delta could carry this federation or pseudonym.
+
     >>> phone = Phone(["hello world", "hello there"])
     >>> delta = phone.delta()
     >>> delta.words
@@ -66,7 +70,8 @@ class Phone:
             raise UsageError(f"an order of {order} was asked for", remedy="choose 2, 3 or 4")
         self.order = order
         self.federation = federation
-        self.pseudonym = secrets.token_bytes(PSEUDONYM_SIZE) if pseudonym is None else pseudonym
+        self.pseudonym = secrets.token_bytes(PHONE_SIZE) if pseudonym is None else pseudonym
+        check_identity(self.federation, self.pseudonym)
         self.sequence = 0
         self._waiting: list[str] = list(texts)
         self._pending: _Pending | None = None

@@ -93,6 +93,6 @@ class Keyboard:
 
 def _as_typed(form: str, typed: str) -> str:
     """Keep the capitals that were typed: "Tom" becomes "Tomorrow", "TOM" becomes "TOMORROW"."""
-    if len(typed) > 1 and typed.isupper():
+    if sum(letter.isupper() for letter in typed) > 1 and typed.isupper():
         return form.upper()
     return form[:1].upper() + form[1:] if typed[:1].isupper() else form

@@ -6,11 +6,13 @@ as strings, so it outlives any released vocabulary; it is only ever read by this
 Unlike everything that is shipped, merged or saved it changes at every message, so it lies in dictionaries.
 """
 
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from heapq import nsmallest
+from typing import NoReturn
 
-from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, tokens
+from fedkeys.counts.vocabulary import prefix_places
+from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, one_mark, tokens
 
 ORDER = 3
 
@@ -62,15 +64,17 @@ class PersonalModel:
         self._alphabetical: list[str] = []
         self._written: dict[str, dict[str, int]] = {}
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a personal model cannot be pickled or copied: it stays on its phone")
+
     def learn(self, message: str) -> None:
         """Count one message."""
         context: tuple[str, ...] = ()
-        for item in tokens(message):
+        for item in one_mark(tokens(message)):
             if item == GAP:
                 context = ()
             elif item in _MARKS:
-                # Of several marks in a row the start of the message counts, as everywhere.
-                context = context if context == (MESSAGE_START,) else (item,)
+                context = (item,)
             else:
                 word = fold(item)
                 self._count(context, word)
@@ -94,8 +98,7 @@ class PersonalModel:
         if not prefix:
             return {word for after in followers for word in after.first[:k]}
         anywhere, *after_contexts = followers
-        first = bisect_left(self._alphabetical, prefix)
-        last = bisect_left(self._alphabetical, prefix + "\U0010ffff", first)
+        first, last = prefix_places(self._alphabetical, prefix)
         found = set(anywhere.best(self._alphabetical[first:last], k))
         for after in after_contexts:
             found.update(after.best((word for word in after.counts if word.startswith(prefix)), k))

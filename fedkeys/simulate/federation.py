@@ -135,7 +135,8 @@ class Federation:
         names = sorted(self._names)
         if self._plan.cohort is None:
             return set(names)
-        return set(self._rng.choice(names, min(self._plan.cohort, len(names)), replace=False).tolist())
+        chosen = self._rng.choice(len(names), min(self._plan.cohort, len(names)), replace=False)
+        return {names[place] for place in chosen.tolist()}
 
     def _phone(self, texts: PhoneTexts, number: int) -> Phone:
         """Give a phone, with its messages up to this round typed. The last round lets it go again."""

@@ -1,5 +1,6 @@
 """A directory of text files: a phone a file, a message a line, oldest first."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,12 +23,17 @@ class TextFolder:
     def names(self, on_progress: OnProgress = lambda _: None) -> Sequence[str]:
         """Give the file names without their ending."""
         on_progress(1.0)
-        return [file.stem for file in self._files]
+        return [_name(file) for file in self._files]
 
     def phones(self) -> Iterator[PhoneTexts]:
         """Give every phone, in the order of the file names."""
         for file in self._files:
-            yield PhoneTexts(file.stem, _messages(file))
+            yield PhoneTexts(_name(file), _messages(file))
+
+
+def _name(file: Path) -> str:
+    """The file's name without its ending; bytes that are not UTF-8 are replaced."""
+    return os.fsencode(file.stem).decode(errors="replace")
 
 
 def _messages(file: Path) -> list[str]:

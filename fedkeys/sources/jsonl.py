@@ -118,7 +118,7 @@ def _message(line: bytes, path: Path, number: int) -> _Message:
     expected = 'expected {"user": string, "text": string, "time": string or number (optional)}'
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"not JSON ({error})", file=path, place=f"line {number}", remedy=expected) from None
     match fields:
         case {"user": str(user), "text": str(text)}:
@@ -147,7 +147,7 @@ def _in_order(messages: Sequence[_Message]) -> list[str]:
         return [message.text for message in messages]
     try:
         keys: Sequence[Any] = [float(time) for time in times if time is not None]
-    except ValueError:
+    except (ValueError, OverflowError):
         keys = [str(time) for time in times]
     order = sorted(range(len(messages)), key=keys.__getitem__)
     return [messages[place].text for place in order]

@@ -56,6 +56,7 @@ class NltkCorpus:
 
 def _reader(name: str) -> Any:
     import nltk.corpus
+    from nltk.corpus.reader import PlaintextCorpusReader
 
     reader: Any = getattr(nltk.corpus, name, None) if name.isidentifier() and name[0] != "_" else None
     try:
@@ -67,8 +68,8 @@ def _reader(name: str) -> Any:
             f"the data of NLTK's {name} is not installed",
             remedy=f"install it with: python -m nltk.downloader {name}",
         ) from None
-    if not hasattr(reader, "raw") and name != "nps_chat":
-        raise SourceError(f"NLTK's {name} is not running text", remedy="try nltk:nps_chat")
+    if not isinstance(reader, PlaintextCorpusReader) and name != "nps_chat":
+        raise SourceError(f"NLTK's {name} is not plain text", remedy="try nltk:nps_chat or nltk:gutenberg")
     return reader
 
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.widgets import Footer, Static
 
 from fedkeys.model import Model
@@ -49,7 +50,7 @@ class TypingApp(App[None]):
         """Lay the screen out."""
         whose = f"{self._phone}'s phone" if self._phone else "a new phone"
         with Horizontal(id="title"):
-            yield Static(f"[b]fedkeys[/b]  typing on {whose}", id="whose")
+            yield Static(Content.assemble(("fedkeys", "bold"), f"  typing on {whose}"), id="whose")
             yield Static(id="brief")
         with Horizontal(id="main"):
             with Vertical(id="typing"):

@@ -21,6 +21,7 @@ from fedkeys.phone import Keyboard
 from fedkeys.words import at_cursor
 
 _NO_SPACE_BEFORE = ".,!?;:)"
+_OPENING = ("", *"([{\"'“‘«-/")
 
 
 class MessageBox(TextArea):
@@ -76,6 +77,7 @@ class MessageBox(TextArea):
         self.suggestions: Sequence[Suggestion] = ()
         self.keys = 0
         self._after_accept = False
+        self._asked: tuple[str, str, int] | None = None
 
     def on_mount(self) -> None:
         """Offer words before the first letter too."""
@@ -84,6 +86,9 @@ class MessageBox(TextArea):
     def update_suggestion(self) -> None:
         """Ask the keyboard; Textual calls this after every edit."""
         before = self._before_cursor()
+        if (before, self.text, self.keys) == self._asked:
+            return  # the cursor moved because of the edit that was answered already
+        self._asked = (before, self.text, self.keys)
         self.suggestions = self.keyboard.suggest(before)
         self.suggestion = self._ghost(before)
         self.post_message(self.Suggested(self.suggestions, self.keys, len(self.text)))
@@ -110,13 +115,16 @@ class MessageBox(TextArea):
         """Put a suggestion in place of the letters typed, and a space after it."""
         if slot >= len(self.suggestions):
             return
-        prefix = at_cursor(self._before_cursor()).prefix or ""
+        before = self._before_cursor()
+        cursor = at_cursor(before)
         row, column = self.cursor_location
         self.keys += 1
         self._after_accept = True
+        # After a word or a full stop without a space a new word needs one; after an opening bracket not.
+        space = " " if not cursor.typed and before[-1:] not in _OPENING and not before[-1:].isspace() else ""
         self.replace(
-            f"{self.suggestions[slot].word} ",
-            (row, column - len(prefix)),
+            f"{space}{self.suggestions[slot].word} ",
+            (row, column - cursor.typed),
             (row, column),
             maintain_selection_offset=False,
         )

@@ -13,13 +13,13 @@ character classes are Unicode general categories, and `fedkeys.words.shapes` has
 
 1.  Characters. Unicode NFC. The quotes ’ ‘ ʼ ＇ ´ become '. Skin tones, soft hyphens, zero-width spaces and
     marks of writing direction are removed: a skin tone says who is typing.
-2.  Long numbers. Three digits or more, with at most three spaces, dots, commas, colons, slashes, brackets,
-    plus signs or hyphens between one and the next (07700 900123, 12:30, 1,000), are dropped.
+2.  Long numbers. Three digits or more, with at most four spaces, hyphens, dashes or characters of .,:/()+*
+    between one and the next, all on one line (07700 900123, 12:30, 1,000), are dropped.
 3.  A line ends a sentence. A line is cut at white space into *chunks*, and each chunk is judged alone:
-    - it holds no letter, digit or emoji, or is an emoticon such as :-D: it is skipped; a . ! ? … 。in it
-      ends the sentence;
-    - it holds a digit: at most two digits in one run, without letters, are a word ("7", "10."); everything
-      else with a digit (gr8, 2nd, b52, 3.5) is dropped, as any code would be;
+    - it is an emoticon, by the regular expression `EMOTICON` of `fedkeys.words.tokens`: skipped;
+    - it holds no letter, digit or emoji: skipped, but a . ! ? … 。in it ends the sentence;
+    - it holds a digit: one or two digits in one run, with only punctuation around them, are a word ("7",
+      "10."); everything else with a digit (gr8, 2nd, b52, 3.5, 7👍) is dropped, as any code would be;
     - it is an address, a handle, a path or a code: an @ or =, a backslash, an underscore, a //, two slashes,
       a leading slash, a # or ~ before a letter, or a single dot between letters (example.org, e.g): dropped;
     - else it gives its words (letters and their marks, with single apostrophes inside), its emoji (a ZWJ
@@ -34,7 +34,7 @@ The differences from NLTK's `TweetTokenizer` are written down, and tested, in `t
 """
 
 from fedkeys.words.cursor import Cursor, at_cursor
-from fedkeys.words.styles import OTHER, style_of, styled
+from fedkeys.words.styles import CAPITALISED, OTHER, style_of, styled
 from fedkeys.words.tokens import (
     GAP,
     MAX_WORD_LENGTH,
@@ -43,10 +43,12 @@ from fedkeys.words.tokens import (
     fold,
     is_word,
     is_written_form,
+    one_mark,
     tokens,
 )
 
 __all__ = [
+    "CAPITALISED",
     "GAP",
     "MAX_WORD_LENGTH",
     "MESSAGE_START",
@@ -57,6 +59,7 @@ __all__ = [
     "fold",
     "is_word",
     "is_written_form",
+    "one_mark",
     "style_of",
     "styled",
     "tokens",

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from fedkeys.words.shapes import shape_of
-from fedkeys.words.tokens import GAP, MESSAGE_START, SENTENCE_START, normalise, tokens
+from fedkeys.words.tokens import GAP, MESSAGE_START, SENTENCE_START, normalise, one_mark, tokens
 
 # Enough for the items of the longest context, and for a long number before them.
 _TAIL = 256
@@ -23,33 +23,35 @@ class Cursor:
 
     Attributes:
         items: the items before the word being typed, the last one nearest; marks only where one counts.
-        prefix: its letters so far, as typed; "" between words; None where no suggestion is wanted (an
-            address, a number or a code is being typed).
+        prefix: its letters so far, as `tokens` would read them; "" between words; None where no suggestion is
+            wanted (an address, a number or a code is being typed).
+        typed: how many characters at the end of the text these letters are.
     """
 
     items: tuple[str, ...]
     prefix: str | None
+    typed: int
 
 
 def at_cursor(text: str) -> Cursor:
     """Read the end of a message as typed so far, the cursor being at its end.
 
     >>> at_cursor("see you tom")
-    Cursor(items=('\\x02', 'see', 'you'), prefix='tom')
+    Cursor(items=('\\x02', 'see', 'you'), prefix='tom', typed=3)
     >>> at_cursor("Done! ")
-    Cursor(items=('\\x03',), prefix='')
+    Cursor(items=('\\x03',), prefix='', typed=0)
     >>> at_cursor("write to me@exam").prefix is None
     True
     """
     tail, whole = _tail(text)
-    chunk_start = _start_of_last_chunk(tail)
-    before, prefix = _split_chunk(tail[chunk_start:])
-    items = tokens(tail[:chunk_start] + before)
-    if tail[:chunk_start].rstrip(" \t") != tail[:chunk_start].rstrip() and not before:
+    start = _start_of_last_chunk(tail)
+    before, prefix = _split_chunk(tail[start:])
+    items = tokens(tail[:start] + before)
+    if not before and _ends_a_line(tail[:start]):
         items.append(SENTENCE_START)
     if not whole:
         items[0] = GAP
-    return Cursor(_since_last_break(items), prefix)
+    return Cursor(_since_last_break(one_mark(items)), prefix, _typed(tail[start:], prefix or ""))
 
 
 def _tail(text: str) -> tuple[str, bool]:
@@ -79,18 +81,27 @@ def _split_chunk(chunk: str) -> tuple[str, str | None]:
     return plain[: typed.start()], plain[typed.start() :]
 
 
+def _typed(chunk: str, prefix: str) -> int:
+    """How many characters at the end of a chunk read as the prefix; more than it has if some are combined."""
+    return next(
+        (
+            size
+            for size in range(len(prefix), len(chunk) + 1)
+            if normalise(chunk[len(chunk) - size :]) == prefix
+        ),
+        0,
+    )
+
+
+def _ends_a_line(text: str) -> bool:
+    return len((text + "x").splitlines()) > len(text.splitlines()) > 0
+
+
 def _since_last_break(items: list[str]) -> tuple[str, ...]:
     """Keep what an n-gram may reach: back to the last gap, or to the start of the last sentence."""
     start = len(items)
     while start and items[start - 1] != GAP:
         start -= 1
         if items[start] in (MESSAGE_START, SENTENCE_START):
-            return (_mark(items, start), *items[start + 1 :])
+            break
     return tuple(items[start:])
-
-
-def _mark(items: list[str], at: int) -> str:
-    """Of several marks in a row, the start of the message is the one that counts."""
-    while at and items[at] == SENTENCE_START and items[at - 1] in (MESSAGE_START, SENTENCE_START):
-        at -= 1
-    return items[at]

@@ -6,6 +6,7 @@ comes out, so a server can check that a word is one without knowing where it cam
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from fedkeys.words.shapes import shape_of
@@ -22,10 +23,12 @@ _REPLACE: dict[int, str | None] = {
     **dict.fromkeys([*_REMOVED, *_SKIN_TONES]),
 }
 
-# Three digits, or more, near each other. The bound on what lies between keeps the search linear.
-_LONG_NUMBER = re.compile(r"\d(?:[^\S\n]?[-.,:/()+]?[^\S\n]?\d){2,}")
+_SELECTORS = dict.fromkeys((0xFE0E, 0xFE0F))
 
-_EMOTICON = re.compile(r"[<>]?[:;=][-o*']?([)\](\[dDpPoO/:}{@|\\3sSxXcC])\1*[.,!]*|<+/?3+[.,!]*")
+# Three digits, or more, near each other. The bound on what lies between keeps the search linear.
+_LONG_NUMBER = re.compile(r"\d(?:(?:[^\S\r\n]|[-‐‑‒–—.,:/()+*]){0,4}\d){2,}")
+
+EMOTICON = re.compile(r"[<>]?[:;=][-o*']?([)\](\[dDpPoO/:}{@|\\3sSxXcC])\1*[.,!]*|<+/?3+[.,!]*")
 
 _SMALL_NUMBER = re.compile(r"[-.!'/#~]*(0{1,2})[-.!'/#~]*")
 
@@ -52,9 +55,7 @@ _SOMETHING = re.compile(r"[ae0rG]")
 
 def normalise(text: str) -> str:
     """Give the text in the characters that the rules work on (rules 1 and 2 of the package)."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(_REPLACE)
-    return _LONG_NUMBER.sub(GAP, text)
+    return _LONG_NUMBER.sub(GAP, _plain(text))
 
 
 def fold(written: str) -> str:
@@ -65,7 +66,21 @@ def fold(written: str) -> str:
     """
     if written.isascii():
         return written.lower()
-    return unicodedata.normalize("NFC", written.replace("\ufe0f", "").replace("\ufe0e", "").lower())
+    return unicodedata.normalize("NFC", _plain(written).translate(_SELECTORS).lower())
+
+
+def one_mark(items: Iterable[str]) -> list[str]:
+    """Leave one mark of several in a row: the start of the message, if it is among them.
+
+    >>> one_mark([MESSAGE_START, SENTENCE_START, "hi", SENTENCE_START, SENTENCE_START]) == [
+    ...     MESSAGE_START, "hi", SENTENCE_START]
+    True
+    """
+    left: list[str] = []
+    for item in items:
+        if item != SENTENCE_START or not left or left[-1] not in (MESSAGE_START, SENTENCE_START):
+            left.append(item)
+    return left
 
 
 def tokens(text: str) -> list[str]:
@@ -98,6 +113,7 @@ def is_word(text: str) -> bool:
     return tokens(text) == [MESSAGE_START, text] and fold(text) == text
 
 
+@lru_cache(maxsize=1 << 16)
 def is_written_form(form: str, word: str) -> bool:
     """Tell whether `form` is a way to write `word` other than its identity."""
     return form != word and fold(form) == word and tokens(form) == [MESSAGE_START, form]
@@ -106,7 +122,7 @@ def is_written_form(form: str, word: str) -> bool:
 @lru_cache(maxsize=1 << 16)
 def _items_of_chunk(chunk: str) -> tuple[str, ...]:
     """Judge one chunk, free of white space. Chunks repeat as words do, hence the cache."""
-    if _EMOTICON.fullmatch(chunk):
+    if EMOTICON.fullmatch(chunk):
         return ()
     shape = shape_of(chunk)
     if not _SOMETHING.search(shape):
@@ -119,6 +135,14 @@ def _items_of_chunk(chunk: str) -> tuple[str, ...]:
         SENTENCE_START if match["end"] else _bounded(chunk[match.start() : match.end()])
         for match in _ITEM.finditer(shape)
     )
+
+
+def _plain(text: str) -> str:
+    """NFC, with the replacements; composed again, since what is removed may have stood between."""
+    if text.isascii():
+        return text
+    plain = unicodedata.normalize("NFC", text).translate(_REPLACE)
+    return unicodedata.normalize("NFC", plain)
 
 
 def _small_number(chunk: str, shape: str) -> tuple[str, ...]:

@@ -1,0 +1,98 @@
+"""What a delta's header, words and written forms must be like.
+
+In: values from anywhere. Out: nothing, or `FormatError`. Law: only values of the right kind, within their
+bounds, come past; numbers in the columns are `fedkeys.delta.columns`' to check.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from fedkeys.counts import FIRST_WORD, Level
+from fedkeys.errors import FormatError
+from fedkeys.words import OTHER, fold, is_word, is_written_form, style_of, styled
+
+MAX_ORDER = 4
+PHONE_SIZE = 16
+DIGEST_SIZE = 16
+MAX_FEDERATION = 64
+
+
+def check_identity(federation: object, phone: object) -> None:
+    """Refuse a federation or a pseudonym that no delta could carry."""
+    require(
+        isinstance(federation, str) and 1 <= len(federation) <= MAX_FEDERATION and federation.isprintable(),
+        f"federation is not 1 to {MAX_FEDERATION} printable characters",
+    )
+    require(isinstance(phone, bytes) and len(phone) == PHONE_SIZE, f"phone is not {PHONE_SIZE} bytes")
+
+
+def check_head(head: Mapping[str, Any]) -> None:
+    """Refuse a header with a value of the wrong kind, before anything is made of it."""
+    check_identity(head["federation"], head["phone"])
+    for key in ("sequence", "round", "known"):
+        require(_is_size(head[key]), f"{key} is not a whole number below 2^32")
+    base, known, sizes, bounds = head["base"], head["known"], head["sizes"], head["bounds"]
+    require(
+        isinstance(base, bytes) and len(base) == (DIGEST_SIZE if known else 0),
+        f"base is not {DIGEST_SIZE} bytes, or none for no known words",
+    )
+    require(bounds is None or _are_bounds(bounds), "bounds is neither nil nor a map of whole numbers")
+    require(
+        isinstance(sizes, list) and 3 <= len(sizes) <= MAX_ORDER + 1 and all(map(_is_size, sizes)),
+        f"sizes is not a list of 3 to {MAX_ORDER + 1} whole numbers",
+    )
+    require(isinstance(head["body"], bytes), "body is not bytes")
+    for key in ("words", "forms"):
+        require(
+            isinstance(head[key], list) and all(isinstance(text, str) for text in head[key]),
+            f"{key} is not a list of strings",
+        )
+    require(FIRST_WORD + known + len(head["words"]) < 1 << 32, "there are more words than ids")
+    _check_words(head["words"])
+
+
+def check_forms(
+    ids: Sequence[int], known: int, words: Sequence[str], forms: Level, spelt: Sequence[str]
+) -> None:
+    """Refuse what is not a form of its word; that known words have theirs only the aggregator can check."""
+    first_new = FIRST_WORD + known
+    before = (-1, "")
+    for row, style in zip(forms.parents.tolist(), forms.words.tolist(), strict=True):
+        id_ = ids[row]
+        require(id_ >= FIRST_WORD, "a mark has a written form")
+        word = words[id_ - first_new] if id_ >= first_new else None
+        if style >= OTHER:
+            form = spelt[style - OTHER]
+            word = fold(form) if word is None else word
+            require(
+                is_written_form(form, word) and style_of(form, word) == OTHER,
+                f"{form[:40]!r} is not a form of {word[:40]!r} that must be spelt out",
+            )
+            require((row, form) > before, f"the written forms are out of order at {form[:40]!r}")
+            before = (row, form)
+        elif word is not None:
+            require(is_written_form(styled(word, style), word), f"{word[:40]!r} is not written so")
+
+
+def require(holds: bool, otherwise: str) -> None:
+    """Refuse with a sentence unless something holds."""
+    if not holds:
+        raise FormatError(otherwise)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    for word in words:
+        require(is_word(word), f"{word[:40]!r} is not a word by the rules of fedkeys.words")
+    for word, following in pairwise(words):
+        require(word < following, f"the new words are out of order at {following!r}")
+
+
+def _are_bounds(bounds: object) -> bool:
+    return isinstance(bounds, dict) and all(
+        isinstance(name, str) and _is_size(bound) for name, bound in bounds.items()
+    )
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32

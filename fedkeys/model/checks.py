@@ -1,0 +1,101 @@
+"""Whether the arrays of a model fit together.
+
+In: arrays from a file. Out: nothing, or `FormatError`. Law: a model that is past here answers any question
+without an error. That its probabilities are good ones is its maker's word; that they are numbers is checked.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedkeys.counts import FIRST_WORD
+from fedkeys.errors import FormatError
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_DTYPES = {
+    "words": np.uint8,
+    "form_ids": np.uint32,
+    "forms": np.uint8,
+    "unigram": np.float32,
+    "by_probability": np.uint32,
+    "after": np.uint32,
+}
+_DTYPES_OF_CONTEXTS = {
+    "context": np.uint64,
+    "first": np.uint32,
+    "weight": np.float32,
+    "successor": np.uint32,
+    "probability": np.float32,
+}
+
+
+def check_names(arrays: Arrays, order: int) -> None:
+    """Refuse a model in which an array is missing or of another type."""
+    lengths = range(1, order)
+    dtypes = _DTYPES | {f"{kind}_{m}": dtype for m in lengths for kind, dtype in _DTYPES_OF_CONTEXTS.items()}
+    for name, dtype in dtypes.items():
+        if name not in arrays:
+            raise FormatError(f"the array {name!r} is missing")
+        if arrays[name].dtype != dtype:
+            raise FormatError(f"the array {name!r} is of {arrays[name].dtype}, not of {np.dtype(dtype)}")
+
+
+def check(arrays: Arrays, order: int, words: Sequence[str]) -> None:
+    """Refuse a model whose arrays do not fit together."""
+    count = len(words)
+    _require(all(one < other for one, other in pairwise(words)), "the words are not in order")
+    _require(len(arrays["unigram"]) == count, "there is not one probability for each word")
+    _require_chances(arrays["unigram"])
+    ranked = np.sort(arrays["by_probability"])
+    _require(
+        np.array_equal(ranked, np.arange(FIRST_WORD, FIRST_WORD + count)), "the ranking is not of the words"
+    )
+    _require(len(arrays["after"]) == count + FIRST_WORD, "there is not one most frequent word after each")
+    after = arrays["after"]
+    _require_ids(after[after != 0], count)
+    _require_ids(arrays["form_ids"], count)
+    lines = int(np.count_nonzero(arrays["forms"] == ord("\n"))) + 1 if len(arrays["forms"]) else 0
+    _require(lines == len(arrays["form_ids"]), "there is not one written form for each word that has one")
+    below = 1
+    for m in range(1, order):
+        below = _check_contexts(arrays, m, below, count)
+
+
+def _check_contexts(arrays: Arrays, m: int, below: int, words: int) -> int:
+    """Check the contexts of m words; `below` is the number of those of m - 1."""
+    contexts, first, weights = (arrays[f"{kind}_{m}"] for kind in ("context", "first", "weight"))
+    successors, probabilities = arrays[f"successor_{m}"], arrays[f"probability_{m}"]
+    _require(
+        len(first) == len(contexts) + 1 and len(weights) == len(contexts), "a context lacks its successors"
+    )
+    _require(bool(np.all(contexts[1:] > contexts[:-1])), "the contexts are out of order")
+    _require(not len(contexts) or int(contexts[-1] >> np.uint64(32)) < below, "a context lacks its prefix")
+    _require(
+        int(first[0]) == 0 and int(first[-1]) == len(successors) and bool(np.all(first[1:] >= first[:-1])),
+        "the successors of a context lie outside the model",
+    )
+    _require(len(probabilities) == len(successors), "there is not one probability for each successor")
+    _require_ids(successors, words)
+    _require_chances(weights)
+    _require_chances(probabilities)
+    return len(contexts)
+
+
+def _require_ids(ids: NDArray[Any], words: int) -> None:
+    outside = len(ids) and (int(ids.min()) < FIRST_WORD or int(ids.max()) >= FIRST_WORD + words)
+    _require(not outside, "an id is that of no word")
+
+
+def _require_chances(values: NDArray[Any]) -> None:
+    # NaN fails both comparisons.
+    good = not len(values) or (float(values.min()) >= 0.0 and float(values.max()) <= 1.0 + 1e-6)
+    _require(good, "a probability is not a number from 0 to 1")
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise FormatError(otherwise)
