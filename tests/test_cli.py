@@ -275,6 +275,8 @@ def test_line_mode_with_the_phone_of_a_corpus(fedkeys: Any) -> None:
         (["evaluate", ".", "--split", "2"], 2, "split is 2.0"),
         (["evaluate", "empty"], 1, "no .txt file"),
         (["type"], 2, "needs a terminal"),
+        (["simulate", "--seed", "-1"], 2, "Invalid value"),
+        (["aggregate", "a\udcff.delta", "--out", "m"], 2, "no such file"),
         (["type", "--plain", "--model", "none"], 2, "none: no such file"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -285,6 +287,15 @@ def test_errors_are_sentences(
     assert model.exists()
     (tmp_path / "empty").mkdir()
     fails(fedkeys(*arguments), status, said)
+
+
+def test_a_full_disk_is_a_sentence(home: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "fedkeys", "simulate", "--json"]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(command, env=home, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert "No space left" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_reader_that_goes_away_is_no_error(home: dict[str, str]) -> None:

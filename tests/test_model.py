@@ -209,6 +209,26 @@ def test_files(tmp_path: Path) -> None:
         Model.from_bytes(Phone(["hello"]).delta().to_bytes())
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"release": None},
+        {"deltas": "x"},
+        {"phones": -1},
+        {"federation": "\x1b]0;title\x07"},
+        {"fedkeys": b"1"},
+    ],
+    ids=str,
+)
+def test_a_header_that_does_not_account_for_the_model_is_refused(changes: dict[str, Any]) -> None:
+    from fedkeys.container import pack_arrays, unpack_arrays
+
+    container = unpack_arrays(model_of(TOY).to_bytes(), "fedkeys.model", 1)
+    forged = {**container.header, **changes}
+    with pytest.raises(FormatError, match="header"):
+        Model.from_bytes(pack_arrays("fedkeys.model", 1, forged, container.arrays))
+
+
 def test_damaged_and_newer_models_are_refused() -> None:
     from fedkeys.container import pack_arrays, unpack_arrays
 
@@ -246,6 +266,7 @@ def test_damaged_and_newer_models_are_refused() -> None:
         ("by_probability", lambda array: array * 0 + 2),
         ("after", lambda array: array + 9999),
         ("words", lambda array: array[::-1]),
+        ("words", lambda array: np.where(array == ord("w"), 27, array).astype(np.uint8)),
         ("words", lambda array: array.astype(np.uint32)),
     ],
 )

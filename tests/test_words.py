@@ -1,5 +1,6 @@
 """What a word is, and what never leaves a phone."""
 
+import time
 import unicodedata
 
 import pytest
@@ -46,7 +47,7 @@ def read(text: str) -> str:
         ("hi :-) :D <3 ok", "< hi ok"),
         ("at 7 or 10.", "< at 7 or 10 /"),
         ("हिन्दी भाषा", "< हिन्दी भाषा"),
-        ("и/или", "< и или"),
+        ("или/нет", "< или нет"),
     ],
 )
 def test_items(text: str, items: str) -> None:
@@ -85,6 +86,14 @@ def test_items(text: str, items: str) -> None:
         "12   34   56",
         "1 -- 2 -- 3",
         "07700–900–123",
+        "06 | 12 | 34 | 56",
+        "1! 2! 3",
+        "tom @ example . org",
+        "me＠example．org",
+        "４４７１",
+        "u/tomsmith",
+        "ABCDE-FGHIJ-KLMNO",
+        "de:ad:be:ef:ca:fe",
         "07700\u00a0900\u2011123",
     ],
 )
@@ -112,6 +121,17 @@ def test_every_word_is_its_own_only_token(text: str) -> None:
             assert len(word) <= MAX_WORD_LENGTH
             style = style_of(item, word)
             assert style == OTHER or styled(word, style) == item
+
+
+def test_marks_and_gaps_are_no_words() -> None:
+    for text in (GAP, MESSAGE_START, SENTENCE_START, "", " ", "two words", "London", "a\u0301"):
+        assert not is_word(text)
+
+
+def test_a_run_of_marks_costs_no_more_than_its_length() -> None:
+    started = time.process_time()
+    assert tokens("a" + "\u0301\u0316" * 100_000) == [MESSAGE_START, GAP]
+    assert time.process_time() - started < 2
 
 
 @given(any_text)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fedkeys.cli import aggregate, delta, demo, evaluate, inspect, predict, simulate, type_
+from fedkeys.cli.console import printable
 from fedkeys.errors import FedkeysError
 
 app = typer.Typer(
@@ -56,6 +57,10 @@ def main() -> None:
         # The reader has gone (fedkeys ... | head): nothing is left to say, not even at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except UnicodeEncodeError as error:
+        _fail(f"{error.encoding} cannot show {error.object[error.start]!a}; PYTHONIOENCODING=utf-8 can", 1)
+    except OSError as error:
+        _fail(f"{error.filename or 'stdout'}: {error.strerror}", 1)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     except Exception as error:
@@ -69,5 +74,5 @@ def main() -> None:
 
 
 def _fail(sentence: str, status: int) -> None:
-    typer.secho(f"fedkeys: {sentence}", err=True, fg="red")
+    typer.secho(printable(f"fedkeys: {sentence}"), err=True, fg="red")
     sys.exit(status)

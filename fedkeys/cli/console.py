@@ -12,11 +12,11 @@ import typer
 OrderOption = Annotated[int, typer.Option("--order", min=2, max=4, help="Highest order of n-grams.")]
 MinPhonesOption = Annotated[
     int,
-    typer.Option("--min-phones", min=1, help="Release only what at least this many phones have sent."),
+    typer.Option("--min-phones", min=1, max=1 << 31, help="Release only what so many phones have sent."),
 ]
 FederationOption = Annotated[str, typer.Option("--federation", help="Name of the federation.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all that is drawn at random.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of all that is drawn at random.")]
 
 Step = Callable[[str, float], None]
 
@@ -66,7 +66,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 def narrate(sentence: str) -> None:
     """Say something on stderr."""
-    typer.secho(sentence, err=True)
+    typer.secho(printable(sentence), err=True)
+
+
+def printable(sentence: str) -> str:
+    """Replace halves of surrogate pairs, which file names may hold and no terminal shows."""
+    return sentence.encode(errors="replace").decode()
 
 
 def size(bytes_: float) -> str:

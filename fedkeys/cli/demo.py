@@ -1,5 +1,6 @@
 """`fedkeys` without a command: the typing demo on the shipped corpora."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ def open_demo() -> None:
 
 def has_terminal() -> bool:
     """Tell whether a screen can be opened."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def require_terminal() -> None:
@@ -82,7 +83,6 @@ def _federate() -> "list[Round]":
 
 def _cached_model() -> Path:
     """Name the cached model after all that it is made of: this version and the corpora's bytes."""
-    import os
     from hashlib import blake2b
     from importlib.metadata import version
 

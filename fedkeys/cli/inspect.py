@@ -169,6 +169,10 @@ def _model(model: "Model", file: Path, json: bool) -> None:
     )
     rows = [(f"order {n}", f"{count:,}") for n, count in enumerate(model.ngrams, 1)]
     print_table("n-grams", ("", "number"), rows)
-    typer.echo("".join(f"{name:<12}{value}\n" for name, value in facts.items()))
+    lines = (
+        f"{name:<12}{value if isinstance(value, str) and value.isprintable() else repr(value)}\n"
+        for name, value in facts.items()
+    )
+    typer.echo("".join(lines))
     firsts = [(s.word, f"{100 * s.probability:.2f} %") for s in model.suggest([MESSAGE_START], k=10)]
     print_table("how messages begin", ("", "probability"), firsts)

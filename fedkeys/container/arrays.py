@@ -81,6 +81,8 @@ def unpack_arrays(data: bytes | memoryview, format_: str, version: int) -> Conta
     head_bytes, body = _split(view, format_)
     head = unpack_map(head_bytes, format_, version, _HEAD_KEYS)
     check_seal(view)
+    if blake2b(body, digest_size=16).digest() != head["payload"]:
+        raise FormatError("the payload digest in the header is not that of the payload")
     header = head["header"]
     if not isinstance(header, dict) or not isinstance(head["arrays"], list):
         raise FormatError("the header is not a map beside a table of arrays")

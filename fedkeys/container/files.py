@@ -19,7 +19,9 @@ def read_bytes(path: Path, limit: int) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            # Of a regular file no more is asked for than it has: a read makes room for all that it may get.
+            size = os.fstat(file.fileno()).st_size if path.is_file() else limit
+            data = file.read(min(limit, size) + 1)
     except OSError as error:
         raise FedkeysError(f"cannot be read ({error.strerror})", file=path) from None
     if len(data) > limit:

@@ -14,6 +14,9 @@ from fedkeys.errors import DamagedError, FormatError, VersionError
 
 SEAL_SIZE = 8
 
+_MOST_KEYS = 1 << 8
+_MOST_ITEMS = 1 << 20
+
 
 def seal(body: bytes | bytearray) -> bytes:
     """Append the checksum: `body` must end where the value of the last msgpack entry, 8 bytes, is due."""
@@ -47,7 +50,11 @@ def unpack_map(data: bytes | memoryview, format_: str, version: int, keys: Seque
         FormatError: the bytes are no such map (VersionError: it is newer).
     """
     unpacker = msgpack.Unpacker(
-        object_pairs_hook=_map, strict_map_key=True, max_buffer_size=max(1, len(data))
+        object_pairs_hook=_map,
+        strict_map_key=True,
+        max_buffer_size=max(1, len(data)),
+        max_map_len=_MOST_KEYS,
+        max_array_len=_MOST_ITEMS,
     )
     unpacker.feed(data)
     try:
@@ -64,16 +71,21 @@ def unpack_map(data: bytes | memoryview, format_: str, version: int, keys: Seque
     if not isinstance(map_, dict) or "format" not in map_ or "version" not in map_:
         raise FormatError(f"not a map that says it is a {format_!r} of some version")
     if map_["format"] != format_:
-        raise FormatError(f"holds a {str(map_['format'])[:40]!r}, not a {format_!r}")
+        raise FormatError(f"holds a {_shown(map_['format'])}, not a {format_!r}")
     _check_version(map_["version"], version, format_)
     if list(map_) != list(keys):
         raise FormatError(f"not a map with the keys {', '.join(keys)}, in this order")
     return map_
 
 
+def _shown(value: object) -> str:
+    """A foreign value for an error message, short and harmless on a terminal."""
+    return repr(value)[:40] if isinstance(value, str | int | float | bytes) else type(value).__name__
+
+
 def _check_version(found: object, version: int, format_: str) -> None:
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise FormatError(f"{format_} version {found!r} is not a whole number from 1 up")
+        raise FormatError(f"{format_} version {_shown(found)} is not a whole number from 1 up")
     if found > version:
         raise VersionError(
             f"{format_} version {found} is newer than the {version} that this fedkeys reads",

@@ -32,7 +32,7 @@ vocabulary in its order, V + 2 ... the new words in theirs, all below 2^32. Ever
 (id 0 or 1) only begins an n-gram.
 
 *Numbers.* All numbers in the columns lie below 2^32 and stand in their shortest LEB128 form; there are at most
-2^23 of them. A message has at most 64 MiB.
+2^23 of them. A message has at most 8 MiB.
 
 *Columns of order 1.* For each id that occurs, ascending: how many ids were left out since the one before
 (`gap`); then for each one its `tally`. In what follows an id is named by its row among these.
@@ -53,7 +53,8 @@ start of a sentence, and only if they differ from the word; a mark has none.
 
 *Tally.* 2 (count - 1) + (0 if this phone sends the n-gram or form for the first time, else 1).
 
-A worked example stands in `tests/vectors/`.
+Counts are not held against each other: that an n-gram is counted no more often than its prefix is the phone's
+word. A worked example stands in `tests/vectors/`.
 """
 
 from fedkeys.delta.message import DELTA_FORMAT, DELTA_VERSION, MAX_DELTA_BYTES, Delta

@@ -10,7 +10,16 @@ from typing import Any
 
 from fedkeys.counts import FIRST_WORD, Level
 from fedkeys.errors import FormatError
-from fedkeys.words import OTHER, fold, is_word, is_written_form, style_of, styled
+from fedkeys.words import (
+    MAX_FORM_LENGTH,
+    MAX_WORD_LENGTH,
+    OTHER,
+    fold,
+    is_word,
+    is_written_form,
+    style_of,
+    styled,
+)
 
 MAX_ORDER = 4
 PHONE_SIZE = 16
@@ -64,6 +73,7 @@ def check_forms(
         word = words[id_ - first_new] if id_ >= first_new else None
         if style >= OTHER:
             form = spelt[style - OTHER]
+            require(len(form) <= MAX_FORM_LENGTH, f"a written form has {len(form)} characters")
             word = fold(form) if word is None else word
             require(
                 is_written_form(form, word) and style_of(form, word) == OTHER,
@@ -83,7 +93,10 @@ def require(holds: bool, otherwise: str) -> None:
 
 def _check_words(words: Sequence[str]) -> None:
     for word in words:
-        require(is_word(word), f"{word[:40]!r} is not a word by the rules of fedkeys.words")
+        require(
+            len(word) <= MAX_WORD_LENGTH and is_word(word),
+            f"{word[:40]!r} is not a word by the rules of fedkeys.words",
+        )
     for word, following in pairwise(words):
         require(word < following, f"the new words are out of order at {following!r}")
 

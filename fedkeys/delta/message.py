@@ -31,7 +31,7 @@ from fedkeys.words import OTHER
 
 DELTA_FORMAT = "fedkeys.delta"
 DELTA_VERSION = 1
-MAX_DELTA_BYTES = 64 << 20
+MAX_DELTA_BYTES = 8 << 20
 
 _KEYS = (
     "format",

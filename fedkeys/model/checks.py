@@ -4,6 +4,7 @@ In: arrays from a file. Out: nothing, or `FormatError`. Law: a model that is pas
 without an error. That its probabilities are good ones is its maker's word; that they are numbers is checked.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -15,6 +16,9 @@ from fedkeys.counts import FIRST_WORD
 from fedkeys.errors import FormatError
 
 Arrays = Mapping[str, NDArray[Any]]
+
+# Of UTF-8: C0 but the newline that parts words, DEL, and C1.
+_CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 
 _DTYPES = {
     "words": np.uint8,
@@ -44,9 +48,32 @@ def check_names(arrays: Arrays, order: int) -> None:
             raise FormatError(f"the array {name!r} is of {arrays[name].dtype}, not of {np.dtype(dtype)}")
 
 
+def check_header(header: Mapping[str, Any]) -> int:
+    """Refuse a header that does not account for its model; give the order."""
+    order, rule = header.get("order"), header.get("release")
+    if not _is_count(order) or not isinstance(order, int) or not 2 <= order <= 4:
+        raise FormatError("the header names no order from 2 to 4")
+    for name in ("rounds", "phones", "deltas"):
+        _require(_is_count(header.get(name)), f"the header names no number of {name}")
+    for name in ("fedkeys", "federation"):
+        text = header.get(name)
+        _require(
+            isinstance(text, str) and len(text) <= 64 and text.isprintable(), f"the header has no {name}"
+        )
+    _require(isinstance(rule, dict) and _is_count(rule.get("min_phones")), "the header names no release rule")
+    return order
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
+
+
 def check(arrays: Arrays, order: int, words: Sequence[str]) -> None:
     """Refuse a model whose arrays do not fit together."""
     count = len(words)
+    for name in ("words", "forms"):
+        bytes_ = arrays[name].tobytes()
+        _require(not _CONTROL.search(bytes_), f"the {name} hold control characters")
     _require(all(one < other for one, other in pairwise(words)), "the words are not in order")
     _require(len(arrays["unigram"]) == count, "there is not one probability for each word")
     _require_chances(arrays["unigram"])

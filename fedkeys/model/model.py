@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from fedkeys.container import Container, pack_arrays, read_bytes, unpack_arrays, write_atomically
 from fedkeys.counts import FIRST_WORD, MESSAGE_START_ID, SENTENCE_START_ID, Vocabulary
 from fedkeys.errors import FormatError
-from fedkeys.model.checks import check, check_names
+from fedkeys.model.checks import check, check_header, check_names
 from fedkeys.model.search import Match, Search, Suggestion
 from fedkeys.words import MESSAGE_START, SENTENCE_START, fold
 
@@ -49,7 +49,8 @@ class Model:
     def __init__(self, container: Container) -> None:
         self.header: Mapping[str, Any] = container.header
         self.payload_digest = container.payload
-        self.order = _order(container)
+        self.order = check_header(container.header)
+        check_names(container.arrays, self.order)
         self._arrays = container.arrays
         self.vocabulary = Vocabulary.from_sorted(_lines(container.arrays["words"]))
         check(container.arrays, self.order, self.vocabulary.words)
@@ -151,14 +152,6 @@ class Model:
         """How many n-grams of each order, marks not counted among the words."""
         above = (self._arrays[f"successor_{m}"] for m in range(1, self.order))
         return [len(self.vocabulary), *map(len, above)]
-
-
-def _order(container: Container) -> int:
-    order = container.header.get("order")
-    if not isinstance(order, int) or not 2 <= order <= 4:
-        raise FormatError("the header names no order from 2 to 4")
-    check_names(container.arrays, order)
-    return order
 
 
 def _lines(text: NDArray[np.uint8]) -> list[str]:

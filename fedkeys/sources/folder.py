@@ -16,7 +16,9 @@ class TextFolder:
     """
 
     def __init__(self, path: Path) -> None:
-        self._files = [path] if path.is_file() else sorted(path.glob("*.txt"))
+        self._files = (
+            [path] if path.is_file() else sorted(file for file in path.glob("*.txt") if file.is_file())
+        )
         if not self._files:
             raise SourceError("no .txt file in it", file=path, remedy="put one file for each phone there")
 

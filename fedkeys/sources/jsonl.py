@@ -25,6 +25,7 @@ from fedkeys.sources.corpus import OnProgress, PhoneTexts
 _IN_MEMORY = 256 << 20  # bytes of text; as Python objects they take two to three times that
 _PART = 64 << 20
 _MOST_PARTS = 512  # files open at once
+_LAST_TIME = 1e300  # NaN and infinity are no times
 _GZIP_GROWTH = 6  # chat deflates to about a fifth
 
 
@@ -121,10 +122,12 @@ def _message(line: bytes, path: Path, number: int) -> _Message:
     except (ValueError, RecursionError) as error:
         raise SourceError(f"not JSON ({error})", file=path, place=f"line {number}", remedy=expected) from None
     match fields:
-        case {"user": str(user), "text": str(text)}:
+        case {"user": str(user), "text": str(text)} if user == _whole(user):
             time = fields.get("time")
-            if time is None or (isinstance(time, str | int | float) and not isinstance(time, bool)):
-                return _Message(_whole(user), _whole(text), time)
+            if time is None or isinstance(time, str):
+                return _Message(user, _whole(text), time and _whole(time))
+            if isinstance(time, int | float) and not isinstance(time, bool) and abs(time) < _LAST_TIME:
+                return _Message(user, _whole(text), float(time))
     raise SourceError("not a message", file=path, place=f"line {number}", remedy=expected)
 
 
@@ -147,7 +150,7 @@ def _in_order(messages: Sequence[_Message]) -> list[str]:
         return [message.text for message in messages]
     try:
         keys: Sequence[Any] = [float(time) for time in times if time is not None]
-    except (ValueError, OverflowError):
+    except ValueError:
         keys = [str(time) for time in times]
     order = sorted(range(len(messages)), key=keys.__getitem__)
     return [messages[place].text for place in order]

@@ -15,18 +15,35 @@ GAP = "\x00"
 MESSAGE_START = "\x02"
 SENTENCE_START = "\x03"
 MAX_WORD_LENGTH = 24
+MAX_FORM_LENGTH = 4 * MAX_WORD_LENGTH  # a form may be longer than its identity, by presentation selectors
+
+_CACHED = 32
+
+_MARKS = (GAP, MESSAGE_START, SENTENCE_START)
 
 _REMOVED = [0xAD, 0x200B, 0x200E, 0x200F, 0x2060, 0xFEFF, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _REPLACE: dict[int, str | None] = {
+    **{wide: chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F)},
     **{ord(quote): "'" for quote in "’‘ʼ＇´"},
+    **{ord(dot): "." for dot in "․﹒"},
+    ord("﹫"): "@",
     **dict.fromkeys([*_REMOVED, *_SKIN_TONES]),
 }
 
 _SELECTORS = dict.fromkeys((0xFE0E, 0xFE0F))
 
 # Three digits, or more, near each other. The bound on what lies between keeps the search linear.
-_LONG_NUMBER = re.compile(r"\d(?:(?:[^\S\r\n]|[-‐‑‒–—.,:/()+*]){0,4}\d){2,}")
+_LONG_NUMBER = re.compile(r"\d(?:[^\w\r\n]{0,6}\d){2,}")
+
+# tom @ example . org
+_SPACED_ADDRESS = re.compile(r"\S+[^\S\r\n]*@[^\S\r\n]*[^\s.]+[^\S\r\n]*\.[^\S\r\n]*\w+")
+
+# ABCDE-FGHIJ-KLMNO, de:ad:be:ef
+_CODE = re.compile(r"[A-Z]{2,}(?:-[A-Z]{2,}){2}|\w+(?::\w*){2}")
+
+# Normalising takes time with the square of a run of marks; nobody writes so many.
+_MARKS_ON_MARKS = re.compile("([\u0300-\u036f]{30})[\u0300-\u036f]+")
 
 EMOTICON = re.compile(r"[<>]?[:;=][-o*']?([)\](\[dDpPoO/:}{@|\\3sSxXcC])\1*[.,!]*|<+/?3+[.,!]*")
 
@@ -36,6 +53,7 @@ _KEPT_PRIVATE = re.compile(
     r"""
       [G@=\\_]                 # dropped before, e-mail and handles, key=value, Windows paths, code names
     | ^/[am] | /.*/            # /a/path, //host, a/b/c
+    | ^a/[am]                  # u/name
     | [#~][am]                 # #tag, ~user
     | [am]\.[am]               # example.org, file.txt, e.g
     """,
@@ -55,7 +73,10 @@ _SOMETHING = re.compile(r"[ae0rG]")
 
 def normalise(text: str) -> str:
     """Give the text in the characters that the rules work on (rules 1 and 2 of the package)."""
-    return _LONG_NUMBER.sub(GAP, _plain(text))
+    plain = _plain(text)
+    if "@" in plain:
+        plain = _SPACED_ADDRESS.sub(GAP, plain)
+    return _LONG_NUMBER.sub(GAP, plain)
 
 
 def fold(written: str) -> str:
@@ -99,7 +120,7 @@ def tokens(text: str) -> list[str]:
         if number:
             items.append(SENTENCE_START)
         for chunk in line.split():
-            items += _items_of_chunk(chunk)
+            items += _items_of_chunk(chunk) if len(chunk) <= _CACHED else _judge(chunk)
     return items
 
 
@@ -110,7 +131,7 @@ def is_word(text: str) -> bool:
     >>> [is_word(text) for text in ("hello", "Hello", "two words", "a@b", "👍")]
     [True, False, False, False, True]
     """
-    return tokens(text) == [MESSAGE_START, text] and fold(text) == text
+    return text not in _MARKS and tokens(text) == [MESSAGE_START, text] and fold(text) == text
 
 
 @lru_cache(maxsize=1 << 16)
@@ -121,7 +142,12 @@ def is_written_form(form: str, word: str) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def _items_of_chunk(chunk: str) -> tuple[str, ...]:
-    """Judge one chunk, free of white space. Chunks repeat as words do, hence the cache."""
+    """Judge a short chunk. Chunks repeat as words do, hence the cache."""
+    return _judge(chunk)
+
+
+def _judge(chunk: str) -> tuple[str, ...]:
+    """Judge one chunk, free of white space."""
     if EMOTICON.fullmatch(chunk):
         return ()
     shape = shape_of(chunk)
@@ -129,7 +155,7 @@ def _items_of_chunk(chunk: str) -> tuple[str, ...]:
         return (SENTENCE_START,) if "." in shape or "!" in shape else ()
     if "0" in shape:
         return _small_number(chunk, shape)
-    if _KEPT_PRIVATE.search(shape):
+    if _KEPT_PRIVATE.search(shape) or _CODE.search(chunk):
         return (GAP, SENTENCE_START) if shape[-1] in ".!" else (GAP,)
     return tuple(
         SENTENCE_START if match["end"] else _bounded(chunk[match.start() : match.end()])
@@ -141,7 +167,7 @@ def _plain(text: str) -> str:
     """NFC, with the replacements; composed again, since what is removed may have stood between."""
     if text.isascii():
         return text
-    plain = unicodedata.normalize("NFC", text).translate(_REPLACE)
+    plain = unicodedata.normalize("NFC", _MARKS_ON_MARKS.sub(r"\1", text)).translate(_REPLACE)
     return unicodedata.normalize("NFC", plain)
 
 
