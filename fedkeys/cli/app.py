@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli import aggregate, delta, demo, evaluate, inspect, predict, simulate, type_
+from fedkeys.cli import aggregate, delta, demo, evaluate, fedavg, inspect, predict, simulate, type_
 from fedkeys.cli.console import printable
 from fedkeys.errors import FedkeysError
 
@@ -26,6 +26,7 @@ app.command("predict")(predict.command)
 app.command("inspect")(inspect.command)
 app.command("simulate")(simulate.command)
 app.command("evaluate")(evaluate.command)
+app.add_typer(fedavg.app, name="fedavg")
 
 
 def _version(asked: bool) -> None:

@@ -1,0 +1,339 @@
+"""`fedkeys fedavg`: federated averaging of numbers, one command a textbook scenario."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedkeys.cli.console import JsonOption, SeedOption, narrate, print_json, print_table, progress, size
+
+if TYPE_CHECKING:
+    from fedkeys.fedavg.comparison import Comparison
+
+app = typer.Typer(
+    help="Federated averaging of numbers: classifier, hospitals, sum, schedule.",
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+)
+
+
+class ModelChoice(StrEnum):
+    """What is trained."""
+
+    logistic = "logistic"
+    mlp = "mlp"
+    svm = "svm"
+    sgdclassifier = "sgdclassifier"
+
+
+class ScaleChoice(StrEnum):
+    """How columns are standardised."""
+
+    federated = "federated"
+    local = "local"
+    none = "none"
+
+
+class MissingChoice(StrEnum):
+    """What becomes of missing values."""
+
+    drop = "drop"
+    mean = "mean"
+
+
+ModelOption = Annotated[ModelChoice, typer.Option("--model", help="What is trained.")]
+RoundsOption = Annotated[int, typer.Option("--rounds", min=1, help="How many rounds.")]
+EpochsOption = Annotated[int, typer.Option("--epochs", min=1, help="Passes over a client's data a round.")]
+RateOption = Annotated[float, typer.Option("--rate", min=1e-9, help="Learning rate of the clients.")]
+AlphaOption = Annotated[float, typer.Option("--alpha", min=0.0, help="Strength of the L2 penalty.")]
+SkewOption = Annotated[
+    float, typer.Option("--skew", min=1e-6, help="Dirichlet alpha of labels; small is skewed.")
+]
+PlotOption = Annotated[Path | None, typer.Option("--plot", help="File for a plot, PNG or SVG.")]
+
+
+@app.command()
+def classifier(
+    devices: Annotated[int, typer.Option("--devices", min=2, help="How many devices.")] = 20,
+    samples: Annotated[int, typer.Option("--samples", min=8, help="Samples of a device, on average.")] = 60,
+    skew: SkewOption = 1.0,
+    model: ModelOption = ModelChoice.logistic,
+    rounds: RoundsOption = 5,
+    epochs: EpochsOption = 5,
+    rate: RateOption = 0.3,
+    alpha: AlphaOption = 0.0,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+    plot: PlotOption = None,
+) -> None:
+    """Devices with private data train one classifier; beside each alone, and all data pooled."""
+    import numpy as np
+
+    from fedkeys.fedavg import FederatedAveraging, LocalTraining
+    from fedkeys.fedavg.comparison import compare
+    from fedkeys.fedavg.scenarios import classifier_devices, model_named
+
+    fleet = classifier_devices(devices, samples, skew, np.random.default_rng(seed))
+    algorithm = FederatedAveraging(
+        model_named(model.value, fleet[0].features, alpha),
+        LocalTraining(epochs=epochs, batch_size=16, learning_rate=rate),
+    )
+    with progress() as step:
+        comparison = compare(fleet, algorithm, rounds, seed, step)
+    _report(f"{devices} devices, {model.value}", comparison, json, plot)
+
+
+@app.command()
+def hospitals(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Directory with one CSV a hospital; default: breast cancer data."),
+    ] = None,
+    outcome: Annotated[
+        str | None, typer.Option("--outcome", help="Column to predict (above 0); default: the last one.")
+    ] = None,
+    missing: Annotated[
+        MissingChoice,
+        typer.Option("--missing", help="Leave rows with missing values out, or fill in the mean."),
+    ] = MissingChoice.drop,
+    scale: Annotated[
+        ScaleChoice,
+        typer.Option("--scale", help="Standardise by all hospitals' mean and variance, or its own."),
+    ] = ScaleChoice.federated,
+    model: ModelOption = ModelChoice.logistic,
+    rounds: RoundsOption = 100,
+    epochs: EpochsOption = 1,
+    rate: RateOption = 0.3,
+    alpha: AlphaOption = 0.1,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+    plot: PlotOption = None,
+) -> None:
+    """Hospitals predict an outcome together; no patient's row leaves its hospital.
+
+    Means, variances and missing shares are put together from counts and sums. Two thirds of each hospital's
+    patients train, one third tests.
+    """
+    import numpy as np
+
+    from fedkeys.fedavg import FederatedAveraging, LocalTraining
+    from fedkeys.fedavg.comparison import compare
+    from fedkeys.fedavg.scenarios import five_hospitals, model_named, standardised
+    from fedkeys.fedavg.tables import agree, hospitals_of, read_tables
+
+    if data is None:
+        clients, what = five_hospitals(np.random.default_rng(seed))
+    else:
+        tables = read_tables(data)
+        roles = agree(tables, outcome)
+        clients, what = hospitals_of(tables, roles, missing.value), str(data)
+        if roles.dropped:
+            narrate(f"left out, with more than 3 in 10 values missing: {', '.join(roles.dropped)}")
+    clients = standardised(clients, scale.value)
+    algorithm = FederatedAveraging(
+        model_named(model.value, clients[0].features, alpha), LocalTraining(epochs=epochs, learning_rate=rate)
+    )
+    with progress() as step:
+        comparison = compare(clients, algorithm, rounds, seed, step)
+    _report(f"{len(clients)} hospitals, {what}, {model.value}", comparison, json, plot)
+    if not json:
+        smallest = min(clients, key=lambda client: client.samples)
+        together, alone = (
+            way.clients[smallest.name].accuracy for way in (comparison.federated, comparison.alone)
+        )
+        narrate(
+            f"the smallest, {smallest.name} with {smallest.samples} patients to train on, "
+            f"reaches {_percent(together)} by taking part and {_percent(alone)} alone"
+        )
+
+
+@app.command(name="sum")
+def sum_(
+    vectors: Annotated[
+        list[str] | None,
+        typer.Argument(help='One vector a party, as in "1,2.5,-3"; default: three.'),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Parties learn the sum of their vectors and nothing else: additive secret shares modulo 2^64."""
+    from fedkeys.errors import UsageError
+    from fedkeys.fedavg.shares import add, open_sum, split
+
+    given = [_vector(text) for text in vectors or ("1,2,3", "10,20,30", "0.5,-2,4")]
+    if len({len(vector) for vector in given}) != 1:
+        raise UsageError("the vectors are not of one length", remedy='give them as "1,2,3" "4,5,6"')
+    names = ["alice", "bob", "cy", *(f"party {number}" for number in range(4, len(given) + 1))][: len(given)]
+    dealt = [split(vector, len(given)) for vector in given]
+    sums = [add([shares[holder] for shares in dealt]) for holder in range(len(given))]
+    total = open_sum(sums).tolist()
+    if json:
+        print_json({"parties": len(given), "sum": total})
+        return
+    rows = [
+        (
+            f"{owner}'s vector as {names[share.holder]} sees it",
+            *(f"{value:016x}" for value in share.values.tolist()[:3]),
+        )
+        for owner, shares in zip(names, dealt, strict=True)
+        for share in shares
+        if names[share.holder] != owner
+    ]
+    shown = min(3, len(given[0]))
+    print_table("what crosses: uniformly random to whoever holds it", ("", *("entry",) * shown), rows)
+    typer.echo(f"opened, only as a sum: {', '.join(f'{value:g}' for value in total)}")
+
+
+@app.command()
+def schedule(
+    devices: Annotated[int, typer.Option("--devices", min=2, help="How many devices.")] = 40,
+    minimum: Annotated[
+        int, typer.Option("--minimum", min=1, help="Fewest available with which a round starts.")
+    ] = 10,
+    cohort: Annotated[int, typer.Option("--cohort", min=1, help="How many are selected.")] = 10,
+    rounds: RoundsOption = 20,
+    skew: SkewOption = 0.3,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Rounds with random availability: how often one starts, and what that does to accuracy."""
+    import numpy as np
+
+    from fedkeys.fedavg import FederatedAveraging, LocalTraining, Participation
+    from fedkeys.fedavg.scenarios import attendance, classifier_devices, model_named
+
+    fleet = classifier_devices(devices, 40, skew, np.random.default_rng(seed))
+    chances = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
+    found = []
+    with progress() as step:
+        for done, available in enumerate(chances, 1):
+            algorithm = FederatedAveraging(
+                model_named("logistic", fleet[0].features),
+                LocalTraining(epochs=2, batch_size=16, learning_rate=0.3),
+                participation=Participation(available, cohort, minimum),
+            )
+            found.append(attendance(fleet, algorithm, rounds, seed))
+            step("running", done / len(chances))
+    if json:
+        names = ("availability", "started", "averaged", "accuracy")
+        print_json(
+            {
+                "minimum": minimum,
+                "rounds": rounds,
+                "schedules": [{name: getattr(each, name) for name in names} for each in found],
+            }
+        )
+        return
+    print_table(
+        f"{devices} devices; a round starts with {minimum} available and selects {cohort}; {rounds} rounds tried",
+        ("a device is available", "rounds started", "averaged", "accuracy"),
+        [
+            (
+                f"{100 * e.availability:.0f} %",
+                f"{100 * e.started:.0f} %",
+                f"{e.averaged:.1f}",
+                f"{100 * e.accuracy:.1f} %",
+            )
+            for e in found
+        ],
+    )
+
+
+def _vector(text: str) -> list[float]:
+    from fedkeys.errors import UsageError
+
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"{text!r} is not a vector", remedy='give numbers with commas, as in "1,2.5,-3"'
+        ) from None
+
+
+def _report(title: str, comparison: "Comparison", json: bool, plot: Path | None) -> None:
+    if plot is not None:
+        _plot(title, comparison, plot)
+    if json:
+        print_json(comparison.as_dict())
+        return
+    _print_rounds(comparison)
+    names = list(comparison.federated.clients)
+    rows = [
+        (
+            name,
+            str(comparison.federated.clients[name].samples),
+            *(_percent(tested.clients[name].accuracy) for tested in _ways(comparison)),
+            _percent(comparison.elsewhere[name]),
+            _percent(comparison.federated.clients[name].balanced_accuracy),
+            _percent(comparison.federated.clients[name].auc),
+            _percent(comparison.federated.clients[name].calibration_error),
+        )
+        for name in names
+    ]
+    elsewhere = sum(comparison.elsewhere.values()) / len(names)
+    rows.append((
+        "mean", "", *(_percent(tested.accuracy) for tested in _ways(comparison)), _percent(elsewhere),
+        _percent(comparison.federated.balanced_accuracy), _percent(comparison.federated.auc), "",
+    ))  # fmt: skip
+    columns = (
+        "",
+        "tests",
+        "federated",
+        "pooled",
+        "alone",
+        "alone, on all",
+        "balanced",
+        "AUC",
+        "calibration error",
+    )
+    print_table(f"{title}: accuracy, then more of the federated model", columns, rows)
+
+
+def _print_rounds(comparison: "Comparison") -> None:
+    rounds = comparison.rounds
+    step = max(1, len(rounds) // 10)
+    shown = [
+        each for number, each in enumerate(rounds, 1) if number % step == 0 or number in (1, len(rounds))
+    ]
+    print_table(
+        "rounds",
+        ("round", "averaged", "sent", "accuracy"),
+        [
+            (str(metrics.round), str(metrics.averaged), size(metrics.bytes_up), _percent(accuracy))
+            for accuracy, metrics in shown
+        ],
+    )
+
+
+def _ways(comparison: "Comparison") -> Sequence[Any]:
+    return comparison.federated, comparison.pooled, comparison.alone
+
+
+def _percent(part: float) -> str:
+    return "-" if part != part else f"{100 * part:.1f} %"
+
+
+def _plot(title: str, comparison: "Comparison", path: Path) -> None:
+    from fedkeys.errors import UsageError
+
+    try:
+        import matplotlib
+    except ImportError:
+        raise UsageError(
+            "plots need matplotlib", remedy="install it with: pip install 'fedkeys[plots]'"
+        ) from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    accuracies = [accuracy for accuracy, _ in comparison.rounds]
+    axes.plot(range(1, len(accuracies) + 1), accuracies, label="federated", color="tab:blue")
+    axes.axhline(comparison.pooled.accuracy, label="pooled", color="tab:green", linestyle="--")
+    axes.axhline(comparison.alone.accuracy, label="alone, own tests", color="tab:orange", linestyle=":")
+    axes.set(xlabel="round", ylabel="accuracy, mean over clients", title=title)
+    axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    pyplot.close(figure)
+    narrate(f"plot in {path}")

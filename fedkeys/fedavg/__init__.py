@@ -1,0 +1,67 @@
+"""Numeric federated averaging: small, exact, readable.
+
+In: clients that hold arrays and never give them away. Out: weights that they trained together, and what each
+round cost. Laws: one client with one full-batch step is gradient descent; all clients with one full-batch step
+each are gradient descent on their pooled data; a state is never changed, and the same state and clients give
+the same next state, byte for byte.
+
+    models        what is trained: linear models, a perceptron
+    clients       `Device`, who holds the data; `hospitals`: `Hospital`
+    local         what a client does in a round: epochs, batches, learning-rate schedules, FedProx
+    means         how updates become one: weighted, median, trimmed, Krum, clipped
+    server        what the server does with the mean: FedAvg, FedAdam, FedYogi, FedAdagrad
+    training      the round: `FederatedAveraging.initialize` and `.next`; `train_rounds`
+    state         `State`, which is saved and resumed
+    updates       the textbook's `average`, `weighted_average`, `compress`, `noisy_average`
+    compression   sending less, and what it loses
+    privacy       clipping and noise, priced
+    shares        a sum that nobody can see into
+    partition     data that is not alike everywhere
+"""
+
+from fedkeys.fedavg.clients import Client, Device
+from fedkeys.fedavg.compression import Decimals, Exact, Quantised, TopK
+from fedkeys.fedavg.hospitals import Hospital, federated_scale
+from fedkeys.fedavg.local import LocalTraining
+from fedkeys.fedavg.means import Krum, Mean, Median, NormClipping, TrimmedMean
+from fedkeys.fedavg.models import LinearRegression, LinearSVM, LogisticRegression, MLPClassifier
+from fedkeys.fedavg.privacy import GaussianMechanism
+from fedkeys.fedavg.server import FedAdagrad, FedAdam, FedYogi, ServerSGD
+from fedkeys.fedavg.state import State
+from fedkeys.fedavg.training import FederatedAveraging, Metrics, Participation, train_rounds
+from fedkeys.fedavg.updates import average, compress, noisy_average, weighted_average
+
+__all__ = [
+    "Client",
+    "Decimals",
+    "Device",
+    "Exact",
+    "FedAdagrad",
+    "FedAdam",
+    "FedYogi",
+    "FederatedAveraging",
+    "GaussianMechanism",
+    "Hospital",
+    "Krum",
+    "LinearRegression",
+    "LinearSVM",
+    "LocalTraining",
+    "LogisticRegression",
+    "MLPClassifier",
+    "Mean",
+    "Median",
+    "Metrics",
+    "NormClipping",
+    "Participation",
+    "Quantised",
+    "ServerSGD",
+    "State",
+    "TopK",
+    "TrimmedMean",
+    "average",
+    "compress",
+    "federated_scale",
+    "noisy_average",
+    "train_rounds",
+    "weighted_average",
+]
