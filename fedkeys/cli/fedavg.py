@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from fedkeys.fedavg.comparison import Comparison
 
 app = typer.Typer(
-    help="Federated averaging of numbers: classifier, hospitals, sum, schedule.",
+    help="Federated averaging of numbers: the textbook scenarios, and studies of what changes them.",
     rich_markup_mode="rich",
     no_args_is_help=True,
 )
@@ -240,6 +240,76 @@ def schedule(
     )
 
 
+class Study(StrEnum):
+    """What is varied."""
+
+    skew = "skew"
+    compression = "compression"
+    attack = "attack"
+
+
+@app.command()
+def study(
+    what: Annotated[Study, typer.Argument(help="Algorithms on skewed data; codecs; means under attack.")],
+    clients: Annotated[int, typer.Option("--clients", min=15, help="How many clients.")] = 40,
+    skew: Annotated[
+        float | None,
+        typer.Option("--skew", min=1e-6, help="Dirichlet alpha; default: 0.05 for skew, else 10."),
+    ] = None,
+    rounds: RoundsOption = 60,
+    repeats: Annotated[
+        int, typer.Option("--repeats", min=1, help="Tasks that results are averaged over.")
+    ] = 3,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+    plot: PlotOption = None,
+) -> None:
+    """Compare algorithms, codecs or means on ten classes dealt out unevenly; a table and a plot."""
+    import numpy as np
+
+    from fedkeys.fedavg.studies import attacked, compressed, ten_clouds, under_skew
+
+    run = {Study.skew: under_skew, Study.compression: compressed, Study.attack: attacked}[what]
+    alpha = skew if skew is not None else (0.05 if what is Study.skew else 10.0)
+    tasks = [ten_clouds(clients, 100, alpha, np.random.default_rng([seed, at])) for at in range(repeats)]
+    with progress() as step:
+        runs = []
+        for at, task in enumerate(tasks, 1):
+
+            def tell(name: str, part: float, at: int = at) -> None:
+                step(f"{name}, {at} of {repeats}", part)
+
+            runs.append(run(task, rounds, seed, tell))
+    names = [outcome.name for outcome in runs[0]]
+    accuracies = [float(np.mean([outcomes[at].accuracy for outcomes in runs])) for at in range(len(names))]
+    bytes_up = [float(np.mean([outcomes[at].bytes_up for outcomes in runs])) for at in range(len(names))]
+    curves = [np.mean([outcomes[at].curve for outcomes in runs], axis=0) for at in range(len(names))]
+    if plot is not None:
+        _plot_study(
+            f"{what.value}: {clients} clients, Dirichlet {alpha:g}", names, curves, tasks[0].labels, plot
+        )
+    if json:
+        rows = zip(names, accuracies, bytes_up, strict=True)
+        print_json([{"name": name, "accuracy": accuracy, "bytes_up": sent} for name, accuracy, sent in rows])
+        return
+    labels = (tasks[0].labels > 0).sum(1)
+    print_table(
+        f"{clients} clients with {labels.min()} to {labels.max()} of ten labels (Dirichlet {alpha:g}), "
+        f"{rounds} rounds, mean of {repeats}",
+        ("", "accuracy", "against the first", "sent", "of the first"),
+        [
+            (
+                name,
+                _percent(accuracy),
+                f"{100 * (accuracy - accuracies[0]):+.1f} points",
+                size(sent),
+                _percent(sent / bytes_up[0]),
+            )
+            for name, accuracy, sent in zip(names, accuracies, bytes_up, strict=True)
+        ],
+    )
+
+
 def _vector(text: str) -> list[float]:
     from fedkeys.errors import UsageError
 
@@ -315,6 +385,35 @@ def _percent(part: float) -> str:
 
 
 def _plot(title: str, comparison: "Comparison", path: Path) -> None:
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    accuracies = [accuracy for accuracy, _ in comparison.rounds]
+    axes.plot(range(1, len(accuracies) + 1), accuracies, label="federated", color="tab:blue")
+    axes.axhline(comparison.pooled.accuracy, label="pooled", color="tab:green", linestyle="--")
+    axes.axhline(comparison.alone.accuracy, label="alone, own tests", color="tab:orange", linestyle=":")
+    axes.set(xlabel="round", ylabel="accuracy, mean over clients", title=title)
+    axes.legend()
+    _save(figure, path)
+
+
+def _plot_study(title: str, names: Sequence[str], curves: Sequence[Any], labels: Any, path: Path) -> None:
+    pyplot = _pyplot()
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for name, curve in zip(names, curves, strict=True):
+        left.plot(range(1, len(curve) + 1), curve, label=name)
+    left.set(xlabel="round", ylabel="accuracy", title=title)
+    left.legend(fontsize="small")
+    clients = range(1, len(labels) + 1)
+    below = 0 * labels[:, 0]
+    for label in range(labels.shape[1]):
+        right.bar(clients, labels[:, label], bottom=below, width=0.9, label=str(label))
+        below = below + labels[:, label]
+    right.set(xlabel="client", ylabel="samples", title="samples of each label")
+    right.legend(fontsize="x-small", ncols=2)
+    _save(figure, path)
+
+
+def _pyplot() -> Any:
     from fedkeys.errors import UsageError
 
     try:
@@ -326,14 +425,10 @@ def _plot(title: str, comparison: "Comparison", path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    accuracies = [accuracy for accuracy, _ in comparison.rounds]
-    axes.plot(range(1, len(accuracies) + 1), accuracies, label="federated", color="tab:blue")
-    axes.axhline(comparison.pooled.accuracy, label="pooled", color="tab:green", linestyle="--")
-    axes.axhline(comparison.alone.accuracy, label="alone, own tests", color="tab:orange", linestyle=":")
-    axes.set(xlabel="round", ylabel="accuracy, mean over clients", title=title)
-    axes.legend()
+    return pyplot
+
+
+def _save(figure: Any, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
-    pyplot.close(figure)
     narrate(f"plot in {path}")

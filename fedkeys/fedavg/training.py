@@ -25,6 +25,7 @@ from fedkeys.fedavg.privacy import GaussianMechanism
 from fedkeys.fedavg.server import ServerOptimiser, ServerSGD
 from fedkeys.fedavg.state import State
 
+_NUMBER = 8  # bytes of a number that is not encoded
 _TOGETHER = (
     1 << 17
 )  # numbers of data trained in one go: what stays in a core's cache (tests/bench/test_fedavg.py)
@@ -219,10 +220,11 @@ class _Gathered:
         updates: Array = trained - self._state.weights
         if self._algorithm.scaffold:
             self._update_controls(clients, updates)
+            self._bytes_up += updates.size * _NUMBER  # the change of each client's control variate
         if self._algorithm.codec is not None:
             updates = np.stack([self._crossed(*each) for each in zip(clients, rngs, updates, strict=True)])
         else:
-            self._bytes_up += updates.shape[0] * updates.shape[1] * 8
+            self._bytes_up += updates.size * _NUMBER
         samples: Array = np.array([client.samples for client in clients], float)
         self._samples += int(samples.sum())
         if self._algorithm.privacy is not None:
@@ -267,7 +269,10 @@ class _Gathered:
             averaged=self._cohort,
             samples=self._samples,
             bytes_up=self._bytes_up,
-            bytes_down=self._metrics.selected * len(state.weights) * 8,
+            bytes_down=self._metrics.selected
+            * len(state.weights)
+            * _NUMBER
+            * (2 if algorithm.scaffold else 1),
             update_norm=float(np.linalg.norm(update)),
         )
         return after, metrics
