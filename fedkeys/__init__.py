@@ -14,6 +14,8 @@ which law holds:
     evaluate     how good the suggestions are, on text that the model has not seen
     tui, cli     the typing demo and the command line
 
+Beside it, `fedavg` is numeric federated averaging, on its own.
+
 The library in five lines:
 
 >>> from fedkeys import Phone, aggregate, predict_next_word

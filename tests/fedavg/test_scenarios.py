@@ -28,12 +28,12 @@ def test_federated_is_near_pooled_and_above_the_lone_devices(name: Any) -> None:
     for seed in range(3):
         fleet = classifier_devices(20, 60, 1.0, np.random.default_rng(seed))
         algorithm = FederatedAveraging(
-            model_named(name, 10), LocalTraining(epochs=5, batch_size=16, learning_rate=0.3)
+            model_named(name, 10), LocalTraining(epochs=10, batch_size=16, learning_rate=0.5)
         )
         comparison = compare(fleet, algorithm, 5, seed)
         gaps.append(comparison.pooled.accuracy - comparison.federated.accuracy)
         gains.append(comparison.federated.accuracy - np.mean(list(comparison.elsewhere.values())))
-    assert np.mean(gaps) < 0.01
+    assert max(gaps) < 0.01
     assert min(gains) > 0.01
 
 
