@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Static
 
@@ -191,3 +192,17 @@ def test_how_it_looks(snap_compare: Any) -> None:
         pilot.app.query_one(MessageBox).cursor_blink = False
 
     assert snap_compare(app(), run_before=typing, terminal_size=(80, 24))
+
+
+async def test_keys_pressed_at_once_are_taken_in_their_order() -> None:
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        for key in ["s", "e", "e", "space", "y", "tab", "t", "o", "tab", "o", "n", "enter", "h"]:
+            character = {"space": " ", "tab": "\t", "enter": "\r"}.get(key, key)
+            pilot.app.post_message(events.Key(key, character))
+        await pilot.pause()
+        await pilot.pause()
+        assert [str(bubble.content) for bubble in pilot.app.query(".bubble").results(Static)][
+            -1
+        ] == "see you tomorrow on"
+        assert box.text == "h"

@@ -7,8 +7,8 @@ removing one client.
 McMahan et al. 2018 (ICLR), "Learning Differentially Private Recurrent Language Models"; the clipping length
 that follows the updates: Andrew et al. 2021 (NeurIPS), "Differentially Private Learning with Adaptive Clipping".
 The noise is numpy's and can be repeated from a seed: it is for experiments, and not hardened against attacks on
-floating point. Every available client is selected independently (Poisson sampling) only where `Participation.available` draws
-them; a fixed cohort is priced as if it were.
+floating point. Every available client is selected independently (Poisson sampling) only where
+`Participation.available` draws them; a fixed cohort is priced as if it were.
 """
 
 from dataclasses import dataclass

@@ -21,6 +21,7 @@ from fedkeys.phone import Keyboard
 from fedkeys.words import at_cursor
 
 _NO_SPACE_BEFORE = ".,!?;:)"
+_OWN_ACTIONS = ("send", "accept(")
 _OPENING = ("", *"([{\"'“‘«-/")
 
 
@@ -32,15 +33,7 @@ class MessageBox(TextArea):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        # A text area would break the line before an ordinary binding is asked.
-        Binding(
-            "enter",
-            "send",
-            "Send",
-            id="send",
-            tooltip="Send the message; your keyboard learns it",
-            priority=True,
-        ),
+        Binding("enter", "send", "Send", id="send", tooltip="Send the message; your keyboard learns it"),
         Binding("tab", "accept(0)", "1st", id="accept-1", tooltip="Take the first suggestion"),
         Binding("f2", "accept(1)", "2nd", id="accept-2", tooltip="Take the second suggestion"),
         Binding("f3", "accept(2)", "3rd", id="accept-3", tooltip="Take the third suggestion"),
@@ -98,6 +91,14 @@ class MessageBox(TextArea):
         self.update_suggestion()
 
     async def _on_key(self, event: events.Key) -> None:
+        # A binding is otherwise run by the app once the key has come back up, when later letters may be typed
+        # already; a priority binding before earlier ones are. Here keys are taken in the order of typing.
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            if binding.action.startswith(_OWN_ACTIONS):
+                event.stop()
+                event.prevent_default()
+                await self.run_action(binding.action)
+                return
         if event.is_printable or event.key in ("backspace", "delete"):
             self.keys += 1
             if self._after_accept and event.character and event.character in _NO_SPACE_BEFORE:
