@@ -196,6 +196,7 @@ def schedule(
     skew: SkewOption = 0.3,
     seed: SeedOption = 0,
     json: JsonOption = False,
+    plot: PlotOption = None,
 ) -> None:
     """Rounds with random availability: how often one starts, and what that does to accuracy."""
     import numpy as np
@@ -215,6 +216,8 @@ def schedule(
             )
             found.append(attendance(fleet, algorithm, rounds, seed))
             step("running", done / len(chances))
+    if plot is not None:
+        _plot_schedule(f"{devices} devices, {minimum} needed", found, plot)
     if json:
         names = ("availability", "started", "averaged", "accuracy")
         print_json(
@@ -237,6 +240,34 @@ def schedule(
             )
             for e in found
         ],
+    )
+
+
+@app.command()
+def partitions(
+    clients: Annotated[int, typer.Option("--clients", min=2, help="How many clients.")] = 20,
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Samples of a client, on average.")] = 100,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+    plot: PlotOption = None,
+) -> None:
+    """Deal data of ten labels out to clients: evenly, by label, by quantity, with shifted features."""
+    import numpy as np
+
+    from fedkeys.fedavg import studies
+
+    found = studies.partitions(clients, samples, np.random.default_rng(seed))
+    if plot is not None:
+        _plot_partitions(found, plot)
+    if json:
+        columns = ("name", "samples", "labels", "shift")
+        rows = ((each.name, each.samples.tolist(), each.labels.tolist(), each.shift) for each in found)
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    print_table(
+        f"{clients} clients: fewest, median and most",
+        ("", "samples", "labels", "shift of features"),
+        [(each.name, _range(each.samples), _range(each.labels), f"{each.shift:.2f}") for each in found],
     )
 
 
@@ -308,6 +339,12 @@ def study(
             for name, accuracy, sent in zip(names, accuracies, bytes_up, strict=True)
         ],
     )
+
+
+def _range(counts: Any) -> str:
+    import numpy as np
+
+    return f"{counts.min()} / {np.median(counts):g} / {counts.max()}"
 
 
 def _vector(text: str) -> list[float]:
@@ -410,6 +447,31 @@ def _plot_study(title: str, names: Sequence[str], curves: Sequence[Any], labels:
         below = below + labels[:, label]
     right.set(xlabel="client", ylabel="samples", title="samples of each label")
     right.legend(fontsize="x-small", ncols=2)
+    _save(figure, path)
+
+
+def _plot_schedule(title: str, found: Sequence[Any], path: Path) -> None:
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    chances = [each.availability for each in found]
+    axes.plot(chances, [each.started for each in found], marker="o", label="rounds started")
+    axes.plot(chances, [each.accuracy for each in found], marker="s", label="accuracy")
+    axes.set(xlabel="chance that a device is available", ylabel="part of 1", ylim=(0, 1.02), title=title)
+    axes.legend()
+    _save(figure, path)
+
+
+def _plot_partitions(found: Sequence[Any], path: Path) -> None:
+    pyplot = _pyplot()
+    figure, rows = pyplot.subplots(len(found), 2, figsize=(9, 1.6 * len(found)), layout="constrained")
+    for each, (left, right) in zip(found, rows, strict=True):
+        clients = range(1, len(each.samples) + 1)
+        left.bar(clients, each.samples, color="tab:blue")
+        left.set_ylabel(each.name.replace(", ", "\n"), fontsize="small")
+        right.bar(clients, each.labels, color="tab:orange")
+        right.set_ylim(0, 10)
+    rows[0][0].set_title("samples of each client")
+    rows[0][1].set_title("different labels of each client")
     _save(figure, path)
 
 

@@ -17,7 +17,7 @@ from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.means import Krum, Mean, MeanRule, Median, NormClipping, TrimmedMean
 from fedkeys.fedavg.models import LogisticRegression, Model
 from fedkeys.fedavg.models.base import Array, Labels
-from fedkeys.fedavg.partition import label_skew, label_table
+from fedkeys.fedavg.partition import Places, even, feature_shift, label_skew, label_table, quantity_skew
 from fedkeys.fedavg.server import FedAdagrad, FedAdam, FedYogi
 from fedkeys.fedavg.training import FederatedAveraging, Participation
 
@@ -93,6 +93,47 @@ def ten_clouds(clients: int, samples: int, alpha: float, rng: np.random.Generato
     parts = label_skew(labels, clients, alpha, rng)
     devices = [Device(data[places], labels[places], f"client {at}") for at, places in enumerate(parts, 1)]
     return Task(devices, label_table(labels, parts), test_data, test_labels)
+
+
+class Spread(NamedTuple):
+    """How one way of dealing out leaves the clients.
+
+    Attributes:
+        name: of the way.
+        samples: int[clients], how many samples each has.
+        labels: int[clients], how many different labels each has.
+        shift: the mean distance of the clients' means from the mean of all, in standard deviations of a feature.
+    """
+
+    name: str
+    samples: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    shift: float
+
+
+def partitions(clients: int, samples: int, rng: np.random.Generator) -> list[Spread]:
+    """Deal the clouds out in every way of `fedkeys.fedavg.partition`, mildly and strongly skewed."""
+    centres = _SPREAD * rng.normal(size=(_CLASSES, _FEATURES))
+    labels = rng.integers(_CLASSES, size=clients * samples)
+    data = centres[labels] + rng.normal(size=(len(labels), _FEATURES))
+    plain = even(len(labels), clients, rng)
+    dealt: dict[str, tuple[Sequence[Places], Sequence[Array] | None]] = {"even": (plain, None)}
+    for alpha in (1.0, 0.1):
+        dealt[f"label skew, Dirichlet {alpha:g}"] = label_skew(labels, clients, alpha, rng), None
+    for alpha in (1.0, 0.1):
+        dealt[f"quantity skew, Dirichlet {alpha:g}"] = quantity_skew(len(labels), clients, alpha, rng), None
+    for scale in (0.2, 1.0):
+        dealt[f"feature shift, {scale:g}"] = plain, feature_shift(data, plain, scale, rng)
+    return [_spread(name, data, labels, parts, moved) for name, (parts, moved) in dealt.items()]
+
+
+def _spread(
+    name: str, data: Array, labels: Labels, parts: Sequence[Places], moved: Sequence[Array] | None
+) -> Spread:
+    table = label_table(labels, parts)
+    rows = moved if moved is not None else [data[places] for places in parts]
+    distances = [np.abs(own.mean(0) - data.mean(0)) / data.std(0) for own in rows]
+    return Spread(name, table.sum(1), (table > 0).sum(1), float(np.mean(distances)))
 
 
 def under_skew(task: Task, rounds: int, seed: int, on_step: OnStep) -> list[Outcome]:

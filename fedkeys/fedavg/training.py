@@ -92,6 +92,13 @@ class Metrics:
 class FederatedAveraging:
     """An algorithm: what is trained, how, and how it is put together.
 
+    >>> clients = [Device([[-1.0], [1.0]], [0, 1]), Device([[-3.0], [2.0], [4.0]], [0, 1, 1])]
+    >>> algorithm = FederatedAveraging(LogisticRegression(1))
+    >>> state = algorithm.initialize()
+    >>> state, metrics = algorithm.next(state, clients)
+    >>> state.weights.round(3).tolist(), metrics.averaged, metrics.samples
+    ([0.11, 0.01], 2, 5)
+
     Attributes:
         model: what is trained; its own weights do not matter.
         local: how clients train; `proximal` above 0 makes it FedProx.

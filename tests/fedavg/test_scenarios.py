@@ -203,9 +203,20 @@ def test_studies_show_what_their_papers_say() -> None:
 
 def test_a_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    result = fedavg("classifier", "--plot", "out/plot.png", cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
-    assert (tmp_path / "out" / "plot.png").read_bytes().startswith(b"\x89PNG")
+    for command in (["classifier"], ["schedule", "--rounds", "3"], ["partitions"]):
+        result = fedavg(*command, "--plot", f"out/{command[0]}.png", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert (tmp_path / "out" / f"{command[0]}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_partitions_are_shown_by_what_they_skew() -> None:
+    found = {row["name"]: row for row in json.loads(fedavg("partitions", "--json").stdout)}
+    even = found["even"]
+    assert len(set(even["samples"])) == 1
+    assert np.median(found["label skew, Dirichlet 0.1"]["labels"]) < np.median(even["labels"]) / 2
+    assert max(found["quantity skew, Dirichlet 0.1"]["samples"]) > 4 * max(even["samples"])
+    assert found["feature shift, 1"]["shift"] > 4 * even["shift"]
+    assert "feature shift" in fedavg("partitions").stdout
 
 
 def test_a_schedule_tells_how_often_a_round_starts() -> None:
