@@ -73,7 +73,7 @@ class TypingApp(App[None]):
 
     def on_mount(self) -> None:
         """Begin in the message box."""
-        self.query_one("#chat").scroll_end(animate=False)
+        self.query_one("#chat").anchor()  # stays at its end, whatever is added or however it is resized
         self.query_one(MessageBox).focus()
         self._show_savings()
 
@@ -86,9 +86,7 @@ class TypingApp(App[None]):
         """Put the message into the chat."""
         self._keys += event.keys
         self._characters += len(event.text)
-        chat = self.query_one("#chat", VerticalScroll)
-        chat.mount(_bubble(event.text))
-        chat.scroll_end(animate=False)
+        self.query_one("#chat", VerticalScroll).mount(_bubble(event.text))
         self._show_savings()
 
     def on_suggestion_strip_taken(self, event: SuggestionStrip.Taken) -> None:
