@@ -149,7 +149,8 @@ def hospitals(
         )
 
 
-@app.command(name="sum")
+# A vector may begin with a minus, which is no option.
+@app.command(name="sum", context_settings={"ignore_unknown_options": True})
 def sum_(
     vectors: Annotated[
         list[str] | None,

@@ -131,7 +131,7 @@ def decode(data: bytes, size: int) -> Array:
     try:
         message = msgpack.unpackb(data)
         update = _decoded(message)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
         raise FormatError(f"not an encoded update ({type(error).__name__}: {str(error)[:80]})") from None
     if update.shape != (size,) or not np.isfinite(update).all():
         raise FormatError(f"an update of shape {update.shape} where {size} finite numbers were expected")

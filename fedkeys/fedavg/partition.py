@@ -3,8 +3,9 @@
 In: labels or a number of samples. Out: for each client the places of its samples. Law: every sample goes to
 exactly one client, and every client gets at least one.
 
-Hsu, Qi and Brown 2019, "Measuring the Effects of Non-Identical Data Distribution": the part of each label that
-a client gets is drawn from a Dirichlet distribution; small alpha, strong skew.
+Label skew by a Dirichlet distribution, small alpha for strong skew, is that of Yurochkin et al. 2019 (ICML),
+section 4: each label is dealt out over the clients, so that their sizes differ too. Hsu, Qi and Brown 2019 draw
+the mix of labels of each client instead, at equal sizes.
 """
 
 from collections.abc import Sequence

@@ -45,7 +45,10 @@ def model_named(name: ModelName, features: int, alpha: float = 0.0) -> Model:
                     "sgdclassifier is scikit-learn's",
                     remedy="install it with: pip install 'fedkeys[sklearn]'",
                 ) from None
-            return EstimatorModel(features, SGDClassifier(loss="log_loss", alpha=max(alpha, 1e-4)))
+            # The client has shuffled its rows already, by its own generator; the estimator would by numpy's.
+            return EstimatorModel(
+                features, SGDClassifier(loss="log_loss", alpha=max(alpha, 1e-4), shuffle=False)
+            )
     raise UsageError(f"no model is named {name!r}")
 
 

@@ -30,7 +30,7 @@ class State:
 
     Attributes:
         seed: of everything that is drawn.
-        round: how many rounds were started and finished.
+        round: how many rounds were drawn, those that did not start among them.
         weights: float[P].
         moments: the server optimiser's memory.
         control: float[P], SCAFFOLD's server control variate.

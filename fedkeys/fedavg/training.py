@@ -2,10 +2,11 @@
 
 In: clients, and how a round goes. Out: weights, round after round, and what each round cost. Laws: pure in its
 inputs; with full participation and one full-batch step it is gradient descent on the pooled data; a round that
-does not start changes nothing; updates are added up as they come, and held only where the mean must see all.
+does not start, or that nobody answers, changes nothing but the number of the next draw; updates are added up as
+they come, and held only where the mean must see all.
 
 McMahan et al. 2017 (AISTATS), "Communication-Efficient Learning of Deep Networks from Decentralized Data",
-algorithm 1, with the variations that `Algorithm` names.
+algorithm 1, with the variations that `FederatedAveraging` names.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -105,7 +106,7 @@ class FederatedAveraging:
         mean: how updates become one; robust rules are in `fedkeys.fedavg.means`.
         server: what becomes of the mean update; FedAdam, FedYogi, FedAdagrad are in `fedkeys.fedavg.server`.
         scaffold: correct client drift by control variates (Karimireddy et al. 2020, ICML, algorithm 1, option
-            II).
+            II); as there, every client counts alike, whatever its samples.
         participation: who takes part.
         codec: how updates are encoded; None for exact numbers that are not encoded at all.
         privacy: clip updates and add noise to their mean (DP-FedAvg); None without.
@@ -130,6 +131,9 @@ class FederatedAveraging:
     def next(self, state: State, clients: Sequence[Client]) -> tuple[State, Metrics]:
         """One round: give the state after it, and what happened.
 
+        A round that does not start, or in which nobody answers in time, leaves weights and all memory as they
+        are; only its number is used up, so that the next one draws anew.
+
         Raises:
             UsageError: two clients have one name.
         """
@@ -138,7 +142,7 @@ class FederatedAveraging:
         rng = np.random.default_rng([state.seed, 1, state.round])
         cohort, metrics = self._cohort(state, clients, rng)
         if not metrics.started or not cohort:
-            return state, metrics
+            return replace(state, round=state.round + 1), metrics
         rngs = [np.random.default_rng([state.seed, 2, state.round, at]) for at in cohort]
         chosen = [clients[at] for at in cohort]
         gathered = _Gathered(self, state, metrics, rngs)
@@ -154,9 +158,6 @@ class FederatedAveraging:
         for _ in range(rounds):
             state, metrics = self.next(state, clients)
             yield state, metrics
-            if not metrics.started:
-                # Nothing has changed, so the same draw would come again: go on with the next one.
-                state = replace(state, round=state.round + 1)
 
     def _cohort(
         self, state: State, clients: Sequence[Client], rng: np.random.Generator
@@ -240,7 +241,8 @@ class _Gathered:
             self._inside += inside
         if self._streams:
             mean = self._algorithm.mean
-            alike = self._algorithm.privacy is not None or not (isinstance(mean, Mean) and mean.weighted)
+            weighted = isinstance(mean, Mean) and mean.weighted and not self._algorithm.scaffold
+            alike = self._algorithm.privacy is not None or not weighted
             weights: Array = np.ones(len(updates)) if alike else samples
             self._sum += weights @ updates
             self._weight += float(weights.sum())

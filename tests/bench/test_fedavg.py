@@ -28,6 +28,18 @@ def clients_of(config: Any, full: int) -> int:
     return full if config.getoption("--benchmark-enable") else 20
 
 
+def client_loop(clients: list[Device], weights: Any) -> Any:
+    """FedAvg as a numpy user would write it: a loop over clients, each step in matrices."""
+    total, mean = 0, np.zeros_like(weights)
+    for client in clients:
+        p = 1 / (1 + np.exp(-(client._data @ weights[:-1] + weights[-1])))
+        slope = (p - client._labels) / client.samples
+        own = weights - 0.1 * np.append(slope @ client._data, slope.sum())
+        mean += client.samples * own
+        total += client.samples
+    return mean / total
+
+
 def plain_round(clients: list[Device], weights: Any) -> Any:
     """FedAvg as one would write it first: a loop over clients, a loop over their samples' batches of 32."""
     total, mean = 0, np.zeros_like(weights)
@@ -57,6 +69,12 @@ def test_full_batch_round(benchmark: Any, request: Any) -> None:
 def test_full_batch_round_in_plain_loops(benchmark: Any, request: Any) -> None:
     clients = fleet(clients_of(request.config, 1000), 100, 999, 2)
     benchmark.pedantic(plain_round, (clients, np.zeros(1000)), rounds=3)
+
+
+@pytest.mark.benchmark(group="a round: 1,000 clients x 100 samples x 1,000 weights, one full-batch step")
+def test_full_batch_round_in_a_client_loop(benchmark: Any, request: Any) -> None:
+    clients = fleet(clients_of(request.config, 1000), 100, 999, 2)
+    benchmark.pedantic(client_loop, (clients, np.zeros(1000)), rounds=5)
 
 
 @pytest.mark.benchmark(group="100 rounds of FLUTE's job: 784 x 10, 10 of 1,000 clients of 60 samples a round")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -95,6 +96,11 @@ def test_fewer_bits_are_fewer_bytes() -> None:
 def test_any_bytes_are_an_update_or_refused(data: bytes) -> None:
     with pytest.raises(FormatError):
         decode(data, 5)
+
+
+def test_decimals_out_of_all_bounds_are_refused() -> None:
+    with pytest.raises(FormatError):
+        decode(msgpack.packb(["decimals", 5, 400, "i1", bytes(5)]), 5)
 
 
 def test_with_error_feedback_nothing_is_lost() -> None:

@@ -183,6 +183,7 @@ def test_a_sum_is_opened_and_shares_are_not_the_vector() -> None:
     result = fedavg("sum", "1,2", "10,20", "100,200.5")
     assert "opened, only as a sum: 111, 222.5" in result.stdout
     assert json.loads(fedavg("sum", "--json", "1", "2").stdout) == {"parties": 2, "sum": [3.0]}
+    assert "3, 6.5" in fedavg("sum", "1,2.5", "3,4", "-1,0").stdout
 
 
 def test_studies_show_what_their_papers_say() -> None:

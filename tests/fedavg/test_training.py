@@ -137,7 +137,7 @@ def test_a_round_with_too_few_does_not_start_and_changes_nothing() -> None:
     after, metrics = algorithm.next(state, clients)
     assert not metrics.started
     assert metrics.averaged == 0
-    assert after is state
+    assert replace(after, round=state.round).to_bytes() == state.to_bytes()
     started = [metrics.started for _, metrics in algorithm.run(clients, 60, seed=1)]
     assert 0 < sum(started) < 15  # 11 in 1,024 by chance
 
@@ -151,6 +151,25 @@ def test_dropouts_and_stragglers_are_left_out_and_counted() -> None:
         assert metrics.averaged == 40 - metrics.dropped - metrics.late
         assert metrics.dropped
         assert metrics.late
+
+
+def test_a_round_that_loses_everybody_does_not_stop_the_ones_after_it() -> None:
+    clients = fleet([10] * 3)
+    algorithm = FederatedAveraging(LogisticRegression(3), participation=Participation(dropout=0.6))
+    averaged = [metrics.averaged for _, metrics in algorithm.run(clients, 60)]
+    assert 0 in averaged[:40]
+    assert sum(count > 0 for count in averaged[averaged.index(0) :]) > 20
+
+
+def test_scaffold_counts_every_client_alike() -> None:
+    """Its fixed point is the unweighted one, with clients of any size."""
+    clients = fleet([10, 190])
+    local = LocalTraining(learning_rate=0.5)
+    *_, (plain, _) = FederatedAveraging(LogisticRegression(3), local, mean=Mean(weighted=False)).run(
+        clients, 400
+    )
+    *_, (corrected, _) = FederatedAveraging(LogisticRegression(3), local, scaffold=True).run(clients, 400)
+    assert np.allclose(plain.weights, corrected.weights, atol=1e-3)
 
 
 def test_if_everybody_is_late_nothing_changes() -> None:
