@@ -139,6 +139,14 @@ def test_nothing_else_of_a_phone_leaves_it(leave: Any) -> None:
         leave(Phone(["my secret"]))
 
 
+@pytest.mark.parametrize("texts", ["hello world", b"hello", [b"hello"], [None]], ids=str)
+def test_a_phone_takes_a_list_of_messages(texts: Any) -> None:
+    with pytest.raises(TypeError, match="list of messages"):
+        Phone(texts)
+    with pytest.raises(TypeError, match="list of messages"):
+        Phone().type(texts)
+
+
 @pytest.mark.parametrize("order", [1, 5])
 def test_a_phone_counts_orders_2_to_4(order: int) -> None:
     with pytest.raises(UsageError, match="choose 2, 3 or 4"):

@@ -194,6 +194,25 @@ def test_how_it_looks(snap_compare: Any) -> None:
     assert snap_compare(app(), run_before=typing, terminal_size=(80, 24))
 
 
+async def test_a_paste_goes_in_once_and_saves_nothing() -> None:
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        pilot.app.post_message(events.Paste("hello there"))
+        await pilot.pause()
+        assert box.text == "hello there"
+        assert "0 of 11 keys saved" in text_of(pilot, "#now")
+
+
+@pytest.mark.parametrize("size", [(45, 12), (40, 12), (30, 12), (20, 8), (12, 10), (5, 4)], ids=str)
+async def test_a_terminal_may_shrink_at_once(size: tuple[int, int]) -> None:
+    async with app().run_test(size=(80, 24)) as pilot:
+        await type_(pilot, "see you tomorrow at the longest word")
+        await pilot.resize_terminal(*size)
+        await pilot.pause()
+        await type_(pilot, "s")
+        assert pilot.app.query_one(MessageBox).text.endswith("words")
+
+
 async def test_keys_pressed_at_once_are_taken_in_their_order() -> None:
     async with app().run_test() as pilot:
         box = pilot.app.query_one(MessageBox)

@@ -43,8 +43,9 @@ def command(
 ) -> None:
     """Replay each user's last messages, in time order, against a model made of everybody's first ones.
 
-    Words are [a-z]+('[a-z]+)* in lower case; recall is read before the first letter; keystroke savings are
-    1 - keys / characters with three slots, read before the first letter and after each letter but the last.
+    Words are runs of the letters a to z in lower case, with apostrophes inside; recall is read before the
+    first letter; keystroke savings are 1 - keys / characters with three slots, read before the first letter and
+    after each letter but the last.
     Users with fewer than 10 messages only train.
     """
     import numpy as np

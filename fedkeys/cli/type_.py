@@ -68,7 +68,7 @@ def messages_of(phone: str, corpus: str | None) -> "Sequence[str]":
 
 def run_plain(keyboard: "Keyboard") -> None:
     """Answer each line of stdin with a line of suggestions."""
-    stdin = typer.get_text_stream("stdin")
+    stdin = typer.get_text_stream("stdin", errors="replace")
     if stdin.isatty():
         narrate("Type the beginning of a message and press Enter; an empty line sends it; ctrl-D ends.")
     message = ""

@@ -73,7 +73,7 @@ class Phone:
         self.pseudonym = secrets.token_bytes(PHONE_SIZE) if pseudonym is None else pseudonym
         check_identity(self.federation, self.pseudonym)
         self.sequence = 0
-        self._waiting: list[str] = list(texts)
+        self._waiting: list[str] = _messages(texts)
         self._pending: _Pending | None = None
         self._lexicon = Lexicon()
         self._sent = NgramCounts.empty(order)
@@ -89,7 +89,7 @@ class Phone:
 
     def type(self, texts: Iterable[str]) -> None:
         """Add messages, oldest first; the next new delta counts them."""
-        self._waiting.extend(texts)
+        self._waiting.extend(_messages(texts))
 
     def delta(self, base: Vocabulary | None = None, round: int = 0) -> Delta:
         """Give the delta of what is new since the last accepted one.
@@ -189,3 +189,11 @@ class Phone:
         counts = np.array([forms[form] for _, _, form in rows], np.int64)
         marks = np.array([form not in self._sent_forms for _, _, form in rows], np.int64)
         return Level(keys, counts, marks), tuple(others)
+
+
+def _messages(texts: Iterable[str]) -> list[str]:
+    """Refuse what is no list of messages; one string would be taken for messages of one letter each."""
+    messages = [] if isinstance(texts, str | bytes) else list(texts)
+    if isinstance(texts, str | bytes) or not all(isinstance(text, str) for text in messages):
+        raise TypeError("a phone takes a list of messages, each a str")
+    return messages

@@ -108,9 +108,9 @@ class MessageBox(TextArea):
         await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
+        # Textual calls the text area's own handler after this one: calling it here would paste twice.
         self.keys += len(event.text)
         self._after_accept = False
-        await super()._on_paste(event)
 
     def action_accept(self, slot: int) -> None:
         """Put a suggestion in place of the letters typed, and a space after it."""
