@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedkeys.cli.console import JsonOption, SeedOption, narrate, print_json, print_table, progress, size
+from fedkeys.cli.fedavg_plots import plot_comparison, plot_partitions, plot_schedule, plot_study
 
 if TYPE_CHECKING:
     from fedkeys.fedavg.comparison import Comparison
@@ -218,7 +219,7 @@ def schedule(
             found.append(attendance(fleet, algorithm, rounds, seed))
             step("running", done / len(chances))
     if plot is not None:
-        _plot_schedule(f"{devices} devices, {minimum} needed", found, plot)
+        plot_schedule(f"{devices} devices, {minimum} needed", found, plot)
     if json:
         names = ("availability", "started", "averaged", "accuracy")
         print_json(
@@ -259,7 +260,7 @@ def partitions(
 
     found = studies.partitions(clients, samples, np.random.default_rng(seed))
     if plot is not None:
-        _plot_partitions(found, plot)
+        plot_partitions(found, plot)
     if json:
         columns = ("name", "samples", "labels", "shift")
         rows = ((each.name, each.samples.tolist(), each.labels.tolist(), each.shift) for each in found)
@@ -317,7 +318,7 @@ def study(
     bytes_up = [float(np.mean([outcomes[at].bytes_up for outcomes in runs])) for at in range(len(names))]
     curves = [np.mean([outcomes[at].curve for outcomes in runs], axis=0) for at in range(len(names))]
     if plot is not None:
-        _plot_study(
+        plot_study(
             f"{what.value}: {clients} clients, Dirichlet {alpha:g}", names, curves, tasks[0].labels, plot
         )
     if json:
@@ -361,7 +362,7 @@ def _vector(text: str) -> list[float]:
 
 def _report(title: str, comparison: "Comparison", json: bool, plot: Path | None) -> None:
     if plot is not None:
-        _plot(title, comparison, plot)
+        plot_comparison(title, comparison, plot)
     if json:
         print_json(comparison.as_dict())
         return
@@ -420,78 +421,3 @@ def _ways(comparison: "Comparison") -> Sequence[Any]:
 
 def _percent(part: float) -> str:
     return "-" if part != part else f"{100 * part:.1f} %"
-
-
-def _plot(title: str, comparison: "Comparison", path: Path) -> None:
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    accuracies = [accuracy for accuracy, _ in comparison.rounds]
-    axes.plot(range(1, len(accuracies) + 1), accuracies, label="federated", color="tab:blue")
-    axes.axhline(comparison.pooled.accuracy, label="pooled", color="tab:green", linestyle="--")
-    axes.axhline(comparison.alone.accuracy, label="alone, own tests", color="tab:orange", linestyle=":")
-    axes.set(xlabel="round", ylabel="accuracy, mean over clients", title=title)
-    axes.legend()
-    _save(figure, path)
-
-
-def _plot_study(title: str, names: Sequence[str], curves: Sequence[Any], labels: Any, path: Path) -> None:
-    pyplot = _pyplot()
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for name, curve in zip(names, curves, strict=True):
-        left.plot(range(1, len(curve) + 1), curve, label=name)
-    left.set(xlabel="round", ylabel="accuracy", title=title)
-    left.legend(fontsize="small")
-    clients = range(1, len(labels) + 1)
-    below = 0 * labels[:, 0]
-    for label in range(labels.shape[1]):
-        right.bar(clients, labels[:, label], bottom=below, width=0.9, label=str(label))
-        below = below + labels[:, label]
-    right.set(xlabel="client", ylabel="samples", title="samples of each label")
-    right.legend(fontsize="x-small", ncols=2)
-    _save(figure, path)
-
-
-def _plot_schedule(title: str, found: Sequence[Any], path: Path) -> None:
-    pyplot = _pyplot()
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    chances = [each.availability for each in found]
-    axes.plot(chances, [each.started for each in found], marker="o", label="rounds started")
-    axes.plot(chances, [each.accuracy for each in found], marker="s", label="accuracy")
-    axes.set(xlabel="chance that a device is available", ylabel="part of 1", ylim=(0, 1.02), title=title)
-    axes.legend()
-    _save(figure, path)
-
-
-def _plot_partitions(found: Sequence[Any], path: Path) -> None:
-    pyplot = _pyplot()
-    figure, rows = pyplot.subplots(len(found), 2, figsize=(9, 1.6 * len(found)), layout="constrained")
-    for each, (left, right) in zip(found, rows, strict=True):
-        clients = range(1, len(each.samples) + 1)
-        left.bar(clients, each.samples, color="tab:blue")
-        left.set_ylabel(each.name.replace(", ", "\n"), fontsize="small")
-        right.bar(clients, each.labels, color="tab:orange")
-        right.set_ylim(0, 10)
-    rows[0][0].set_title("samples of each client")
-    rows[0][1].set_title("different labels of each client")
-    _save(figure, path)
-
-
-def _pyplot() -> Any:
-    from fedkeys.errors import UsageError
-
-    try:
-        import matplotlib
-    except ImportError:
-        raise UsageError(
-            "plots need matplotlib", remedy="install it with: pip install 'fedkeys[plots]'"
-        ) from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    narrate(f"plot in {path}")

@@ -1,0 +1,89 @@
+"""The plots of `fedkeys fedavg`: matplotlib, from the extra `plots`, is loaded when one is drawn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedkeys.cli.console import narrate
+
+if TYPE_CHECKING:
+    from fedkeys.fedavg.comparison import Comparison
+
+
+def plot_comparison(title: str, comparison: "Comparison", path: Path) -> None:
+    """Plot accuracy after each round beside pooled and alone."""
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    accuracies = [accuracy for accuracy, _ in comparison.rounds]
+    axes.plot(range(1, len(accuracies) + 1), accuracies, label="federated", color="tab:blue")
+    axes.axhline(comparison.pooled.accuracy, label="pooled", color="tab:green", linestyle="--")
+    axes.axhline(comparison.alone.accuracy, label="alone, own tests", color="tab:orange", linestyle=":")
+    axes.set(xlabel="round", ylabel="accuracy, mean over clients", title=title)
+    axes.legend()
+    _save(figure, path)
+
+
+def plot_study(title: str, names: Sequence[str], curves: Sequence[Any], labels: Any, path: Path) -> None:
+    """Plot accuracy after each round of every algorithm, and the labels that clients have."""
+    pyplot = _pyplot()
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for name, curve in zip(names, curves, strict=True):
+        left.plot(range(1, len(curve) + 1), curve, label=name)
+    left.set(xlabel="round", ylabel="accuracy", title=title)
+    left.legend(fontsize="small")
+    clients = range(1, len(labels) + 1)
+    below = 0 * labels[:, 0]
+    for label in range(labels.shape[1]):
+        right.bar(clients, labels[:, label], bottom=below, width=0.9, label=str(label))
+        below = below + labels[:, label]
+    right.set(xlabel="client", ylabel="samples", title="samples of each label")
+    right.legend(fontsize="x-small", ncols=2)
+    _save(figure, path)
+
+
+def plot_schedule(title: str, found: Sequence[Any], path: Path) -> None:
+    """Plot rounds started and accuracy against availability."""
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    chances = [each.availability for each in found]
+    axes.plot(chances, [each.started for each in found], marker="o", label="rounds started")
+    axes.plot(chances, [each.accuracy for each in found], marker="s", label="accuracy")
+    axes.set(xlabel="chance that a device is available", ylabel="part of 1", ylim=(0, 1.02), title=title)
+    axes.legend()
+    _save(figure, path)
+
+
+def plot_partitions(found: Sequence[Any], path: Path) -> None:
+    """Plot samples and labels of each client for every way of dealing out."""
+    pyplot = _pyplot()
+    figure, rows = pyplot.subplots(len(found), 2, figsize=(9, 1.6 * len(found)), layout="constrained")
+    for each, (left, right) in zip(found, rows, strict=True):
+        clients = range(1, len(each.samples) + 1)
+        left.bar(clients, each.samples, color="tab:blue")
+        left.set_ylabel(each.name.replace(", ", "\n"), fontsize="small")
+        right.bar(clients, each.labels, color="tab:orange")
+        right.set_ylim(0, 10)
+    rows[0][0].set_title("samples of each client")
+    rows[0][1].set_title("different labels of each client")
+    _save(figure, path)
+
+
+def _pyplot() -> Any:
+    from fedkeys.errors import UsageError
+
+    try:
+        import matplotlib
+    except ImportError:
+        raise UsageError(
+            "plots need matplotlib", remedy="install it with: pip install 'fedkeys[plots]'"
+        ) from None
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    return pyplot
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    narrate(f"plot in {path}")
