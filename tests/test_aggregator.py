@@ -133,10 +133,10 @@ def test_a_refused_delta_changes_nothing(texts: list[str]) -> None:
         replaced(Phone([*texts, "zebra eBay or eBay"]).delta(BASE), other_forms=("iPHONE",)),
         replaced(Phone(["zebra hello"]).delta(BASE), words=("world",)),
     ):
-        words = list(aggregator._sums.words)
+        words = list(aggregator._sums._vocabulary.words)
         with pytest.raises(RefusedError):
             aggregator.add(refused)
-        assert aggregator._sums.words == words
+        assert aggregator._sums._vocabulary.words == words
     assert aggregator.release(1).to_bytes() == before.to_bytes()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary, merge
+from fedkeys.counts import FIRST_WORD, GrowingVocabulary, Level, NgramCounts, Vocabulary, merge
 from fedkeys.counts.ngrams import Ids, pack_keys
 from fedkeys.delta import Delta
 from fedkeys.delta.checks import MAX_ORDER
@@ -45,8 +45,7 @@ class Sums:
     """Adds deltas up. Ids are given to words as they come; `totals` puts them in alphabetical order."""
 
     def __init__(self) -> None:
-        self.words: list[str] = []
-        self._ids: dict[str, int] = {}
+        self._vocabulary = GrowingVocabulary()
         self._spelt: dict[str, int] = {}
         self._bases: dict[bytes, tuple[Vocabulary, Ids]] = {}
         self._counts = NgramCounts.empty(MAX_ORDER)
@@ -58,7 +57,7 @@ class Sums:
     def know(self, vocabulary: Vocabulary) -> None:
         """Accept deltas written against a released vocabulary from now on."""
         if vocabulary.digest not in self._bases:
-            ids = np.array([self._id(word) for word in vocabulary.words], np.uint32)
+            ids = np.array([self._vocabulary.id(word) for word in vocabulary.words], np.uint32)
             self._bases[vocabulary.digest] = vocabulary, ids
 
     def add(self, delta: Delta) -> None:
@@ -85,9 +84,9 @@ class Sums:
         """Give everything added so far, over an alphabetical vocabulary."""
         self._flush()
         used = self._counts.levels[0].words
-        words = [self.words[id_ - FIRST_WORD] for id_ in used.tolist() if id_ >= FIRST_WORD]
+        words = [self._vocabulary.words[id_ - FIRST_WORD] for id_ in used.tolist() if id_ >= FIRST_WORD]
         vocabulary = Vocabulary(words)
-        new_ids = np.zeros(FIRST_WORD + len(self.words), np.uint32)
+        new_ids = np.zeros(FIRST_WORD + len(self._vocabulary), np.uint32)
         new_ids[:FIRST_WORD] = np.arange(FIRST_WORD)
         new_ids[used[used >= FIRST_WORD]] = [vocabulary.ids[word] for word in words]
         order = max(2, sum(1 for level in self._counts.levels if len(level)))
@@ -101,13 +100,6 @@ class Sums:
             self._forms.phones,
         )
         return Totals(vocabulary, counts, forms, spelt)
-
-    def _id(self, word: str) -> int:
-        id_ = self._ids.get(word)
-        if id_ is None:
-            id_ = self._ids[word] = len(self.words) + FIRST_WORD
-            self.words.append(word)
-        return id_
 
     def _style(self, form: str) -> int:
         """Give the style of a spelt-out form, a new one if it has none."""
@@ -136,7 +128,7 @@ class Sums:
         """For each local id of a delta the id here."""
         marks = delta.ids[delta.ids < FIRST_WORD]
         known = delta.ids[len(marks) : len(delta.ids) - len(delta.words)]
-        new = np.array([self._id(word) for word in delta.words], np.uint32)
+        new = np.array([self._vocabulary.id(word) for word in delta.words], np.uint32)
         return np.concatenate([marks, base_ids[known - np.uint32(FIRST_WORD)], new])
 
     def _spelt_of(self, delta: Delta, base: Vocabulary | None) -> Sequence[str]:
@@ -153,7 +145,7 @@ class Sums:
 
     def _flush(self) -> None:
         if self._waiting:
-            own_ids = np.arange(FIRST_WORD + len(self.words), dtype=np.uint32)
+            own_ids = np.arange(FIRST_WORD + len(self._vocabulary), dtype=np.uint32)
             parts, ids = zip(*self._waiting, strict=True)
             self._counts = merge([self._counts, *parts], [own_ids, *ids])
             self._waiting, self._waiting_rows = [], 0

@@ -8,13 +8,20 @@ Ids 0 and 1 are the marks for the start of a message and of a further sentence; 
 
 from fedkeys.counts.counting import GAP_ID, count_ngrams
 from fedkeys.counts.ngrams import Level, NgramCounts, merge
-from fedkeys.counts.vocabulary import FIRST_WORD, MESSAGE_START_ID, SENTENCE_START_ID, Vocabulary
+from fedkeys.counts.vocabulary import (
+    FIRST_WORD,
+    MESSAGE_START_ID,
+    SENTENCE_START_ID,
+    GrowingVocabulary,
+    Vocabulary,
+)
 
 __all__ = [
     "FIRST_WORD",
     "GAP_ID",
     "MESSAGE_START_ID",
     "SENTENCE_START_ID",
+    "GrowingVocabulary",
     "Level",
     "NgramCounts",
     "Vocabulary",

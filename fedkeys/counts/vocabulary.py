@@ -69,6 +69,30 @@ class Vocabulary:
         return blake2b("\n".join(self.words).encode(), digest_size=16).digest()
 
 
+class GrowingVocabulary:
+    """Words in the order in which they came; the id of a word is its place plus `FIRST_WORD`, and stays.
+
+    >>> words = GrowingVocabulary()
+    >>> words.id("you"), words.id("see"), words.id("you"), words.words
+    (2, 3, 2, ['you', 'see'])
+    """
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self._ids: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def id(self, word: str) -> int:
+        """Give the id of a word, a new one if it has none."""
+        id_ = self._ids.get(word)
+        if id_ is None:
+            id_ = self._ids[word] = len(self.words) + FIRST_WORD
+            self.words.append(word)
+        return id_
+
+
 def prefix_places(words: Sequence[str], prefix: str) -> tuple[int, int]:
     """Give the places of all words that begin with `prefix` in an alphabetical list, as a half-open range.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.counts import FIRST_WORD, GAP_ID, MESSAGE_START_ID, SENTENCE_START_ID
+from fedkeys.counts import GAP_ID, MESSAGE_START_ID, SENTENCE_START_ID, GrowingVocabulary
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, tokens
 
 _MARKS = (MESSAGE_START, SENTENCE_START, GAP)
@@ -31,23 +31,8 @@ class Reading:
     forms: dict[str, int]
 
 
-class Lexicon:
-    """Words in the order in which this phone first met them; ids from `FIRST_WORD`."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-        self._ids: dict[str, int] = {}
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def id(self, word: str) -> int:
-        """Give the id of a word, a new one if it has none."""
-        id_ = self._ids.get(word)
-        if id_ is None:
-            id_ = self._ids[word] = len(self.words) + FIRST_WORD
-            self.words.append(word)
-        return id_
+class Lexicon(GrowingVocabulary):
+    """Words in the order in which this phone first met them."""
 
     def read(self, texts: Iterable[str]) -> Reading:
         """Read messages, oldest first."""
