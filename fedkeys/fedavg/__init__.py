@@ -10,7 +10,9 @@ the same next state, byte for byte.
     local         what a client does in a round: epochs, batches, learning-rate schedules, FedProx
     means         how updates become one: weighted, median, trimmed, Krum, clipped
     server        what the server does with the mean: FedAvg, FedAdam, FedYogi, FedAdagrad
+    participation who takes part in a round
     training      the round: `FederatedAveraging.initialize` and `.next`; `train_rounds`
+    gathered      what comes in during a round, and `Metrics`
     state         `State`, which is saved and resumed
     updates       the textbook's `average`, `weighted_average`, `compress`, `noisy_average`
     compression   sending less, and what it loses
@@ -21,14 +23,16 @@ the same next state, byte for byte.
 
 from fedkeys.fedavg.clients import Client, Device
 from fedkeys.fedavg.compression import Decimals, Exact, Quantised, TopK
+from fedkeys.fedavg.gathered import Metrics
 from fedkeys.fedavg.hospitals import Hospital, federated_scale
 from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.means import Krum, Mean, Median, NormClipping, TrimmedMean
 from fedkeys.fedavg.models import LinearRegression, LinearSVM, LogisticRegression, MLPClassifier
+from fedkeys.fedavg.participation import Participation
 from fedkeys.fedavg.privacy import GaussianMechanism
 from fedkeys.fedavg.server import FedAdagrad, FedAdam, FedYogi, ServerSGD
 from fedkeys.fedavg.state import State
-from fedkeys.fedavg.training import FederatedAveraging, Metrics, Participation, train_rounds
+from fedkeys.fedavg.training import FederatedAveraging, train_rounds
 from fedkeys.fedavg.updates import average, compress, noisy_average, weighted_average
 
 __all__ = [

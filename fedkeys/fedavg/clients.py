@@ -48,8 +48,14 @@ class Device:
     Args:
         data: float[n, d].
         labels: [n].
-        name: what tells it from the others; a number of its own when not given.
+        name: what tells it from the others; a number of its own when not given, which no other process knows.
         test_data, test_labels: more of the same to test on; without them nothing can be tested.
+
+    Attributes:
+        named: whether a name was given.
+
+    Raises:
+        UsageError: shapes do not fit, or a number is missing or infinite.
 
     >>> device = Device([[0.0], [1.0]], [0, 1])
     >>> device.samples, device.features
@@ -64,17 +70,19 @@ class Device:
         test_data: ArrayLike | None = None,
         test_labels: ArrayLike | None = None,
     ) -> None:
-        self._data: Array = np.asarray(data, None if _is_float32(data) else float)
-        self._labels: NDArray[Any] = np.asarray(labels)
-        if self._data.ndim != 2 or self._labels.shape != self._data.shape[:1]:
-            raise UsageError(
-                f"data of shape {self._data.shape} with labels of shape {self._labels.shape}",
-                remedy="give data as (rows, features) and one label a row",
-            )
+        self._data: Array = _numbers(data, "data")
+        self._labels: NDArray[Any] = _numbers(labels, "labels")
+        self._test: Array = _numbers(self._data[:0] if test_data is None else test_data, "test data")
+        self._test_labels: NDArray[Any] = _numbers([] if test_labels is None else test_labels, "test labels")
+        for rows, known in ((self._data, self._labels), (self._test, self._test_labels)):
+            if rows.ndim != 2 or known.shape != rows.shape[:1] or rows.shape[1] != self._data.shape[-1]:
+                raise UsageError(
+                    f"data of shape {rows.shape} with labels of shape {known.shape}",
+                    remedy="give data as (rows, features) and one label a row, to test on as to train on",
+                )
         if not len(self._data):
             raise UsageError("a client without data cannot train")
-        self._test = np.asarray(self._data[:0] if test_data is None else test_data, float)
-        self._test_labels = np.asarray([] if test_labels is None else test_labels)
+        self.named = name is not None
         self._name = name if name is not None else f"device-{next(_NUMBERS)}"
 
     @property
@@ -174,5 +182,15 @@ def _stacked(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
-def _is_float32(data: ArrayLike) -> bool:
-    return isinstance(data, np.ndarray) and data.dtype == np.float32
+def _numbers(values: ArrayLike, what: str) -> NDArray[Any]:
+    """Give finite numbers, float32 as they are, all others as float64."""
+    try:
+        given = np.asarray(values)
+        numbers = given if given.dtype == np.float32 else given.astype(float)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"the {what} are not an array of numbers ({error})") from None
+    if not np.isfinite(numbers).all():
+        raise UsageError(
+            f"the {what} have missing or infinite numbers", remedy="fill them in, or leave their rows out"
+        )
+    return numbers

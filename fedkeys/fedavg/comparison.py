@@ -12,8 +12,10 @@ import numpy as np
 
 from fedkeys.fedavg.clients import Device, pool
 from fedkeys.fedavg.figures import Figures
+from fedkeys.fedavg.gathered import Metrics
 from fedkeys.fedavg.models.base import Array, Model
-from fedkeys.fedavg.training import FederatedAveraging, Metrics, Participation
+from fedkeys.fedavg.participation import Participation
+from fedkeys.fedavg.training import FederatedAveraging
 
 OnRound = Callable[[str, float], None]
 

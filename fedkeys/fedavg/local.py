@@ -6,7 +6,7 @@ together come out as if each had been trained alone, so speed never changes a re
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,14 @@ class LocalTraining:
     def __post_init__(self) -> None:
         if self.epochs < 1 or (self.batch_size is not None and self.batch_size < 1):
             raise UsageError("epochs and batch_size are whole numbers from 1 up")
-        if not self.learning_rate > 0 or not self.proximal >= 0:
-            raise UsageError("learning_rate is above 0, and proximal from 0 up")
+        if not 0 < self.learning_rate < np.inf or not 0 <= self.proximal < np.inf:
+            raise UsageError("learning_rate is a number above 0, and proximal from 0 up")
+        if self.schedule not in get_args(Schedule):
+            raise UsageError(
+                f"no schedule is named {self.schedule!r}", remedy=f"choose {', '.join(get_args(Schedule))}"
+            )
+        if not 0 < self.decay <= 1 or self.horizon < 1:
+            raise UsageError("decay is above 0 and up to 1, and horizon from 1 up")
 
     def rate(self, round_: int) -> float:
         """The learning rate of a round, counted from 0."""
@@ -59,7 +65,6 @@ class LocalTraining:
             case "cosine":
                 part = min(1.0, round_ / self.horizon)
                 return self.learning_rate * 0.5 * (1.0 + float(np.cos(np.pi * part)))
-        raise UsageError(f"no schedule is named {self.schedule!r}")
 
     def steps(self, samples: int) -> int:
         """How many gradient steps a client takes in a round."""
@@ -89,8 +94,14 @@ def train_together(
 
     Returns:
         float[C, P], the weights of each client.
+
+    Raises:
+        UsageError: the data or the labels are not what the model takes.
     """
-    clients, samples = data.shape[:2]
+    clients, samples, features = data.shape
+    if features != model.features:
+        raise UsageError(f"data of {features} columns for a model of {model.features} features")
+    model.check_labels(labels)
     if isinstance(model, EstimatorModel):
         return model.train(start, data, labels, local.epochs, local.batch_size, rngs)
     weights = np.repeat(start[None], clients, axis=0)

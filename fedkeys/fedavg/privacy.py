@@ -6,9 +6,9 @@ removing one client.
 
 McMahan et al. 2018 (ICLR), "Learning Differentially Private Recurrent Language Models"; the clipping length
 that follows the updates: Andrew et al. 2021 (NeurIPS), "Differentially Private Learning with Adaptive Clipping".
-The noise is numpy's and can be repeated from a seed: it is for experiments, and not hardened against attacks on
-floating point. Every available client is selected independently (Poisson sampling) only where
-`Participation.available` draws them; a fixed cohort is priced as if it were.
+The sum is divided by a number fixed beforehand, since how many answered depends on who is there. The noise is
+numpy's and can be repeated from a seed: it is for experiments, and not hardened against attacks on floating
+point. Clients are drawn by themselves (Poisson sampling); `FederatedAveraging` refuses what is not priced so.
 """
 
 from dataclasses import dataclass
@@ -27,6 +27,8 @@ class GaussianMechanism:
     Attributes:
         noise_multiplier: z, standard deviation of the noise on the sum, in clipping lengths.
         clip: the longest that an update may be; in the first round, where it adapts.
+        expected: how many clients are expected to answer in a round, what the sum is divided by; a number that is
+            fixed without looking at who takes part, such as the chance to be available times the clients enrolled.
         quantile: the part of updates that is to be shorter than the clipping length, towards which it moves
             after each round; None to keep it fixed.
         clip_rate: how fast it moves (Andrew et al.: 0.2).
@@ -36,13 +38,16 @@ class GaussianMechanism:
 
     noise_multiplier: float
     clip: float
+    expected: float
     quantile: float | None = None
     clip_rate: float = 0.2
     count_noise: float = 10.0
 
     def __post_init__(self) -> None:
-        if not self.noise_multiplier >= 0 or not self.clip > 0:
-            raise UsageError("noise_multiplier is from 0 up, and clip above 0")
+        if not 0 <= self.noise_multiplier < float("inf"):
+            raise UsageError("noise_multiplier is a number from 0 up")
+        if not 0 < self.clip < float("inf") or not 0 < self.expected < float("inf"):
+            raise UsageError("clip and expected are numbers above 0")
         if self.quantile is not None and not (
             0 < self.quantile < 1 and 2 * self.count_noise > self.noise_multiplier
         ):
@@ -58,20 +63,29 @@ class GaussianMechanism:
             return self.noise_multiplier
         return float((self.noise_multiplier**-2 - (2 * self.count_noise) ** -2) ** -0.5)
 
-    def clipped(self, updates: Array, clip: float) -> tuple[Array, int]:
-        """Cut updates, float[C, P], down to `clip`; tell how many were no longer than that."""
-        inside = int(np.count_nonzero(np.linalg.norm(updates, axis=1) <= clip))
-        return clipped(updates, clip), inside
+    def clipped(self, updates: Array, clip: float) -> Array:
+        """Cut updates, float[C, P], down to `clip`."""
+        return clipped(updates, clip)
 
     def noisy_mean(
-        self, total: Array, inside: int, clients: int, clip: float, rng: np.random.Generator
+        self, total: Array, inside: int, answered: int, clip: float, rng: np.random.Generator
     ) -> tuple[Array, float]:
-        """Give the mean of clipped updates with noise, and the clipping length of the next round."""
+        """Give the mean of clipped updates with noise, and the clipping length of the next round.
+
+        Args:
+            total: float[P], the sum of the clipped updates.
+            inside: how many of them were no longer than `clip` before.
+            answered: how many there were; only its difference to twice `inside` is used, and noise added to it.
+            clip: the clipping length in force.
+            rng: draws the noise.
+        """
         noise = rng.normal(0.0, self.noise_on_sum * clip, total.shape)
-        mean = (total + noise) / clients
+        mean = (total + noise) / self.expected
         if self.quantile is None:
             return mean, clip
-        part = (inside + rng.normal(0.0, self.count_noise if self.noise_multiplier else 0.0)) / clients
+        # One client moves the sum of (inside or not) - 1/2 by 1/2 (Andrew et al. 2021, section 2.1).
+        spread = self.count_noise if self.noise_multiplier else 0.0
+        part = (inside - answered / 2 + rng.normal(0.0, spread)) / self.expected + 0.5
         return mean, clip * float(np.exp(-self.clip_rate * (part - self.quantile)))
 
     def epsilon(self, rounds: int, sampling: float, dp_delta: float) -> float:

@@ -11,12 +11,14 @@ import numpy as np
 
 from fedkeys.errors import UsageError
 from fedkeys.fedavg.clients import Device
+from fedkeys.fedavg.gathered import Metrics
 from fedkeys.fedavg.hospitals import Hospital, federated_scale
+from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.models import EstimatorModel, LinearSVM, LogisticRegression, MLPClassifier, Model
 from fedkeys.fedavg.models.base import Array, Labels
 from fedkeys.fedavg.partition import label_skew
 from fedkeys.fedavg.tables import split
-from fedkeys.fedavg.training import FederatedAveraging, Metrics
+from fedkeys.fedavg.training import FederatedAveraging
 
 ModelName = Literal["logistic", "mlp", "svm", "sgdclassifier"]
 Standardisation = Literal["federated", "local", "none"]
@@ -24,8 +26,14 @@ Standardisation = Literal["federated", "local", "none"]
 _SHARES = (0.40, 0.25, 0.18, 0.10, 0.07)  # of the patients, of five hospitals from large to small
 
 
-def model_named(name: ModelName, features: int, alpha: float = 0.0) -> Model:
+def model_named(name: ModelName, features: int, alpha: float = 0.0, rate: float = 0.1) -> Model:
     """Give an untrained model.
+
+    Args:
+        name: which.
+        features: how many columns its data has.
+        alpha: strength of the L2 penalty.
+        rate: the step of an estimator that steps by itself; the others take that of `LocalTraining`.
 
     Raises:
         UsageError: `sgdclassifier` without scikit-learn.
@@ -46,10 +54,31 @@ def model_named(name: ModelName, features: int, alpha: float = 0.0) -> Model:
                     remedy="install it with: pip install 'fedkeys[sklearn]'",
                 ) from None
             # The client has shuffled its rows already, by its own generator; the estimator would by numpy's.
-            return EstimatorModel(
-                features, SGDClassifier(loss="log_loss", alpha=max(alpha, 1e-4), shuffle=False)
+            own = SGDClassifier(
+                loss="log_loss",
+                alpha=max(alpha, 1e-4),
+                shuffle=False,
+                learning_rate="constant",
+                eta0=rate,
             )
+            return EstimatorModel(features, own)
     raise UsageError(f"no model is named {name!r}")
+
+
+def algorithm_named(
+    name: ModelName,
+    features: int,
+    *,
+    rate: float,
+    epochs: int = 1,
+    batch_size: int | None = None,
+    alpha: float = 0.0,
+) -> FederatedAveraging:
+    """Give FedAvg of a model, the rate being the estimator's own where it steps by itself."""
+    model = model_named(name, features, alpha, rate)
+    if isinstance(model, EstimatorModel):
+        return FederatedAveraging(model, LocalTraining(epochs, batch_size))
+    return FederatedAveraging(model, LocalTraining(epochs, batch_size, rate))
 
 
 def classifier_devices(

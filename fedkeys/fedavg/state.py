@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class State:
         header = {
             "seed": self.seed,
             "round": self.round,
-            "clip": self.clip,
+            "clip": float(self.clip),
             "controls": sorted(self.controls),
             "residuals": sorted(self.residuals),
         }
@@ -78,17 +79,20 @@ class State:
         header, arrays = container.header, container.arrays
         try:
             size = len(arrays["weights"])
+            vectors = {name: arrays[name] for name in ("weights", "mean", "square", "control")}
+            if any(vector.shape != (size,) or vector.dtype != float for vector in vectors.values()):
+                raise ValueError("its vectors are not of one length")
             return cls(
-                header["seed"],
-                header["round"],
-                arrays["weights"],
-                Moments(arrays["mean"], arrays["square"]),
-                arrays["control"],
+                _whole(header, "seed"),
+                _whole(header, "round"),
+                vectors["weights"],
+                Moments(vectors["mean"], vectors["square"]),
+                vectors["control"],
                 _parted(header["controls"], arrays["controls"], size),
                 _parted(header["residuals"], arrays["residuals"], size),
-                header["clip"],
+                _length(header),
             )
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, TypeError) as error:
             raise FormatError(f"not a whole state of a federation ({error})") from None
 
     def save(self, path: str | Path) -> None:
@@ -112,5 +116,23 @@ def _joined(vectors: Mapping[str, Array]) -> Array:
     return np.concatenate([vectors[name] for name in sorted(vectors)]) if vectors else np.zeros(0)
 
 
-def _parted(names: list[str], joined: Array, size: int) -> Mapping[str, Array]:
+def _whole(header: Mapping[str, Any], name: str) -> int:
+    value = header[name]
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{name} is {value!r}, no whole number from 0 up")
+    return value
+
+
+def _length(header: Mapping[str, Any]) -> float:
+    value = header["clip"]
+    if type(value) is not float or not 0 <= value < float("inf"):
+        raise ValueError(f"clip is {value!r}, no number from 0 up")
+    return value
+
+
+def _parted(names: object, joined: Array, size: int) -> Mapping[str, Array]:
+    if not isinstance(names, list) or any(not isinstance(name, str) for name in names):
+        raise ValueError("its clients have no names")
+    if len(set(names)) != len(names):
+        raise ValueError("a client is there twice")
     return dict(zip(names, joined.reshape(len(names), size), strict=True))

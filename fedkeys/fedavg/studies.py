@@ -17,9 +17,10 @@ from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.means import Krum, Mean, MeanRule, Median, NormClipping, TrimmedMean
 from fedkeys.fedavg.models import LogisticRegression, Model
 from fedkeys.fedavg.models.base import Array, Labels
+from fedkeys.fedavg.participation import Participation
 from fedkeys.fedavg.partition import Places, even, feature_shift, label_skew, label_table, quantity_skew
 from fedkeys.fedavg.server import FedAdagrad, FedAdam, FedYogi
-from fedkeys.fedavg.training import FederatedAveraging, Participation
+from fedkeys.fedavg.training import FederatedAveraging
 
 _CLASSES = 10
 _FEATURES = 20

@@ -9,84 +9,27 @@ McMahan et al. 2017 (AISTATS), "Communication-Efficient Learning of Deep Network
 algorithm 1, with the variations that `FederatedAveraging` names.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, overload
 
 import numpy as np
 
 from fedkeys.errors import UsageError
 from fedkeys.fedavg.clients import Client, Device, train_devices
-from fedkeys.fedavg.compression import Codec, decode
+from fedkeys.fedavg.compression import Codec
+from fedkeys.fedavg.gathered import Gathered, Metrics, vector_of
 from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.means import Mean, MeanRule
-from fedkeys.fedavg.models import LogisticRegression, Model
+from fedkeys.fedavg.models import EstimatorModel, LogisticRegression, Model
 from fedkeys.fedavg.models.base import Array
+from fedkeys.fedavg.participation import Participation
 from fedkeys.fedavg.privacy import GaussianMechanism
 from fedkeys.fedavg.server import ServerOptimiser, ServerSGD
 from fedkeys.fedavg.state import State
 
-_NUMBER = 8  # bytes of a number that is not encoded
-_TOGETHER = (
-    1 << 17
-)  # numbers of data trained in one go: what stays in a core's cache (tests/bench/test_fedavg.py)
-
-
-@dataclass(frozen=True, slots=True)
-class Participation:
-    """Who takes part in a round.
-
-    Attributes:
-        available: the chance that a client can be reached when the round begins.
-        cohort: how many of these are selected, at random; None for all.
-        min_clients: with fewer available the round does not start.
-        dropout: the chance that a selected client never answers.
-        deadline: seconds after which an answer is too late; None to wait for all.
-        seconds_per_sample: how long a client of middling speed takes for a sample, once.
-        spread: how much clients differ in speed, as the standard deviation of its logarithm.
-    """
-
-    available: float = 1.0
-    cohort: int | None = None
-    min_clients: int = 1
-    dropout: float = 0.0
-    deadline: float | None = None
-    seconds_per_sample: float = 0.001
-    spread: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not 0 < self.available <= 1 or not 0 <= self.dropout < 1:
-            raise UsageError("available lies above 0 and up to 1, dropout from 0 to below 1")
-        if (self.cohort is not None and self.cohort < 1) or self.min_clients < 1:
-            raise UsageError("cohort and min_clients are whole numbers from 1 up")
-
-
-@dataclass(frozen=True, slots=True)
-class Metrics:
-    """What happened in a round.
-
-    Attributes:
-        round: its number, from 1.
-        started: False if too few clients were available; then nothing has changed.
-        available, selected, dropped, late, averaged: numbers of clients.
-        samples: of the clients that were averaged.
-        bytes_up, bytes_down: what crossed, as encoded.
-        update_norm: length of the mean update.
-        clip: the clipping length in force; 0 without privacy.
-    """
-
-    round: int
-    started: bool
-    available: int
-    selected: int = 0
-    dropped: int = 0
-    late: int = 0
-    averaged: int = 0
-    samples: int = 0
-    bytes_up: int = 0
-    bytes_down: int = 0
-    update_norm: float = 0.0
-    clip: float = 0.0
+# Numbers of data trained in one go: what stays in a core's cache (tests/bench/test_fedavg.py).
+_TOGETHER = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +52,8 @@ class FederatedAveraging:
             II); as there, every client counts alike, whatever its samples.
         participation: who takes part.
         codec: how updates are encoded; None for exact numbers that are not encoded at all.
-        privacy: clip updates and add noise to their mean (DP-FedAvg); None without.
+        privacy: clip updates and add noise to their sum (DP-FedAvg), every client alike; None without. Clients
+            are drawn by themselves with the chance `participation.available`; `epsilon` prices it.
     """
 
     model: Model
@@ -121,10 +65,32 @@ class FederatedAveraging:
     codec: Codec | None = None
     privacy: GaussianMechanism | None = None
 
+    def __post_init__(self) -> None:
+        if self.privacy is not None and (
+            self.scaffold
+            or not isinstance(self.mean, Mean)
+            or self.participation.cohort is not None
+            or self.participation.min_clients > 1
+        ):
+            raise UsageError(
+                "differential privacy is priced for the plain mean of clients that are each drawn by themselves",
+                remedy="leave out scaffold, robust means, cohort and min_clients; choose participation.available",
+            )
+        if isinstance(self.model, EstimatorModel) and (
+            self.scaffold
+            or self.local.proximal
+            or self.local.schedule != "constant"
+            or self.local.learning_rate != LocalTraining().learning_rate
+        ):
+            raise UsageError(
+                f"{type(self.model.estimator).__name__} steps by itself",
+                remedy="give the estimator its rate; FedProx, SCAFFOLD and schedules need a model with a gradient",
+            )
+
     def initialize(self, seed: int = 0) -> State:
         """The state before the first round."""
         weights = self.model.initial(np.random.default_rng([seed, 0]))
-        clip = self.privacy.clip if self.privacy else 0.0
+        clip = 0.0 if self.privacy is None else self.privacy.clip
         size = len(weights)
         return State(seed, 0, weights, self.server.start(size), np.zeros(size), clip=clip)
 
@@ -132,25 +98,49 @@ class FederatedAveraging:
         """One round: give the state after it, and what happened.
 
         A round that does not start, or in which nobody answers in time, leaves weights and all memory as they
-        are; only its number is used up, so that the next one draws anew.
+        are; only its number is used up, so that the next one draws anew. Under differential privacy every round
+        takes place: one that nobody answers is noise alone, since its absence would tell.
 
         Raises:
-            UsageError: two clients have one name.
+            UsageError: two clients have one name; the state is of another algorithm; a client's data or labels
+                are not what the model takes; or a client has no name of its own where the state remembers it.
         """
-        if len({client.name for client in clients}) != len(clients):
-            raise UsageError("two clients have the same name", remedy="give each Device or Hospital its own")
+        self._check(state, clients)
         rng = np.random.default_rng([state.seed, 1, state.round])
-        cohort, metrics = self._cohort(state, clients, rng)
-        if not metrics.started or not cohort:
-            return replace(state, round=state.round + 1), metrics
-        rngs = [np.random.default_rng([state.seed, 2, state.round, at]) for at in cohort]
-        chosen = [clients[at] for at in cohort]
-        gathered = _Gathered(self, state, metrics, rngs)
+        turnout = self.participation.draw(clients, self.local.epochs, rng)
+        started = self.privacy is not None or turnout.available >= self.participation.min_clients
+        metrics = Metrics(
+            state.round + 1,
+            started,
+            turnout.available,
+            turnout.selected,
+            turnout.dropped,
+            turnout.late,
+            clip=state.clip,
+        )
+        gathered = Gathered(self, state, metrics)
+        chosen = [clients[at] for at in turnout.answering]
+        rngs = _Generators(state, turnout.answering)
         for members, trained in self._trained(state, chosen, rngs):
-            gathered.take(
-                [chosen[member] for member in members], [rngs[member] for member in members], trained
-            )
+            if trained.shape != (len(members), len(state.weights)):
+                gathered.refuse()
+                continue
+            first, last = members[0], members[-1] + 1
+            gathered.take(chosen[first:last], rngs[first:last], trained)
         return gathered.finish(len(clients), rng)
+
+    def epsilon(self, rounds: int, dp_delta: float) -> float:
+        """Price some rounds: epsilon of (epsilon, delta)-differential privacy for one client's whole data.
+
+        Every client is drawn by itself with the chance `participation.available`; dropping out or being late
+        only lowers that, so the price holds with them too.
+
+        Raises:
+            UsageError: there is no privacy to price, or dp-accounting is not installed.
+        """
+        if self.privacy is None:
+            raise UsageError("nothing bounds what a round tells", remedy="give the algorithm a privacy")
+        return self.privacy.epsilon(rounds, self.participation.available, dp_delta)
 
     def run(self, clients: Sequence[Client], rounds: int, seed: int = 0) -> Iterator[tuple[State, Metrics]]:
         """Give state and metrics after each of some rounds; a round that does not start counts as one."""
@@ -159,160 +149,68 @@ class FederatedAveraging:
             state, metrics = self.next(state, clients)
             yield state, metrics
 
-    def _cohort(
-        self, state: State, clients: Sequence[Client], rng: np.random.Generator
-    ) -> tuple[list[int], Metrics]:
-        """Draw who is available, selected, lost and late; give the places of those who answer in time."""
-        how = self.participation
-        present = np.flatnonzero(rng.random(len(clients)) < how.available)
-        metrics = Metrics(state.round + 1, len(present) >= how.min_clients, len(present), clip=state.clip)
-        if not metrics.started:
-            return [], metrics
-        if how.cohort is not None and how.cohort < len(present):
-            present = np.sort(rng.choice(present, how.cohort, replace=False))
-        lost = rng.random(len(present)) < how.dropout
-        paces = how.seconds_per_sample * rng.lognormal(0.0, how.spread, len(present))
-        seconds = paces * self.local.epochs * np.array([clients[at].samples for at in present.tolist()])
-        late = ~lost & (seconds > (np.inf if how.deadline is None else how.deadline))
-        metrics = replace(metrics, selected=len(present), dropped=int(lost.sum()), late=int(late.sum()))
-        return present[~lost & ~late].tolist(), metrics
-
     def _trained(
         self, state: State, chosen: Sequence[Client], rngs: Sequence[np.random.Generator]
     ) -> Iterator[tuple[Sequence[int], Array]]:
         """Train the clients, devices of one shape together: their places in `chosen`, and float[C, P]."""
+        start = state.weights.copy()
+        start.setflags(write=False)
         for members in _together(chosen):
             corrections = None
             if self.scaffold:
                 corrections = np.stack(
-                    [state.control - _of(state.controls, chosen[at], state) for at in members]
+                    [state.control - vector_of(state.controls, chosen[at], state) for at in members]
                 )
             devices = [client for at in members if isinstance(client := chosen[at], Device)]
-            own_rngs = [rngs[at] for at in members]
-            arguments = (self.model, state.weights, self.local, state.round)
+            own_rngs = rngs[members[0] : members[-1] + 1]
+            arguments = (self.model, start, self.local, state.round)
             if len(devices) == len(members):
                 yield members, train_devices(devices, *arguments, own_rngs, corrections)
             else:
                 correction = None if corrections is None else corrections[0]
-                yield members, chosen[members[0]].train(*arguments, own_rngs[0], correction)[None]
+                own = chosen[members[0]].train(*arguments, own_rngs[0], correction)
+                yield members, np.asarray(own)[None]
 
-
-class _Gathered:
-    """Takes the clients' weights as they come, and finishes the round."""
-
-    def __init__(
-        self,
-        algorithm: FederatedAveraging,
-        state: State,
-        metrics: Metrics,
-        rngs: Sequence[np.random.Generator],
-    ) -> None:
-        self._algorithm = algorithm
-        self._state = state
-        self._metrics = metrics
-        self._cohort = len(rngs)
-        self._streams = isinstance(algorithm.mean, Mean) or algorithm.privacy is not None
-        self._sum: Array = np.zeros_like(state.weights)
-        self._weight = 0.0
-        self._held: list[Array] = []
-        self._weights: list[float] = []
-        self._bytes_up = 0
-        self._samples = 0
-        self._inside = 0
-        self._control_change = np.zeros_like(state.weights)
-        self._controls: dict[str, Array] = {}
-        self._residuals: dict[str, Array] = {}
-
-    def take(self, clients: Sequence[Client], rngs: Sequence[np.random.Generator], trained: Array) -> None:
-        """Take the weights of some clients: float[C, P]."""
-        updates: Array = trained - self._state.weights
-        if self._algorithm.scaffold:
-            self._update_controls(clients, updates)
-            self._bytes_up += updates.size * _NUMBER  # the change of each client's control variate
-        if self._algorithm.codec is not None:
-            updates = np.stack([self._crossed(*each) for each in zip(clients, rngs, updates, strict=True)])
-        else:
-            self._bytes_up += updates.size * _NUMBER
-        samples: Array = np.array([client.samples for client in clients], float)
-        self._samples += int(samples.sum())
-        if self._algorithm.privacy is not None:
-            shortened, inside = self._algorithm.privacy.clipped(updates, self._state.clip)
-            updates = np.asarray(shortened, float)
-            self._inside += inside
-        if self._streams:
-            mean = self._algorithm.mean
-            weighted = isinstance(mean, Mean) and mean.weighted and not self._algorithm.scaffold
-            alike = self._algorithm.privacy is not None or not weighted
-            weights: Array = np.ones(len(updates)) if alike else samples
-            self._sum += weights @ updates
-            self._weight += float(weights.sum())
-        else:
-            self._held.append(updates)
-            self._weights.extend(samples.tolist())
-
-    def finish(self, clients: int, rng: np.random.Generator) -> tuple[State, Metrics]:
-        """Take the server's step."""
-        algorithm, state = self._algorithm, self._state
-        clip = state.clip
-        if algorithm.privacy is not None:
-            update, clip = algorithm.privacy.noisy_mean(
-                self._sum, self._inside, self._cohort, state.clip, rng
+    def _check(self, state: State, clients: Sequence[Client]) -> None:
+        if len({client.name for client in clients}) != len(clients):
+            raise UsageError("two clients have the same name", remedy="give each Device or Hospital its own")
+        if len(state.weights) != self.model.size or (self.privacy is not None and not state.clip > 0):
+            raise UsageError(
+                "the state is of another algorithm", remedy="begin with initialize() of this algorithm"
             )
-        elif self._streams:
-            update = self._sum / self._weight
-        else:
-            update = algorithm.mean.combine(np.concatenate(self._held), np.array(self._weights))
-        step, moments = algorithm.server.step(update, state.moments)
-        after = State(
-            seed=state.seed,
-            round=state.round + 1,
-            weights=state.weights + step,
-            moments=moments,
-            control=state.control + self._control_change / clients,
-            controls={**state.controls, **self._controls},
-            residuals={**state.residuals, **self._residuals},
-            clip=clip,
-        )
-        metrics = replace(
-            self._metrics,
-            averaged=self._cohort,
-            samples=self._samples,
-            bytes_up=self._bytes_up,
-            bytes_down=self._metrics.selected
-            * len(state.weights)
-            * _NUMBER
-            * (2 if algorithm.scaffold else 1),
-            update_norm=float(np.linalg.norm(update)),
-        )
-        return after, metrics
-
-    def _update_controls(self, clients: Sequence[Client], updates: Array) -> None:
-        """SCAFFOLD, option II: the control of a client is the mean gradient of its steps."""
-        state, local = self._state, self._algorithm.local
-        for client, update in zip(clients, updates, strict=True):
-            before = _of(state.controls, client, state)
-            travelled = local.steps(client.samples) * local.rate(state.round)
-            after = before - state.control - update / travelled
-            self._controls[client.name] = after
-            self._control_change += after - before
-
-    def _crossed(self, client: Client, rng: np.random.Generator, update: Array) -> Array:
-        """Encode an update, count its bytes, and give what the server reads."""
-        codec = self._algorithm.codec
-        assert codec is not None
-        if codec.feeds_back:
-            update = update + _of(self._state.residuals, client, self._state)
-        data = codec.encode(update, rng)
-        self._bytes_up += len(data)
-        read = decode(data, len(update))
-        if codec.feeds_back:
-            self._residuals[client.name] = update - read
-        return read
+        remembers = self.scaffold or (self.codec is not None and self.codec.feeds_back)
+        if remembers and any(isinstance(client, Device) and not client.named for client in clients):
+            raise UsageError(
+                "what SCAFFOLD and error feedback remember of a client is kept under its name",
+                remedy="give each Device a name",
+            )
 
 
-def _of(vectors: Mapping[str, Array], client: Client, state: State) -> Array:
-    found = vectors.get(client.name)
-    return np.zeros_like(state.weights) if found is None else found
+class _Generators(Sequence[np.random.Generator]):
+    """A generator for each client, made when it is asked for: most rounds of full batches draw nothing."""
+
+    def __init__(self, state: State, places: Sequence[int]) -> None:
+        self._state = state
+        self._places = places
+        self._made: dict[int, np.random.Generator] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, at: int) -> np.random.Generator: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> "_Generators": ...
+    def __getitem__(self, at: int | slice) -> "np.random.Generator | _Generators":
+        if isinstance(at, slice):
+            part = _Generators(self._state, self._places[at])
+            part._made = self._made
+            return part
+        place = self._places[at]
+        if place not in self._made:
+            self._made[place] = np.random.default_rng([self._state.seed, 2, self._state.round, place])
+        return self._made[place]
 
 
 def _together(clients: Sequence[Client]) -> Iterator[list[int]]:

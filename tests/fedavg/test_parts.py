@@ -120,34 +120,33 @@ def test_with_error_feedback_nothing_is_lost() -> None:
 
 
 def test_clipping_bounds_a_client_and_noise_is_what_was_said() -> None:
-    mechanism = GaussianMechanism(noise_multiplier=2.0, clip=0.5)
-    updates, inside = mechanism.clipped(np.array([[3.0, 4.0], [0.3, 0.0]]), 0.5)
+    mechanism = GaussianMechanism(noise_multiplier=2.0, clip=0.5, expected=10)
+    updates = mechanism.clipped(np.array([[3.0, 4.0], [0.3, 0.0]]), 0.5)
     assert np.allclose(np.linalg.norm(updates, axis=1), [0.5, 0.3])
-    assert inside == 1
-    mean, clip = mechanism.noisy_mean(np.zeros(20_000), 1, 10, 0.5, np.random.default_rng(0))
+    mean, clip = mechanism.noisy_mean(np.zeros(20_000), 1, 7, 0.5, np.random.default_rng(0))
     assert clip == 0.5
     assert abs(mean.std() - 2.0 * 0.5 / 10) < 0.002
 
 
 def test_the_clipping_length_moves_to_its_quantile() -> None:
     rng = np.random.default_rng(0)
-    mechanism = GaussianMechanism(noise_multiplier=0.1, clip=0.01, quantile=0.5, count_noise=5)
+    mechanism = GaussianMechanism(noise_multiplier=0.1, clip=0.01, expected=100, quantile=0.5, count_noise=5)
     clip = mechanism.clip
     lengths = np.linspace(0, 2, 100)
     updates = lengths[:, None] * np.eye(1, 4)
     for _ in range(200):
-        shorter, inside = mechanism.clipped(updates, clip)
-        _, clip = mechanism.noisy_mean(shorter.sum(0), inside, 100, clip, rng)
+        total = mechanism.clipped(updates, clip).sum(0)
+        _, clip = mechanism.noisy_mean(total, int((lengths <= clip).sum()), 100, clip, rng)
     assert 0.8 < clip < 1.2
 
 
 def test_epsilon_is_that_of_dp_accounting() -> None:
     pytest.importorskip("dp_accounting")
-    mechanism = GaussianMechanism(noise_multiplier=1.0, clip=1.0)
+    mechanism = GaussianMechanism(noise_multiplier=1.0, clip=1.0, expected=10)
     once = mechanism.epsilon(rounds=1, sampling=1.0, dp_delta=1e-5)
     assert 4.3 < once < 4.4  # Balle and Wang 2018, theorem 8, gives 4.377
     assert mechanism.epsilon(10, 0.01, 1e-5) < once < mechanism.epsilon(2, 1.0, 1e-5)
-    assert GaussianMechanism(0.0, 1.0).epsilon(1, 1.0, 1e-5) == float("inf")
+    assert GaussianMechanism(0.0, 1.0, 10).epsilon(1, 1.0, 1e-5) == float("inf")
 
 
 @given(st.lists(hnp.arrays(float, 5, elements=st.floats(-1e6, 1e6)), min_size=2, max_size=5))

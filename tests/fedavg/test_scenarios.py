@@ -14,7 +14,13 @@ from fedkeys.errors import SourceError, UsageError
 from fedkeys.fedavg import FederatedAveraging, LocalTraining, LogisticRegression, Participation
 from fedkeys.fedavg.comparison import compare
 from fedkeys.fedavg.models import EstimatorModel
-from fedkeys.fedavg.scenarios import attendance, classifier_devices, five_hospitals, model_named, standardised
+from fedkeys.fedavg.scenarios import (
+    algorithm_named,
+    attendance,
+    classifier_devices,
+    five_hospitals,
+    standardised,
+)
 from fedkeys.fedavg.tables import agree, hospitals_of, read_tables, split
 
 HEART = Path(__file__).parents[3] / "shared" / "data" / "heart"
@@ -27,9 +33,7 @@ def test_federated_is_near_pooled_and_above_the_lone_devices(name: Any) -> None:
     gaps, gains = [], []
     for seed in range(3):
         fleet = classifier_devices(20, 60, 1.0, np.random.default_rng(seed))
-        algorithm = FederatedAveraging(
-            model_named(name, 10), LocalTraining(epochs=10, batch_size=16, learning_rate=0.5)
-        )
+        algorithm = algorithm_named(name, 10, rate=0.5, epochs=10, batch_size=16)
         comparison = compare(fleet, algorithm, 5, seed)
         gaps.append(comparison.pooled.accuracy - comparison.federated.accuracy)
         gains.append(comparison.federated.accuracy - np.mean(list(comparison.elsewhere.values())))

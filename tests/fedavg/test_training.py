@@ -95,7 +95,7 @@ VARIANTS = {
     "norm clipping": {"mean": NormClipping()},
     "8 bits": {"codec": Quantised(8)},
     "top k": {"codec": TopK(0.5)},
-    "private": {"privacy": GaussianMechanism(0.5, 1.0, quantile=0.5)},
+    "private": {"privacy": GaussianMechanism(0.5, 1.0, 16, quantile=0.5)},
     "dropouts": {"participation": Participation(available=0.9, cohort=8, dropout=0.2, deadline=0.02)},
 }
 

@@ -1,7 +1,7 @@
 """What all models share: flat weights and scikit-learn's conventions.
 
 Shapes carry leading axes where many clients of equal shape are trained at once: weights (..., P), data
-(..., n, d), labels (..., n). All arithmetic is in the data's floating type, float64 unless it is float32.
+(..., n, d), labels (..., n). Weights are float64, and so is what is computed from them; data may be float32.
 """
 
 import inspect
@@ -58,6 +58,14 @@ class Model(ABC):
     def score(self, data: ArrayLike, labels: ArrayLike) -> float:
         """Accuracy of a classifier, R^2 of a regression."""
 
+    def check_labels(self, labels: Labels) -> None:
+        """Refuse labels that the model cannot learn; a regression takes any.
+
+        Raises:
+            UsageError: a label is none of the classes.
+        """
+        del labels
+
     def chances(self, data: ArrayLike) -> Array:
         """float[n], the probability of the label 1, of a binary classifier.
 
@@ -94,6 +102,7 @@ class Model(ABC):
     def partial_fit(self, data: ArrayLike, labels: ArrayLike) -> Self:
         """Take one full-batch gradient step."""
         rows, known = self._checked(data), np.asarray(labels)
+        self.check_labels(known)
         if not len(self.weights):
             self.weights = self.initial(np.random.default_rng(0))
         self.weights = self.weights - self.learning_rate * self.gradient(self.weights, rows, known)
@@ -126,6 +135,14 @@ class Model(ABC):
         if rows.ndim != 2 or rows.shape[1] != self.features:
             raise UsageError(f"data of shape {rows.shape} where (rows, {self.features}) was expected")
         return rows
+
+    @staticmethod
+    def _check_classes(labels: Labels, classes: int) -> None:
+        if labels.min() < 0 or labels.max() >= classes or np.any(labels != np.rint(labels)):
+            raise UsageError(
+                f"labels from {labels.min():g} to {labels.max():g} for a model of {classes} classes",
+                remedy=f"number the classes 0 to {classes - 1}",
+            )
 
     def _fitted(self) -> Array:
         if len(self.weights) != self.size:

@@ -2,7 +2,8 @@
 
 In: an estimator in scikit-learn's conventions. Out: a `Model` whose weights are the estimator's arrays, one
 after the other. Law: the estimator given is never changed; every client trains a copy that begins at the
-server's weights. Its own learning rate and penalty count, not those of `LocalTraining`.
+server's weights. Its own learning rate and penalty count; what it counts besides its arrays, such as the number
+of steps that some schedules of `SGDClassifier` go by, begins anew in each round.
 """
 
 import copy
@@ -53,6 +54,29 @@ class EstimatorModel(Model):
         """Nothing: the estimator has its own penalty."""
         return np.zeros(self.size)
 
+    @property
+    def coef_(self) -> NDArray[Any]:
+        """The estimator's coefficients."""
+        return np.asarray(self.fitted().coef_)
+
+    @property
+    def intercept_(self) -> NDArray[Any]:
+        """The estimator's intercepts."""
+        return np.asarray(self.fitted().intercept_)
+
+    @property
+    def classes_(self) -> NDArray[np.int64]:
+        """The labels."""
+        return np.arange(self.classes)
+
+    def fitted(self) -> Any:
+        """A copy of the estimator with the weights trained."""
+        return self._loaded(self._fitted())
+
+    def check_labels(self, labels: Labels) -> None:
+        """Refuse labels other than 0 ... classes - 1."""
+        self._check_classes(labels, self.classes)
+
     def train(
         self,
         start: Array,
@@ -85,7 +109,18 @@ class EstimatorModel(Model):
 
     def predict(self, data: ArrayLike) -> NDArray[Any]:
         """Predict as the estimator does."""
-        return np.asarray(self._loaded(self._fitted()).predict(self._checked(data)))
+        return np.asarray(self.fitted().predict(self._checked(data)))
+
+    def predict_proba(self, data: ArrayLike) -> Array:
+        """float[n, classes], as the estimator says it.
+
+        Raises:
+            UsageError: the estimator has no probabilities.
+        """
+        loaded = self.fitted()
+        if not hasattr(loaded, "predict_proba"):
+            raise UsageError(f"{type(self.estimator).__name__} gives no probabilities")
+        return np.asarray(loaded.predict_proba(self._checked(data)))
 
     def score(self, data: ArrayLike, labels: ArrayLike) -> float:
         """Accuracy."""
@@ -95,8 +130,7 @@ class EstimatorModel(Model):
         """The estimator's probabilities where it has some, else the sigmoid of its margin."""
         if self.classes != 2:
             return super().chances(data)
-        loaded = self._loaded(self._fitted())
-        rows = self._checked(data)
+        loaded, rows = self.fitted(), self._checked(data)
         if hasattr(loaded, "predict_proba"):
             return np.asarray(loaded.predict_proba(rows)[:, 1])
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * loaded.decision_function(rows))))

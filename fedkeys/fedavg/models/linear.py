@@ -94,6 +94,10 @@ class LinearClassifier(LinearModel):
         """The labels."""
         return np.arange(self.classes)
 
+    def check_labels(self, labels: Labels) -> None:
+        """Refuse labels other than 0 ... classes - 1."""
+        self._check_classes(labels, self.classes)
+
     def predict(self, data: ArrayLike) -> NDArray[Any]:
         """Predict a label for each row."""
         outputs = self.decision_function(data)

@@ -61,6 +61,10 @@ class MLPClassifier(Model):
         second = rng.normal(0.0, np.sqrt(2.0 / h), h)
         return np.concatenate([first, np.zeros(h), second, [0.0]])
 
+    def check_labels(self, labels: Labels) -> None:
+        """Refuse labels other than 0 and 1."""
+        self._check_classes(labels, 2)
+
     def data_gradient(self, weights: Array, data: Array, labels: Labels) -> Array:
         """Backpropagation: (..., P)."""
         _, _, second, _ = self._layers(weights)
