@@ -10,6 +10,25 @@ if TYPE_CHECKING:
     from fedkeys.fedavg.comparison import Comparison
 
 
+_ENDINGS = (".png", ".svg", ".pdf")
+
+
+def check_plot(path: Path | None) -> Path | None:
+    """Refuse a plot that could not be written, before any work is done.
+
+    Raises:
+        UsageError: the ending is none that matplotlib writes, a directory has the name, or matplotlib is missing.
+    """
+    from fedkeys.errors import UsageError
+
+    if path is None:
+        return None
+    if path.suffix.lower() not in _ENDINGS or path.is_dir():
+        raise UsageError("no file for a plot", file=path, remedy=f"end its name in {', '.join(_ENDINGS)}")
+    _pyplot()
+    return path
+
+
 def plot_comparison(title: str, comparison: "Comparison", path: Path) -> None:
     """Plot accuracy after each round beside pooled and alone."""
     pyplot = _pyplot()
@@ -50,6 +69,23 @@ def plot_schedule(title: str, found: Sequence[Any], path: Path) -> None:
     axes.plot(chances, [each.accuracy for each in found], marker="s", label="accuracy")
     axes.set(xlabel="chance that a device is available", ylabel="part of 1", ylim=(0, 1.02), title=title)
     axes.legend()
+    _save(figure, path)
+
+
+def plot_sum(names: Sequence[str], vectors: Sequence[Sequence[float]], total: Any, path: Path) -> None:
+    """Plot the parties' vectors beside the sum, all that is opened."""
+    pyplot = _pyplot()
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    width = 0.8 / (len(names) + 1)
+    for at, (name, vector) in enumerate(zip([*names, "the sum"], [*vectors, total], strict=True)):
+        places = [entry + at * width for entry in range(len(vector))]
+        opened = at == len(names)
+        style = {"color": "tab:green"} if opened else {"fill": False, "edgecolor": f"C{at % 10}"}
+        axes.bar(
+            places, vector, width=width, label=f"{name}, {'opened' if opened else 'never seen'}", **style
+        )
+    axes.set(xlabel="entry", title="what is opened, and what nobody sees")
+    axes.legend(fontsize="small")
     _save(figure, path)
 
 

@@ -1,7 +1,8 @@
 """Federated against pooled against alone: what federation is worth, on the same tests.
 
 In: devices with data to train and to test on, and an algorithm. Out: a `Comparison`. Law: all three train the
-same model in the same way for the same number of rounds, so the only difference is who sees which data.
+same model with the same local training for the same number of rounds. Pooled and alone are plain training: one
+client, no averaging, no server's optimiser, nothing encoded; with batches, pooled data make more steps a round.
 """
 
 from collections.abc import Callable, Sequence
@@ -88,6 +89,9 @@ class Comparison:
                 {
                     "round": metrics.round,
                     "started": metrics.started,
+                    "available": metrics.available,
+                    "selected": metrics.selected,
+                    "refused": metrics.refused,
                     "averaged": metrics.averaged,
                     "bytes_up": metrics.bytes_up,
                     "accuracy": accuracy,

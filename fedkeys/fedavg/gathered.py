@@ -100,7 +100,7 @@ class Gathered:
         if self._algorithm.codec is not None:
             read = {at: self._crossed(clients[at], rngs[at], before[at]) for at in kept}
             kept = [at for at in kept if read[at] is not None]
-            updates = np.array([read[at] for at in kept]).reshape(len(kept), -1)
+            updates = np.array([read[at] for at in kept]).reshape(len(kept), len(self._sum))
         else:
             self._bytes_up += updates.size * _NUMBER
         self._refused += len(before) - len(kept)

@@ -2,7 +2,7 @@
 
 In: one table a hospital. Out: what a hospital may tell: how many patients, sums for a common standardisation,
 trained weights, figures. Law: no patient's row leaves a hospital; means and variances are put together from
-counts, sums and sums of squares alone.
+counts, means and sums of squared deviations alone.
 """
 
 from collections.abc import Sequence
@@ -21,12 +21,13 @@ class Moments(NamedTuple):
 
     Attributes:
         patients: how many it trains on.
-        sums, squares: float[d], sums of the values and of their squares.
+        means: float[d], mean of each.
+        deviations: float[d], sums of squared deviations from that mean; 0 for a column of one value.
     """
 
     patients: int
-    sums: Array
-    squares: Array
+    means: Array
+    deviations: Array
 
 
 class Scale(NamedTuple):
@@ -47,7 +48,7 @@ class Hospital(Device):
 
     >>> hospital = Hospital("north", [[1.0], [3.0]], [0, 1], [[2.0]], [1])
     >>> hospital.moments()
-    Moments(patients=2, sums=array([4.]), squares=array([10.]))
+    Moments(patients=2, means=array([2.]), deviations=array([2.]))
     """
 
     def __init__(
@@ -60,6 +61,9 @@ class Hospital(Device):
         scale: Scale | None = None,
     ) -> None:
         self._raw = np.asarray(data, float), np.asarray(test_data, float)
+        for rows in self._raw:
+            if rows.ndim != 2:
+                raise UsageError(f"data of shape {rows.shape}", remedy="give data as (rows, features)")
         self._scale = scale or Scale(np.zeros(self._raw[0].shape[1]), np.ones(self._raw[0].shape[1]))
         own, tested = (self._standardised(rows) for rows in self._raw)
         super().__init__(own, labels, name, tested, test_labels)
@@ -70,9 +74,11 @@ class Hospital(Device):
         return len(self._test)
 
     def moments(self) -> Moments:
-        """Tell count, sums and sums of squares of the training patients' columns, before standardisation."""
+        """Tell count, means and squared deviations of the training patients' columns, before standardisation."""
         rows = self._raw[0]
-        return Moments(len(rows), rows.sum(0), (rows**2).sum(0))
+        # A column of one value has that mean, exactly: a rounded one would look like spread.
+        means = np.where((rows == rows[0]).all(0), rows[0], rows.mean(0))
+        return Moments(len(rows), means, ((rows - means) ** 2).sum(0))
 
     def standardised_by(self, scale: Scale) -> "Hospital":
         """The same hospital with another standardisation, applied on site."""
@@ -85,16 +91,23 @@ class Hospital(Device):
 def federated_scale(moments: Sequence[Moments]) -> Scale:
     """Mean and standard deviation of all hospitals' patients, from what each tells of its own.
 
-    A column without spread keeps its values.
+    Deviations from each hospital's own mean are put together as Chan, Golub and LeVeque 1983 do ("Algorithms for
+    Computing the Sample Variance", equation 2.1), which loses nothing where values are far from 0. A column
+    without spread keeps its values.
 
-    >>> north, south = Moments(1, np.array([1.0]), np.array([1.0])), Moments(1, np.array([3.0]), np.array([9.0]))
+    >>> north, south = Moments(1, np.array([1.0]), np.array([0.0])), Moments(1, np.array([3.0]), np.array([0.0]))
     >>> federated_scale([north, south])
     Scale(mean=array([2.]), spread=array([1.]))
     """
     if not moments:
         raise UsageError("there are no hospitals to standardise over")
-    count = sum(each.patients for each in moments)
-    mean = np.sum([each.sums for each in moments], axis=0) / count
-    variance = np.sum([each.squares for each in moments], axis=0) / count - mean**2
-    spread = np.sqrt(np.maximum(variance, 0.0))
-    return Scale(mean, np.where(spread > 1e-12, spread, 1.0))
+    count = 0
+    mean, deviations = np.zeros_like(moments[0].means), np.zeros_like(moments[0].deviations)
+    for each in moments:
+        apart = each.means - mean
+        together = count + each.patients
+        deviations = deviations + each.deviations + apart**2 * (count * each.patients / together)
+        mean = each.means if not count else mean + apart * (each.patients / together)
+        count = together
+    spread = np.sqrt(deviations / count)
+    return Scale(mean, np.where(spread > 0, spread, 1.0))

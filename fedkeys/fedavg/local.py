@@ -106,14 +106,16 @@ def train_together(
         return model.train(start, data, labels, local.epochs, local.batch_size, rngs)
     weights = np.repeat(start[None], clients, axis=0)
     rate = local.rate(round_)
-    for _ in range(local.epochs):
-        for batch, known in _batches(data, labels, local.batch_size, samples, rngs):
-            gradient = model.gradient(weights, batch, known)
-            if local.proximal:
-                gradient = gradient + local.proximal * (weights - start)
-            if correction is not None:
-                gradient = gradient + correction
-            weights = weights - rate * gradient
+    # Too high a rate overflows; what is then not finite is refused, and counted, where it arrives.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(local.epochs):
+            for batch, known in _batches(data, labels, local.batch_size, samples, rngs):
+                gradient = model.gradient(weights, batch, known)
+                if local.proximal:
+                    gradient = gradient + local.proximal * (weights - start)
+                if correction is not None:
+                    gradient = gradient + correction
+                weights = weights - rate * gradient
     return weights
 
 

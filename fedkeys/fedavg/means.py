@@ -5,6 +5,7 @@ update; only `Mean` may see the updates one after the other, the robust rules ne
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 import numpy as np
@@ -67,7 +68,7 @@ class TrimmedMean:
     def combine(self, updates: Array, weights: Array) -> Array:
         """The coordinate-wise trimmed mean; weights do not count."""
         del weights
-        cut = int(self.part * len(updates))
+        cut = int(Fraction(str(self.part)) * len(updates))  # 0.29 of 100 are 29, which floats make 28
         return np.asarray(np.sort(updates, axis=0)[cut : len(updates) - cut].mean(0))
 
 
@@ -79,18 +80,23 @@ class Krum:
     C - f - 2 nearest others.
 
     Attributes:
-        wrong: f, how many wrong updates are to be survived; 2 f + 2 < C.
+        wrong: f, how many wrong updates are to be survived; 2 f + 2 < C. With dropouts ask for more clients
+            than that: a round with too few answers is an error, since no rule could keep the promise.
         best: m, how many of the best are averaged; 1 is Krum.
     """
 
     wrong: int
     best: int = 1
 
+    def __post_init__(self) -> None:
+        if self.wrong < 0 or self.best < 1:
+            raise UsageError("wrong is from 0 up, and best from 1 up")
+
     def combine(self, updates: Array, weights: Array) -> Array:
         """The mean of the best; weights do not count."""
         del weights
         count = len(updates)
-        if 2 * self.wrong + 2 >= count or not 1 <= self.best <= count - self.wrong:
+        if 2 * self.wrong + 2 >= count or self.best > count - self.wrong:
             raise UsageError(
                 f"Krum cannot survive {self.wrong} wrong of {count} updates, averaging {self.best}",
                 remedy="it needs more than 2 f + 2 clients, and m up to C - f",

@@ -3,9 +3,10 @@
 In: labels or a number of samples. Out: for each client the places of its samples. Law: every sample goes to
 exactly one client, and every client gets at least one.
 
-Label skew by a Dirichlet distribution, small alpha for strong skew, is that of Yurochkin et al. 2019 (ICML),
-section 4: each label is dealt out over the clients, so that their sizes differ too. Hsu, Qi and Brown 2019 draw
-the mix of labels of each client instead, at equal sizes.
+Label skew by a Dirichlet distribution, small alpha for strong skew, comes in the two forms in use: `label_mix`
+draws each client's mix of labels, at equal sizes (Hsu, Qi and Brown 2019, "Measuring the Effects of Non-Identical
+Data Distribution", section 3); `label_skew` deals each label out over the clients, so that their sizes differ too
+(Yurochkin et al. 2019, ICML, section 4).
 """
 
 from collections.abc import Sequence
@@ -49,6 +50,40 @@ def label_skew(labels: ArrayLike, clients: int, alpha: float, rng: np.random.Gen
         for part, own in zip(parts, np.split(places, ends), strict=True):
             part.append(own)
     return _nobody_empty([np.sort(np.concatenate(part)) for part in parts])
+
+
+def label_mix(labels: ArrayLike, clients: int, alpha: float, rng: np.random.Generator) -> list[Places]:
+    """Give clients of equal size a mix of labels each, drawn from Dirichlet(alpha times how often labels occur).
+
+    A client whose label has run out draws from its mix of those that are left.
+
+    Args:
+        labels: [n].
+        clients: how many.
+        alpha: large is alike, 0.1 gives most clients one or two labels; the sum of the Dirichlet's parameters.
+        rng: draws the mixes and the samples.
+    """
+    known = np.asarray(labels)
+    _check(len(known), clients)
+    _check_alpha(alpha)
+    values, counts = np.unique(known, return_counts=True)
+    left = [rng.permutation(np.flatnonzero(known == value)) for value in values]
+    mixes = rng.dirichlet(alpha * counts / counts.sum(), clients)
+    parts = []
+    for client, mix in enumerate(mixes):
+        size = len(known) // clients + (client < len(known) % clients)
+        own: list[Places] = []
+        while size:
+            stock = np.array([len(places) for places in left])
+            chances = np.where(stock > 0, mix, 0.0)
+            # A mix whose labels have all run out, or that underflows, falls back to what is left.
+            chances = chances / chances.sum() if chances.sum() > 0 else stock / stock.sum()
+            taken = np.minimum(rng.multinomial(size, chances), stock)
+            own += [places[:n] for places, n in zip(left, taken.tolist(), strict=True)]
+            left = [places[n:] for places, n in zip(left, taken.tolist(), strict=True)]
+            size -= int(taken.sum())
+        parts.append(np.sort(np.concatenate(own)))
+    return parts
 
 
 def quantity_skew(samples: int, clients: int, alpha: float, rng: np.random.Generator) -> list[Places]:

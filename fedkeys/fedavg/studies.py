@@ -18,7 +18,15 @@ from fedkeys.fedavg.means import Krum, Mean, MeanRule, Median, NormClipping, Tri
 from fedkeys.fedavg.models import LogisticRegression, Model
 from fedkeys.fedavg.models.base import Array, Labels
 from fedkeys.fedavg.participation import Participation
-from fedkeys.fedavg.partition import Places, even, feature_shift, label_skew, label_table, quantity_skew
+from fedkeys.fedavg.partition import (
+    Places,
+    even,
+    feature_shift,
+    label_mix,
+    label_skew,
+    label_table,
+    quantity_skew,
+)
 from fedkeys.fedavg.server import FedAdagrad, FedAdam, FedYogi
 from fedkeys.fedavg.training import FederatedAveraging
 
@@ -121,6 +129,8 @@ def partitions(clients: int, samples: int, rng: np.random.Generator) -> list[Spr
     dealt: dict[str, tuple[Sequence[Places], Sequence[Array] | None]] = {"even": (plain, None)}
     for alpha in (1.0, 0.1):
         dealt[f"label skew, Dirichlet {alpha:g}"] = label_skew(labels, clients, alpha, rng), None
+    for alpha in (10.0, 1.0):
+        dealt[f"label mix, Dirichlet {alpha:g}"] = label_mix(labels, clients, alpha, rng), None
     for alpha in (1.0, 0.1):
         dealt[f"quantity skew, Dirichlet {alpha:g}"] = quantity_skew(len(labels), clients, alpha, rng), None
     for scale in (0.2, 1.0):

@@ -1,13 +1,16 @@
 """Hospitals' tables: one CSV a hospital, read and prepared on site.
 
 In: a directory of CSV files with one header line in common. Out: `Hospital`s. Laws: what hospitals agree on
-(which columns to keep, which values a category has) comes from counts and sets of values, never from rows; a
-cell that is no number is an error that names file, line and column.
+(which columns to keep, which values a category has) comes from counts, and from the values of columns that have
+few; never from rows. What is filled in comes from patients to train on. A cell that is no number is an error that
+names file, line and column.
 
     outcome      a column of numbers; the label is whether it is above 0
     dropped      columns of which more than 3 in 10 values are missing over all hospitals
-    categories   columns of 3 to 5 whole numbers: one column a value, without the first
-    missing      rows with a missing value are left out, or the value is the mean over all hospitals
+    categories   columns of 3 to 5 whole numbers: one column a value, without the first; a hospital with more
+                 than 5 different values in a column tells only that
+    missing      rows with a missing value are left out, or the value is the mean over all hospitals' patients to
+                 train on (of a category: the part that has each value)
     split        two thirds train, one third tests, stratified where both classes have more than two rows
 """
 
@@ -101,11 +104,17 @@ def agree(tables: Sequence[Table], outcome: str | None = None) -> Roles:
     features = tuple(name for name in columns if name != outcome and name not in dropped)
     if not features:
         raise UsageError("no column is left to predict from")
+    labels = [_labels(table, outcome) for table in tables]
+    if len(np.unique(np.concatenate(labels))) < 2:
+        raise UsageError(
+            f"no hospital has rows of both kinds of {outcome!r}, above 0 and not",
+            remedy="name another --outcome",
+        )
     categories: dict[str, tuple[float, ...]] = {}
     for name in features:
-        at = columns.index(name)
-        values = sorted({v for table in tables for v in table.values[:, at].tolist() if not np.isnan(v)})
-        if len(values) in _CATEGORY_SIZES and all(value == int(value) for value in values):
+        told = [_few_values(table, name) for table in tables]
+        values = sorted({value for own in told if own is not None for value in own})
+        if all(own is not None for own in told) and len(values) in _CATEGORY_SIZES:
             categories[name] = tuple(values)
     return Roles(outcome, features, categories, tuple(dropped))
 
@@ -116,8 +125,15 @@ def hospitals_of(tables: Sequence[Table], roles: Roles, missing: Missing = "drop
     Raises:
         UsageError: too few rows are left in a hospital.
     """
-    filled = _means(tables, roles) if missing == "mean" else None
-    return [_hospital(table, roles, filled) for table in tables]
+    prepared = [_prepared(table, roles, missing) for table in tables]
+    sums = sum(np.nansum(each.data[each.train], axis=0) for each in prepared)
+    counts = sum((~np.isnan(each.data[each.train])).sum(0) for each in prepared)
+    means = np.asarray(sums) / np.maximum(counts, 1)
+    hospitals = []
+    for name, data, labels, train, test in prepared:
+        filled = np.where(np.isnan(data), means, data)
+        hospitals.append(Hospital(name, filled[train], labels[train], filled[test], labels[test]))
+    return hospitals
 
 
 def split(labels: Labels) -> tuple[Labels, Labels]:
@@ -168,6 +184,8 @@ def _numbers(row: list[str], columns: Sequence[str], file: Path, line: int) -> l
     for name, cell in zip(columns, row, strict=True):
         try:
             number = float(cell) if cell.strip() else float("nan")
+            if np.isinf(number):
+                raise ValueError
         except ValueError:
             raise SourceError(
                 f"{cell[:20]!r} is no number",
@@ -179,30 +197,49 @@ def _numbers(row: list[str], columns: Sequence[str], file: Path, line: int) -> l
     return numbers
 
 
-def _means(tables: Sequence[Table], roles: Roles) -> dict[str, float]:
-    """The mean of each feature, from each hospital's sum and count."""
-    at = [tables[0].columns.index(name) for name in roles.features]
-    sums = sum(np.nansum(table.values[:, at], axis=0) for table in tables)
-    counts = sum((~np.isnan(table.values[:, at])).sum(0) for table in tables)
-    return dict(zip(roles.features, (sums / np.maximum(counts, 1)).tolist(), strict=True))
+class _Prepared(NamedTuple):
+    """A table as numbers: float[rows, d] with NaN where a value is to be filled in; labels, and the split."""
+
+    name: str
+    data: Array
+    labels: Labels
+    train: Labels
+    test: Labels
 
 
-def _hospital(table: Table, roles: Roles, filled: dict[str, float] | None) -> Hospital:
+def _labels(table: Table, outcome: str) -> Labels:
+    """Whether the outcome is above 0, in rows that have one."""
+    values = table.values[:, table.columns.index(outcome)]
+    return np.asarray(values[~np.isnan(values)] > 0)
+
+
+def _few_values(table: Table, name: str) -> set[float] | None:
+    """The values of a column, if they are few and whole: all that a hospital tells about them."""
+    column = table.values[:, table.columns.index(name)]
+    values = np.unique(column[~np.isnan(column)])
+    few = len(values) <= _CATEGORY_SIZES[-1] and bool(np.all(values == np.rint(values)))
+    return set(values.tolist()) if few else None
+
+
+def _prepared(table: Table, roles: Roles, missing: Missing) -> _Prepared:
     by_name = dict(zip(table.columns, table.values.T, strict=True))
     outcome = by_name[roles.outcome]
-    columns = []
-    complete = ~np.isnan(outcome)
+    columns: list[Array] = []
     for name in roles.features:
         values = by_name[name]
-        if filled is not None:
-            values = np.where(np.isnan(values), filled[name], values)
-        complete &= ~np.isnan(values)
+        unknown = np.where(np.isnan(values), np.nan, 0.0)
         if name in roles.categories:
-            columns += [(values == category).astype(float) for category in roles.categories[name][1:]]
+            columns += [(values == category) + unknown for category in roles.categories[name][1:]]
         else:
             columns.append(values)
-    data, labels = np.column_stack(columns)[complete], (outcome[complete] > 0).astype(int)
-    if len(data) < 3:
-        raise UsageError(f"{table.name} has {len(data)} complete rows", remedy="try --missing mean")
-    train, test = split(labels)
-    return Hospital(table.name, data[train], labels[train], data[test], labels[test])
+    data = np.column_stack(columns)
+    usable = ~np.isnan(outcome)
+    if missing == "drop":
+        usable &= ~np.isnan(data).any(1)
+    if np.count_nonzero(usable) < 3:
+        raise UsageError(
+            f"{table.name} has {np.count_nonzero(usable)} rows that can be used",
+            remedy="try --missing mean" if missing == "drop" else "leave its file out",
+        )
+    labels = (outcome[usable] > 0).astype(int)
+    return _Prepared(table.name, data[usable], labels, *split(labels))

@@ -122,7 +122,7 @@ class FederatedAveraging:
         chosen = [clients[at] for at in turnout.answering]
         rngs = _Generators(state, turnout.answering)
         for members, trained in self._trained(state, chosen, rngs):
-            if trained.shape != (len(members), len(state.weights)):
+            if trained.shape != (len(members), len(state.weights)) or trained.dtype.kind not in "fiu":
                 gathered.refuse()
                 continue
             first, last = members[0], members[-1] + 1

@@ -6,8 +6,9 @@ weighted average with equal weights is the average; the average of one is that o
 The names are those of the textbook; `fedkeys.fedavg.training` uses the same functions on flat vectors.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -44,11 +45,11 @@ def weighted_average(updates: Iterable[Any], weights: Iterable[float] | None = N
     >>> weighted_average([np.array([0.0]), np.array([4.0])], [3, 1])
     array([1.])
     """
-    pairs = updates if weights is None else zip(updates, weights, strict=True)
+    pairs = updates if weights is None else _paired(updates, weights)
     total: Any = None
     sum_of_weights = 0.0
     for update, weight in pairs:
-        if not weight >= 0:
+        if not 0 <= weight < float("inf"):
             raise UsageError(f"a weight is {weight}", remedy="weights are numbers from 0 up")
         share = _each(partial(np.multiply, weight), update)
         total = share if total is None else _both(np.add, total, share)
@@ -92,6 +93,14 @@ def noisy_average(updates: Iterable[Any], noise_scale: float, rng: np.random.Gen
         _each(lambda array: array + rng.normal(0.0, noise_scale, np.shape(array)), update)
         for update in updates
     )
+
+
+def _paired(updates: Iterable[Any], weights: Iterable[float]) -> Iterator[tuple[Any, float]]:
+    missing: Any = object()
+    for update, weight in zip_longest(updates, weights, fillvalue=missing):
+        if update is missing or weight is missing:
+            raise UsageError("there are not as many weights as updates")
+        yield update, weight
 
 
 def _each(function: Callable[[Array], Array], update: Any) -> Any:

@@ -27,7 +27,7 @@ from fedkeys.fedavg import (
 from fedkeys.fedavg.compression import decode
 from fedkeys.fedavg.figures import figures
 from fedkeys.fedavg.hospitals import Hospital, federated_scale
-from fedkeys.fedavg.partition import even, feature_shift, label_skew, label_table, quantity_skew
+from fedkeys.fedavg.partition import even, feature_shift, label_mix, label_skew, label_table, quantity_skew
 from fedkeys.fedavg.shares import FRACTION_BITS, add, open_sum, split
 
 vectors = hnp.arrays(float, st.integers(1, 40), elements=st.floats(-1e3, 1e3, width=32))
@@ -169,6 +169,22 @@ def test_no_single_share_tells_anything() -> None:
     assert not np.any(one == other)
 
 
+def test_only_the_sum_of_the_same_vectors_is_opened() -> None:
+    alice, bob, cy = (split([value], 2) for value in (1.0, 2.0, 4.0))
+    with pytest.raises(UsageError, match="single vector"):
+        open_sum([add([share]) for share in alice])
+    with pytest.raises(UsageError, match="single vector"):
+        open_sum(alice)
+    with pytest.raises(UsageError, match="different vectors"):
+        open_sum([add([alice[0], bob[0]]), add([alice[1], cy[1]])])
+    with pytest.raises(UsageError, match="added twice"):
+        add([alice[0], alice[0]])
+    with pytest.raises(UsageError, match="added twice"):
+        add([add([alice[0], bob[0]]), bob[0]])
+    with pytest.raises(UsageError, match="could overflow"):
+        add([alice[0], bob[0], cy[0]])
+
+
 def test_wrong_use_of_shares_is_an_error() -> None:
     shares = split([1.0], 3)
     with pytest.raises(UsageError, match="2 or more"):
@@ -197,12 +213,27 @@ def test_every_sample_goes_to_one_client_and_nobody_is_left_empty(case: tuple[in
     for parts in (
         even(samples, clients, rng),
         label_skew(labels, clients, alpha, rng),
+        label_mix(labels, clients, alpha, rng),
         quantity_skew(samples, clients, alpha, rng),
     ):
         assert len(parts) == clients
         assert min(map(len, parts)) >= 1
         assert sorted(np.concatenate(parts).tolist()) == list(range(samples))
         assert label_table(labels, parts).sum() == samples
+
+
+def test_a_mix_of_labels_leaves_sizes_equal() -> None:
+    """Hsu, Qi and Brown 2019: equal sizes, and mixes whose spread alpha sets around how often labels occur."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), [400, 300, 200, 100])
+    purities = []
+    for alpha in (0.05, 1.0, 100.0):
+        parts = label_mix(labels, 20, alpha, rng)
+        assert {len(part) for part in parts} == {50}
+        table = label_table(labels, parts)
+        purities.append(float((table.max(1) / 50).mean()))
+    assert purities[0] > 0.8 > purities[1] > 0.5 > purities[2] > 0.35
+    assert np.allclose(table.mean(0), [20, 15, 10, 5])
 
 
 def test_alpha_sets_the_skew() -> None:
@@ -250,7 +281,7 @@ def test_hospitals_standardise_together_as_one_would() -> None:
     rng = np.random.default_rng(0)
     tables = [rng.normal(loc=at, scale=1 + at, size=(20 + 10 * at, 3)) for at in range(3)]
     for table in tables:
-        table[:, 2] = 4.0
+        table[:, 2] = 0.1  # which no float is, exactly
     halves = [np.arange(len(table)) % 2 for table in tables]
     hospitals = [
         Hospital(f"h{at}", table, half, table[:5], half[:5])
@@ -264,6 +295,26 @@ def test_hospitals_standardise_together_as_one_would() -> None:
     rows = np.concatenate([hospital._data for hospital in together])
     assert np.allclose(rows[:, :2].mean(0), 0)
     assert np.allclose(rows[:, :2].std(0), 1)
-    assert together[0].moments().sums.tolist() == hospitals[0].moments().sums.tolist()
+    assert together[0].moments().means.tolist() == hospitals[0].moments().means.tolist()
     model = LogisticRegression(3).with_weights(np.zeros(4))
     assert together[1].test(model).samples == 5
+
+
+def test_a_scale_far_from_zero_is_exact() -> None:
+    rng = np.random.default_rng(0)
+    rows = 1e9 + rng.normal(size=(90, 1))
+    parts = [rows[:20], rows[20:21], rows[21:]]
+    hospitals = [
+        Hospital(str(at), part, np.zeros(len(part)), part, np.zeros(len(part)))
+        for at, part in enumerate(parts)
+    ]
+    scale = federated_scale([hospital.moments() for hospital in hospitals])
+    assert scale.spread == pytest.approx(rows.std(0), rel=1e-6)
+    assert scale.mean == pytest.approx(rows.mean(0), rel=1e-15)
+
+
+def test_as_many_weights_as_updates() -> None:
+    updates = [np.zeros(2), np.ones(2)]
+    for weights in ([1.0], [1.0, 2.0, 3.0], [1.0, float("inf")], [1.0, float("nan")]):
+        with pytest.raises(UsageError):
+            weighted_average(updates, weights)

@@ -51,6 +51,7 @@ def test_five_hospitals_are_near_pooled_and_above_each_alone() -> None:
     comparison = compare(clients, algorithm, 100)
     assert comparison.federated.accuracy > comparison.pooled.accuracy - 0.01
     assert comparison.federated.accuracy > np.mean(list(comparison.elsewhere.values()))
+    assert comparison.federated.accuracy > comparison.alone.accuracy
     assert len(comparison.rounds) == 100
     json.dumps(comparison.as_dict(), allow_nan=False)
 
@@ -66,7 +67,9 @@ def test_the_four_hospitals_of_the_published_protocol() -> None:
     rows = {hospital.name: hospital.samples + len(hospital._test) for hospital in hospitals}
     assert rows == {"cleveland": 303, "hungarian": 261, "switzerland": 46, "va": 130}
     algorithm = FederatedAveraging(LogisticRegression(13, alpha=0.1), LocalTraining(learning_rate=0.3))
-    federated = compare(standardised(hospitals, "federated"), algorithm, 100).federated.accuracy
+    together = compare(standardised(hospitals, "federated"), algorithm, 100)
+    federated = together.federated.accuracy
+    assert federated > together.alone.accuracy  # each on its own patients
     local = compare(standardised(hospitals, "local"), algorithm, 100).federated.accuracy
     assert federated >= 0.79
     assert 0.66 < local < 0.76  # published with each hospital's own standardisation: 0.685 to 0.731
@@ -126,13 +129,38 @@ def test_tables_are_prepared_on_site(tmp_path: Path) -> None:
             r"b\.csv, line 2, column kind: 'old' is no number",
         ),
         ({"a": HEADER + "1,2,3,1\n", "b": HEADER + "1,2\n"}, r"b\.csv, line 2: 2 cells where 4"),
+        ({"a": SOUND, "b": HEADER + "1,inf,3,1\n"}, r"b\.csv, line 2, column kind: 'inf' is no number"),
         ({"a": HEADER, "b": HEADER}, "no rows"),
     ],
-    ids=["one", "columns", "cell", "cells", "empty"],
+    ids=["one", "columns", "cell", "cells", "infinite", "empty"],
 )
 def test_bad_tables_are_named(tmp_path: Path, files: dict[str, str], reason: str) -> None:
     with pytest.raises(SourceError, match=reason):
         read_tables(write(tmp_path, **files))
+
+
+def test_what_is_filled_in_comes_from_patients_to_train_on(tmp_path: Path) -> None:
+    rows = [(age, age % 3, age % 2) for age in range(30, 60)]
+    text = "age,kind,sick\n" + "".join(f"{a},{'' if a in (31, 44) else k},{s}\n" for a, k, s in rows)
+    tables = read_tables(write(tmp_path, north=text, south="age,kind,sick\n" + "9,1,0\n9,1,1\n" * 8))
+    found = hospitals_of(tables, agree(tables), "mean")
+    known = np.concatenate([hospital._data for hospital in found])
+    parts = sorted(set(known[:, 1].tolist()) - {0.0, 1.0})
+    for part in parts:  # a missing category is the part of patients to train on that have each
+        own = known[np.isin(known[:, 1], [0.0, 1.0])][:, 1]
+        assert part == pytest.approx(own.mean())
+    assert parts
+
+
+def test_a_hospital_tells_the_values_of_a_column_only_if_they_are_few(tmp_path: Path) -> None:
+    few = "code,sick\n" + "".join(f"{n % 3},{n % 2}\n" for n in range(20))
+    many = "code,sick\n" + "".join(f"{n},{n % 2}\n" for n in range(20))
+    tables = read_tables(write(tmp_path, a=few, b=many))
+    assert agree(tables).categories == {}
+    assert agree([tables[0], tables[0]]).categories == {"code": (0.0, 1.0, 2.0)}
+    healthy = read_tables(write(tmp_path, a="code,sick\n1,0\n2,0\n", b="code,sick\n1,0\n2,0\n"))
+    with pytest.raises(UsageError, match="rows of both kinds"):
+        agree(healthy)
 
 
 def test_a_split_is_stratified_where_it_can_be() -> None:
@@ -156,6 +184,27 @@ def test_an_estimator_is_averaged_by_its_arrays() -> None:
         EstimatorModel(3, linear_model.SGDClassifier(), arrays=("nothing",))
     with pytest.raises(UsageError, match="no gradient"):
         model.data_gradient(weights, np.zeros((1, 3)), np.zeros(1))
+    assert loaded.coef_.tolist() == [[1.0, -1.0, 0.0]]
+    assert loaded.intercept_.tolist() == [0.5]
+    assert loaded.predict_proba([[0.5, 1.0, 0.0]]).tolist() == [[0.5, 0.5]]
+    for how in (
+        {"scaffold": True},
+        {"local": LocalTraining(proximal=0.1)},
+        {"local": LocalTraining(schedule="cosine")},
+        {"local": LocalTraining(learning_rate=0.5)},
+    ):
+        with pytest.raises(UsageError, match="steps by itself"):
+            FederatedAveraging(model, **how)  # type: ignore[arg-type]
+    hinge = EstimatorModel(3, linear_model.SGDClassifier())
+    with pytest.raises(UsageError, match="no probabilities"):
+        hinge.with_weights(weights).predict_proba([[1.0, 0.0, 0.0]])
+
+
+def test_too_high_a_rate_is_told_and_does_not_end_in_a_crash() -> None:
+    result = fedavg("hospitals", "--rate", "1e9", "--json")
+    assert result.returncode == 0
+    assert "try a lower --rate" in result.stderr
+    json.loads(result.stdout)
 
 
 def fedavg(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -174,7 +223,7 @@ def fedavg(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProc
 )
 def test_comparisons_give_the_promised_keys(scenario: list[str]) -> None:
     figures = json.loads(fedavg(*scenario, "--json").stdout)
-    assert list(figures) == ["federated", "pooled", "alone", "rounds"]
+    assert list(figures)[:4] == ["federated", "pooled", "alone", "rounds"]
     for way in ("federated", "pooled", "alone"):
         assert 0.5 < figures[way]["accuracy"] <= 1
         assert all("auc" in client for client in figures[way]["clients"].values())
@@ -225,7 +274,11 @@ def test_partitions_are_shown_by_what_they_skew() -> None:
 
 
 def test_a_schedule_tells_how_often_a_round_starts() -> None:
-    schedules = json.loads(fedavg("schedule", "--rounds", "5", "--json").stdout)["schedules"]
+    told = json.loads(fedavg("schedule", "--rounds", "5", "--available", "0.25", "--json").stdout)
+    assert [each["started"] for each in told["rounds"]].count(False)
+    assert all(each["averaged"] == 10 * each["started"] for each in told["rounds"])
+    assert 0.5 < told["federated"]["accuracy"] <= told["pooled"]["accuracy"] + 0.05
+    schedules = told["schedules"]
     assert [each["started"] for each in schedules][-1] == 1.0
     assert schedules[0]["started"] == 0.0
 
@@ -238,6 +291,9 @@ def test_a_schedule_tells_how_often_a_round_starts() -> None:
         (["sum", "1,2", "3"], 2, "not of one length"),
         (["sum", "1,x", "3,4"], 2, "'1,x' is not a vector"),
         (["sum", "1"], 2, "2 or more"),
+        (["hospitals", "--outcome", "sick"], 2, "are for tables"),
+        (["classifier", "--plot", "a.txt"], 2, "no file for a plot"),
+        (["classifier", "--plot", "."], 2, "no file for a plot"),
         (["nothing"], 2, "No such command"),
     ],
     ids=str,

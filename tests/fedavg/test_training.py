@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedkeys.container import pack_arrays, unpack_arrays
 from fedkeys.errors import FormatError, UsageError
 from fedkeys.fedavg import (
     Device,
@@ -32,6 +33,7 @@ from fedkeys.fedavg import (
     TrimmedMean,
     train_rounds,
 )
+from fedkeys.fedavg.state import STATE_FORMAT, STATE_VERSION
 
 
 def fleet(sizes: list[int], seed: int = 0, features: int = 3, noise: float = 1.0) -> list[Device]:
@@ -293,12 +295,68 @@ def test_a_client_keeps_its_data() -> None:
 
 @pytest.mark.parametrize(
     ("data", "labels"),
-    [([[1.0]], [0, 1]), ([1.0], [0]), (np.zeros((0, 2)), [])],
-    ids=["labels", "flat", "empty"],
+    [
+        ([[1.0]], [0, 1]),
+        ([1.0], [0]),
+        (np.zeros((0, 2)), []),
+        ([[np.nan]], [0]),
+        ([[1.0]], [np.inf]),
+        ([["a"]], [0]),
+        ([[1.0], [1.0, 2.0]], [0, 1]),
+    ],
+    ids=["labels", "flat", "empty", "missing", "infinite", "text", "ragged"],
 )
 def test_a_device_wants_rows_and_labels(data: Any, labels: Any) -> None:
     with pytest.raises(UsageError):
         Device(data, labels)
+
+
+@pytest.mark.parametrize("test_data", [[[1.0, 2.0]], [1.0], [[1.0], [2.0]]], ids=["wide", "flat", "more"])
+def test_a_device_is_tested_on_what_it_trains_on(test_data: Any) -> None:
+    with pytest.raises(UsageError, match="to test on as to train on"):
+        Device([[1.0]], [0], "a", test_data, [0])
+
+
+@pytest.mark.parametrize("labels", [[0, 2], [0, -1], [0, 0.5]], ids=str)
+@pytest.mark.parametrize("model", [LogisticRegression(1), MLPClassifier(1)], ids=["linear", "mlp"])
+def test_labels_that_are_no_classes_are_refused(model: Any, labels: Any) -> None:
+    device = Device([[1.0], [2.0]], labels)
+    algorithm = FederatedAveraging(model)
+    with pytest.raises(UsageError, match="number the classes 0 to 1"):
+        algorithm.next(algorithm.initialize(), [device])
+    with pytest.raises(UsageError, match="number the classes 0 to 1"):
+        model.partial_fit([[1.0], [2.0]], labels)
+    wide = FederatedAveraging(type(model)(2))
+    with pytest.raises(UsageError, match="model of 2 features"):
+        wide.next(wide.initialize(), [device])
+
+
+class Spoiler:
+    """A client that writes into the weights it is given."""
+
+    name, samples = "spoiler", 1
+
+    def train(self, model: Any, weights: Any, *_: Any) -> Any:
+        weights += 1
+        return weights
+
+
+def test_a_client_cannot_change_the_servers_weights() -> None:
+    algorithm = FederatedAveraging(LogisticRegression(3))
+    with pytest.raises(ValueError, match="read-only"):
+        algorithm.next(algorithm.initialize(), [Spoiler()])
+
+
+def test_what_is_remembered_of_a_client_needs_its_name() -> None:
+    unnamed = [Device([[1.0]], [0]), Device([[2.0]], [1])]
+    for how in ({"scaffold": True}, {"codec": TopK(0.5)}):
+        algorithm = FederatedAveraging(LogisticRegression(1), **how)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="give each Device a name"):
+            algorithm.next(algorithm.initialize(), unnamed)
+    algorithm = FederatedAveraging(LogisticRegression(1))
+    assert algorithm.next(algorithm.initialize(), unnamed)[1].averaged == 2
+    with pytest.raises(UsageError, match="of another algorithm"):
+        algorithm.next(FederatedAveraging(LogisticRegression(2)).initialize(), unnamed)
 
 
 def test_two_clients_of_one_name_are_refused() -> None:
@@ -317,3 +375,28 @@ def test_a_checkpoint_is_a_file(tmp_path: Any) -> None:
     with pytest.raises(FormatError, match=r"b\.state"):
         State.load(tmp_path / "b.state")
     assert replace(state, round=9).to_bytes() != state.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": "x"},
+        {"seed": -1},
+        {"round": 1.5},
+        {"clip": float("nan")},
+        {"clip": -1.0},
+        {"controls": 5},
+        {"controls": ["d0", "d0"]},
+        {"controls": ["d0"]},
+        {"residuals": [1]},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_that_says_something_else_is_refused(change: dict[str, Any]) -> None:
+    algorithm = FederatedAveraging(LogisticRegression(3), scaffold=True)
+    state, _ = algorithm.next(algorithm.initialize(), fleet([5, 6]))
+    whole = unpack_arrays(state.to_bytes(), STATE_FORMAT, STATE_VERSION)
+    header = {key: whole.header[key] for key in ("seed", "round", "clip", "controls", "residuals")}
+    assert State.from_bytes(pack_arrays(STATE_FORMAT, STATE_VERSION, header, whole.arrays)).round == 1
+    with pytest.raises(FormatError, match="not a whole state"):
+        State.from_bytes(pack_arrays(STATE_FORMAT, STATE_VERSION, {**header, **change}, whole.arrays))

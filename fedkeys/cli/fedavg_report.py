@@ -1,0 +1,98 @@
+"""What the commands of `fedkeys fedavg` share: options, and the tables of a comparison."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedkeys.cli.console import narrate, print_json, print_table, size
+from fedkeys.cli.fedavg_plots import check_plot, plot_comparison
+
+if TYPE_CHECKING:
+    from fedkeys.fedavg.comparison import Comparison
+    from fedkeys.fedavg.gathered import Metrics
+
+RoundsOption = Annotated[int, typer.Option("--rounds", min=1, help="How many rounds.")]
+PlotOption = Annotated[
+    Path | None, typer.Option("--plot", callback=check_plot, help="File for a plot, PNG, SVG or PDF.")
+]
+
+
+def report(title: str, comparison: "Comparison", json: bool, plot: Path | None, **more: Any) -> None:
+    """Print a comparison, or give it as JSON with `more` beside it, and plot it if asked."""
+    if plot is not None:
+        plot_comparison(title, comparison, plot)
+    refused = sum(metrics.refused for _, metrics in comparison.rounds)
+    if refused:
+        narrate(f"{refused} updates were left out: their numbers were not finite; try a lower --rate")
+    if json:
+        print_json({**comparison.as_dict(), **more})
+        return
+    print_rounds(comparison)
+    names = list(comparison.federated.clients)
+    rows = [
+        (
+            name,
+            str(comparison.federated.clients[name].samples),
+            *(percent(tested.clients[name].accuracy) for tested in _ways(comparison)),
+            percent(comparison.elsewhere[name]),
+            percent(comparison.federated.clients[name].balanced_accuracy),
+            percent(comparison.federated.clients[name].auc),
+            percent(comparison.federated.clients[name].calibration_error),
+        )
+        for name in names
+    ]
+    elsewhere = sum(comparison.elsewhere.values()) / len(names)
+    rows.append((
+        "mean", "", *(percent(tested.accuracy) for tested in _ways(comparison)), percent(elsewhere),
+        percent(comparison.federated.balanced_accuracy), percent(comparison.federated.auc), "",
+    ))  # fmt: skip
+    columns = (
+        "",
+        "tests",
+        "federated",
+        "pooled",
+        "alone",
+        "alone, on all",
+        "balanced",
+        "AUC",
+        "calibration error",
+    )
+    print_table(f"{title}: accuracy, then more of the federated model", columns, rows)
+
+
+def print_rounds(comparison: "Comparison") -> None:
+    """Print ten of the rounds, evenly spread, with the first and the last."""
+    rounds = comparison.rounds
+    step = max(1, len(rounds) // 10)
+    shown = [
+        each for number, each in enumerate(rounds, 1) if number % step == 0 or number in (1, len(rounds))
+    ]
+    print_table(
+        "rounds",
+        ("round", "available", "averaged", "sent", "accuracy"),
+        [
+            (
+                str(metrics.round),
+                str(metrics.available),
+                _averaged(metrics),
+                size(metrics.bytes_up),
+                percent(accuracy),
+            )
+            for accuracy, metrics in shown
+        ],
+    )
+
+
+def _averaged(metrics: "Metrics") -> str:
+    return str(metrics.averaged) if metrics.started else "did not start"
+
+
+def _ways(comparison: "Comparison") -> Sequence[Any]:
+    return comparison.federated, comparison.pooled, comparison.alone
+
+
+def percent(part: float) -> str:
+    """Write a part of 1 for people; a dash for what does not exist."""
+    return "-" if part != part else f"{100 * part:.1f} %"
