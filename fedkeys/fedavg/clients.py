@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from fedkeys.errors import UsageError
 from fedkeys.fedavg.figures import Figures, figures
 from fedkeys.fedavg.local import LocalTraining, train_together
-from fedkeys.fedavg.models.base import Array, Model
+from fedkeys.fedavg.models.base import Array, LabelRange, Model
 
 _NUMBERS = count()
 
@@ -82,6 +82,7 @@ class Device:
                 )
         if not len(self._data):
             raise UsageError("a client without data cannot train")
+        self._label_range = LabelRange.of(self._labels)
         self.named = name is not None
         self._name = name if name is not None else f"device-{next(_NUMBERS)}"
 
@@ -116,10 +117,7 @@ class Device:
     ) -> Array:
         """Train from the server's weights; give its own: float[P]."""
         corrections = None if correction is None else correction[None]
-        trained = train_together(
-            model, weights, self._data[None], self._labels[None], local, round_, [rng], corrections
-        )
-        own: Array = trained[0]
+        own: Array = train_devices([self], model, weights, local, round_, [rng], corrections)[0]
         return own
 
     def evaluate(self, model: Model) -> Mapping[str, float]:
@@ -155,7 +153,13 @@ def train_devices(
     rngs: Sequence[np.random.Generator],
     corrections: Array | None = None,
 ) -> Array:
-    """Train devices of one shape in one go, each as `Device.train` would: float[C, P]."""
+    """Train devices of one shape in one go, each as `Device.train` would: float[C, P].
+
+    Raises:
+        UsageError: a device's data or labels are not what the model takes.
+    """
+    for device in devices:
+        model.check_labels(device._label_range)
     return train_together(
         model,
         weights,

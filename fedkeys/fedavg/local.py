@@ -96,12 +96,11 @@ def train_together(
         float[C, P], the weights of each client.
 
     Raises:
-        UsageError: the data or the labels are not what the model takes.
+        UsageError: the data have another number of columns than the model.
     """
     clients, samples, features = data.shape
     if features != model.features:
         raise UsageError(f"data of {features} columns for a model of {model.features} features")
-    model.check_labels(labels)
     if isinstance(model, EstimatorModel):
         return model.train(start, data, labels, local.epochs, local.batch_size, rngs)
     weights = np.repeat(start[None], clients, axis=0)

@@ -11,7 +11,7 @@ algorithm 1, with the variations that `FederatedAveraging` names.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 
@@ -120,13 +120,12 @@ class FederatedAveraging:
         )
         gathered = Gathered(self, state, metrics)
         chosen = [clients[at] for at in turnout.answering]
-        rngs = _Generators(state, turnout.answering)
-        for members, trained in self._trained(state, chosen, rngs):
-            if trained.shape != (len(members), len(state.weights)) or trained.dtype.kind not in "fiu":
+        rngs = _Generators(state, turnout.answering, {})
+        for members, trained in _blocks(self._trained(state, chosen, rngs), len(state.weights)):
+            if trained is None:
                 gathered.refuse()
-                continue
-            first, last = members[0], members[-1] + 1
-            gathered.take(chosen[first:last], rngs[first:last], trained)
+            else:
+                gathered.take([chosen[at] for at in members], rngs.of(members), trained)
         return gathered.finish(len(clients), rng)
 
     def epsilon(self, rounds: int, dp_delta: float) -> float:
@@ -150,7 +149,7 @@ class FederatedAveraging:
             yield state, metrics
 
     def _trained(
-        self, state: State, chosen: Sequence[Client], rngs: Sequence[np.random.Generator]
+        self, state: State, chosen: Sequence[Client], rngs: "_Generators"
     ) -> Iterator[tuple[Sequence[int], Array]]:
         """Train the clients, devices of one shape together: their places in `chosen`, and float[C, P]."""
         start = state.weights.copy()
@@ -162,7 +161,7 @@ class FederatedAveraging:
                     [state.control - vector_of(state.controls, chosen[at], state) for at in members]
                 )
             devices = [client for at in members if isinstance(client := chosen[at], Device)]
-            own_rngs = rngs[members[0] : members[-1] + 1]
+            own_rngs = rngs.of(members)
             arguments = (self.model, start, self.local, state.round)
             if len(devices) == len(members):
                 yield members, train_devices(devices, *arguments, own_rngs, corrections)
@@ -187,30 +186,44 @@ class FederatedAveraging:
 
 
 class _Generators(Sequence[np.random.Generator]):
-    """A generator for each client, made when it is asked for: most rounds of full batches draw nothing."""
+    """A generator for each client, made when it is asked for: rounds of full batches draw nothing."""
 
-    def __init__(self, state: State, places: Sequence[int]) -> None:
+    def __init__(self, state: State, places: Sequence[int], made: dict[int, np.random.Generator]) -> None:
         self._state = state
         self._places = places
-        self._made: dict[int, np.random.Generator] = {}
+        self._made = made
+
+    def of(self, members: Sequence[int]) -> "_Generators":
+        """Those of some of the clients."""
+        return _Generators(self._state, [self._places[at] for at in members], self._made)
 
     def __len__(self) -> int:
         return len(self._places)
 
-    @overload
-    def __getitem__(self, at: int) -> np.random.Generator: ...
-
-    @overload
-    def __getitem__(self, at: slice) -> "_Generators": ...
-    def __getitem__(self, at: int | slice) -> "np.random.Generator | _Generators":
-        if isinstance(at, slice):
-            part = _Generators(self._state, self._places[at])
-            part._made = self._made
-            return part
+    def __getitem__(self, at: int) -> np.random.Generator:  # type: ignore[override]
         place = self._places[at]
         if place not in self._made:
             self._made[place] = np.random.default_rng([self._state.seed, 2, self._state.round, place])
         return self._made[place]
+
+
+def _blocks(
+    trained: Iterator[tuple[Sequence[int], Array]], size: int
+) -> Iterator[tuple[Sequence[int], Array | None]]:
+    """Put weights together into blocks of some, so that taking them costs little each; None for what is none."""
+    places: list[int] = []
+    rows: list[Array] = []
+    for members, own in trained:
+        if own.shape != (len(members), size) or own.dtype.kind not in "fiu":
+            yield members, None
+            continue
+        places += members
+        rows.append(own)
+        if len(places) * size >= _TOGETHER:
+            yield places, np.concatenate(rows)
+            places, rows = [], []
+    if places:
+        yield places, np.concatenate(rows)
 
 
 def _together(clients: Sequence[Client]) -> Iterator[list[int]]:

@@ -89,7 +89,7 @@ def test_the_servers_mean_is_damped() -> None:
     assert (moments.mean[0], moments.square[0], step[0]) == pytest.approx((-0.01, 1.0, -0.005))
 
 
-def krum(updates: Any, wrong: int, neighbours: int) -> int:
+def krum(updates: Any, neighbours: int) -> int:
     scores = []
     for at, one in enumerate(updates):
         apart = sorted(float(((one - other) ** 2).sum()) for k, other in enumerate(updates) if k != at)
@@ -101,9 +101,9 @@ def test_krum_is_that_of_blanchard() -> None:
     differs = 0
     for seed in range(40):
         updates = np.random.default_rng(seed).normal(size=(7, 2))
-        chosen = krum(updates, 2, 7 - 2 - 2)
+        chosen = krum(updates, 7 - 2 - 2)
         assert np.array_equal(Krum(2).combine(updates, np.ones(7)), updates[chosen])
-        differs += chosen != krum(updates, 2, 7 - 2 - 1)
+        differs += chosen != krum(updates, 7 - 2 - 1)
     assert differs
 
 

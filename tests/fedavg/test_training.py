@@ -328,7 +328,7 @@ def test_labels_that_are_no_classes_are_refused(model: Any, labels: Any) -> None
         model.partial_fit([[1.0], [2.0]], labels)
     wide = FederatedAveraging(type(model)(2))
     with pytest.raises(UsageError, match="model of 2 features"):
-        wide.next(wide.initialize(), [device])
+        wide.next(wide.initialize(), [Device([[1.0], [2.0]], [0, 1])])
 
 
 class Spoiler:
@@ -336,7 +336,7 @@ class Spoiler:
 
     name, samples = "spoiler", 1
 
-    def train(self, model: Any, weights: Any, *_: Any) -> Any:
+    def train(self, _: Any, weights: Any, *__: Any) -> Any:
         weights += 1
         return weights
 

@@ -6,7 +6,7 @@ Shapes carry leading axes where many clients of equal shape are trained at once:
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,24 @@ from fedkeys.errors import UsageError
 
 Array = NDArray[np.floating[Any]]
 Labels = NDArray[Any]
+
+
+class LabelRange(NamedTuple):
+    """What a model needs to know of labels to take them or refuse them.
+
+    Attributes:
+        low, high: the smallest and the largest.
+        whole: whether all are whole numbers.
+    """
+
+    low: float
+    high: float
+    whole: bool
+
+    @classmethod
+    def of(cls, labels: Labels) -> "LabelRange":
+        """The range of one label or more."""
+        return cls(float(labels.min()), float(labels.max()), bool(np.all(labels == np.rint(labels))))
 
 
 class Model(ABC):
@@ -58,7 +76,7 @@ class Model(ABC):
     def score(self, data: ArrayLike, labels: ArrayLike) -> float:
         """Accuracy of a classifier, R^2 of a regression."""
 
-    def check_labels(self, labels: Labels) -> None:
+    def check_labels(self, labels: LabelRange) -> None:
         """Refuse labels that the model cannot learn; a regression takes any.
 
         Raises:
@@ -102,7 +120,7 @@ class Model(ABC):
     def partial_fit(self, data: ArrayLike, labels: ArrayLike) -> Self:
         """Take one full-batch gradient step."""
         rows, known = self._checked(data), np.asarray(labels)
-        self.check_labels(known)
+        self.check_labels(LabelRange.of(known))
         if not len(self.weights):
             self.weights = self.initial(np.random.default_rng(0))
         self.weights = self.weights - self.learning_rate * self.gradient(self.weights, rows, known)
@@ -137,10 +155,10 @@ class Model(ABC):
         return rows
 
     @staticmethod
-    def _check_classes(labels: Labels, classes: int) -> None:
-        if labels.min() < 0 or labels.max() >= classes or np.any(labels != np.rint(labels)):
+    def _check_classes(labels: LabelRange, classes: int) -> None:
+        if labels.low < 0 or labels.high >= classes or not labels.whole:
             raise UsageError(
-                f"labels from {labels.min():g} to {labels.max():g} for a model of {classes} classes",
+                f"labels from {labels.low:g} to {labels.high:g} for a model of {classes} classes",
                 remedy=f"number the classes 0 to {classes - 1}",
             )
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fedkeys.errors import UsageError
-from fedkeys.fedavg.models.base import Array, Labels, Model
+from fedkeys.fedavg.models.base import Array, LabelRange, Labels, Model
 
 
 class EstimatorModel(Model):
@@ -73,7 +73,7 @@ class EstimatorModel(Model):
         """A copy of the estimator with the weights trained."""
         return self._loaded(self._fitted())
 
-    def check_labels(self, labels: Labels) -> None:
+    def check_labels(self, labels: LabelRange) -> None:
         """Refuse labels other than 0 ... classes - 1."""
         self._check_classes(labels, self.classes)
 

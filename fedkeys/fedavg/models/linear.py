@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fedkeys.fedavg.models.base import Array, Labels, Model
+from fedkeys.fedavg.models.base import Array, LabelRange, Labels, Model
 
 
 class LinearModel(Model):
@@ -94,7 +94,7 @@ class LinearClassifier(LinearModel):
         """The labels."""
         return np.arange(self.classes)
 
-    def check_labels(self, labels: Labels) -> None:
+    def check_labels(self, labels: LabelRange) -> None:
         """Refuse labels other than 0 ... classes - 1."""
         self._check_classes(labels, self.classes)
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fedkeys.fedavg.models.base import Array, Labels, Model
+from fedkeys.fedavg.models.base import Array, LabelRange, Labels, Model
 from fedkeys.fedavg.models.linear import sigmoid
 
 
@@ -61,7 +61,7 @@ class MLPClassifier(Model):
         second = rng.normal(0.0, np.sqrt(2.0 / h), h)
         return np.concatenate([first, np.zeros(h), second, [0.0]])
 
-    def check_labels(self, labels: Labels) -> None:
+    def check_labels(self, labels: LabelRange) -> None:
         """Refuse labels other than 0 and 1."""
         self._check_classes(labels, 2)
 
