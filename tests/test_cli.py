@@ -162,7 +162,7 @@ def test_bad_files_are_named_and_the_others_merged(fedkeys: Any, tmp_path: Path)
     assert result.returncode == 3
     report = json.loads(result.stdout)
     assert (report["merged"], len(report["refused"])) == (2, 1)
-    assert "bad.delta: not one msgpack map" in result.stderr.replace("\n", " ")
+    assert "bad.delta: not one msgpack array" in result.stderr.replace("\n", " ")
     assert "Traceback" not in result.stderr
     assert Model.load(tmp_path / "m.model").vocabulary.words == ("hello", "there", "world")
     fails(

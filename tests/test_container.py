@@ -18,6 +18,7 @@ from fedkeys.container import (
     seal,
     unpack_arrays,
     unpack_columns,
+    unpack_list,
     unpack_map,
     write_atomically,
 )
@@ -131,6 +132,38 @@ def test_a_key_that_stands_twice_is_refused() -> None:
 def test_what_comes_after_the_map_is_refused() -> None:
     with pytest.raises(FormatError, match="comes after"):
         unpack_map(msgpack.packb(SOUND) + b"\x00", "test", 1, KEYS)
+
+
+LIST = ["test", 1, 7]
+
+
+def test_a_list_comes_back_by_name() -> None:
+    assert unpack_list(msgpack.packb(LIST), "test", 1, KEYS) == SOUND
+
+
+@given(st.binary(max_size=80))
+def test_any_bytes_are_a_list_or_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        unpack_list(data, "test", 1, KEYS)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ([*LIST, 8], "of 3 entries: format, version, a"),
+        (LIST[:2], "of 3 entries"),
+        (["test", 0, 7], "not a whole number"),
+        (["other", 1, 7], "holds a 'other'"),
+        (["test", 2], "version 2 is newer"),
+        (["test"], "not an array that says"),
+        (SOUND, "not an array that says"),
+        (7, "not an array that says"),
+    ],
+    ids=str,
+)
+def test_a_list_has_the_expected_entries(value: object, reason: str) -> None:
+    with pytest.raises(FormatError, match=reason):
+        unpack_list(msgpack.packb(value), "test", 1, KEYS)
 
 
 ARRAYS = {

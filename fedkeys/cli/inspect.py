@@ -38,7 +38,7 @@ def command(
     from fedkeys.errors import FormatError, UsageError
     from fedkeys.model import Model
 
-    # A model is a msgpack array of three, whose first is a map; a delta is a map.
+    # A model is a msgpack array of three, whose first is a map; a delta is one of fourteen.
     if existing(file).open("rb").read(1) == b"\x93":
         _model(Model.load(file), file, json)
         return

@@ -49,6 +49,37 @@ def unpack_map(data: bytes | memoryview, format_: str, version: int, keys: Seque
     Raises:
         FormatError: the bytes are no such map (VersionError: it is newer).
     """
+    map_ = _unpacked(data, "map")
+    if not isinstance(map_, dict) or "format" not in map_ or "version" not in map_:
+        raise FormatError(f"not a map that says it is a {format_!r} of some version")
+    _check_kind(map_["format"], map_["version"], format_, version)
+    if list(map_) != list(keys):
+        raise FormatError(f"not a map with the keys {', '.join(keys)}, in this order")
+    return map_
+
+
+def unpack_list(data: bytes | memoryview, format_: str, version: int, names: Sequence[str]) -> dict[str, Any]:
+    """Unpack one msgpack array whose first two entries are format and version, and name its entries.
+
+    Args:
+        data: one array and nothing after it.
+        format_: what its first entry must say.
+        version: the newest version that is read.
+        names: of all entries, in order.
+
+    Raises:
+        FormatError: the bytes are no such array (VersionError: it is newer).
+    """
+    entries = _unpacked(data, "array")
+    if not isinstance(entries, list) or len(entries) < 2:
+        raise FormatError(f"not an array that says it is a {format_!r} of some version")
+    _check_kind(entries[0], entries[1], format_, version)
+    if len(entries) != len(names):
+        raise FormatError(f"not an array of {len(names)} entries: {', '.join(names)}")
+    return dict(zip(names, entries, strict=True))
+
+
+def _unpacked(data: bytes | memoryview, what: str) -> Any:
     unpacker = msgpack.Unpacker(
         object_pairs_hook=_map,
         strict_map_key=True,
@@ -58,7 +89,7 @@ def unpack_map(data: bytes | memoryview, format_: str, version: int, keys: Seque
     )
     unpacker.feed(data)
     try:
-        map_ = unpacker.unpack()
+        value = unpacker.unpack()
         if unpacker.tell() != len(data):
             raise ValueError("something comes after it")
     except msgpack.OutOfData:
@@ -67,15 +98,8 @@ def unpack_map(data: bytes | memoryview, format_: str, version: int, keys: Seque
             remedy="it was cut short; get it again from where it came from",
         ) from None
     except (ValueError, msgpack.UnpackException) as error:
-        raise FormatError(f"not one msgpack map ({type(error).__name__}: {str(error)[:80]})") from None
-    if not isinstance(map_, dict) or "format" not in map_ or "version" not in map_:
-        raise FormatError(f"not a map that says it is a {format_!r} of some version")
-    if map_["format"] != format_:
-        raise FormatError(f"holds a {_shown(map_['format'])}, not a {format_!r}")
-    _check_version(map_["version"], version, format_)
-    if list(map_) != list(keys):
-        raise FormatError(f"not a map with the keys {', '.join(keys)}, in this order")
-    return map_
+        raise FormatError(f"not one msgpack {what} ({type(error).__name__}: {str(error)[:80]})") from None
+    return value
 
 
 def _shown(value: object) -> str:
@@ -83,7 +107,9 @@ def _shown(value: object) -> str:
     return repr(value)[:40] if isinstance(value, str | int | float | bytes) else type(value).__name__
 
 
-def _check_version(found: object, version: int, format_: str) -> None:
+def _check_kind(format_found: object, found: object, format_: str, version: int) -> None:
+    if format_found != format_:
+        raise FormatError(f"holds a {_shown(format_found)}, not a {format_!r}")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise FormatError(f"{format_} version {_shown(found)} is not a whole number from 1 up")
     if found > version:

@@ -7,7 +7,7 @@ written down in this format at all.
 Format, version 1
 -----------------
 
-One msgpack map with these keys in this order:
+One msgpack array of these fourteen entries:
 
     format      "fedkeys.delta"
     version     1

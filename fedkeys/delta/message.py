@@ -19,7 +19,7 @@ from fedkeys.container import (
     read_bytes,
     seal,
     unpack_columns,
-    unpack_map,
+    unpack_list,
     write_atomically,
 )
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts
@@ -33,7 +33,7 @@ DELTA_FORMAT = "fedkeys.delta"
 DELTA_VERSION = 1
 MAX_DELTA_BYTES = 8 << 20
 
-_KEYS = (
+_ENTRIES = (
     "format",
     "version",
     "federation",
@@ -141,27 +141,27 @@ def _encode(delta: Delta) -> bytes:
         np.minimum(delta.forms.words, OTHER).astype(np.int64),
         tallies(delta.forms),
     ]
-    head = {
-        "format": DELTA_FORMAT,
-        "version": DELTA_VERSION,
-        "federation": delta.federation,
-        "phone": delta.phone,
-        "sequence": delta.sequence,
-        "round": delta.round,
-        "base": delta.base,
-        "known": delta.known,
-        "bounds": None if delta.bounds is None else dict(delta.bounds),
-        "words": delta.words,
-        "forms": delta.other_forms,
-        "sizes": [*map(len, delta.counts.levels), len(delta.forms)],
-        "body": _deflate(b"".join(map(pack_column, columns))),
-        "checksum": bytes(SEAL_SIZE),
-    }
+    head = [
+        DELTA_FORMAT,
+        DELTA_VERSION,
+        delta.federation,
+        delta.phone,
+        delta.sequence,
+        delta.round,
+        delta.base,
+        delta.known,
+        None if delta.bounds is None else dict(delta.bounds),
+        delta.words,
+        delta.other_forms,
+        [*map(len, delta.counts.levels), len(delta.forms)],
+        _deflate(b"".join(map(pack_column, columns))),
+        bytes(SEAL_SIZE),
+    ]
     return seal(msgpack.packb(head)[:-SEAL_SIZE])
 
 
 def _decode(data: bytes) -> Delta:
-    head = unpack_map(data, DELTA_FORMAT, DELTA_VERSION, _KEYS)
+    head = unpack_list(data, DELTA_FORMAT, DELTA_VERSION, _ENTRIES)
     check_seal(data)
     check_head(head)
     *sizes, form_size = head["sizes"]
