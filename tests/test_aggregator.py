@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedkeys.aggregator import Aggregator, aggregate, delta_files, merge_files
+from fedkeys.aggregator import Aggregator, aggregate, delta_files, merge_files, read_blocklist
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Delta
-from fedkeys.errors import RefusedError, UsageError
+from fedkeys.errors import RefusedError, SourceError, UsageError
 from fedkeys.model import Model
 from fedkeys.phone import Phone
 from fedkeys.words import MESSAGE_START, fold, tokens
@@ -91,6 +91,29 @@ def test_a_release_holds_exactly_what_enough_phones_have(fleet: list[list[str]],
     assert {ngram for ngram in ngrams_of(model) if not {"<", "/"} & set(ngram)} == expected
     # Those that begin with a mark: at least their words are on enough phones.
     assert {ngram[1:] for ngram in ngrams_of(model) if ngram[0] in "</"} <= expected
+
+
+@given(fleets, st.data())
+def test_a_blocked_word_is_in_no_release(fleet: list[list[str]], data: st.DataObject) -> None:
+    deltas = [Phone(texts).delta() for texts in fleet]
+    words = sorted({word for delta in deltas for word in delta.words})
+    blocked = data.draw(st.lists(st.sampled_from(words), unique=True)) if words else []
+    aggregator = Aggregator()
+    for delta in deltas:
+        aggregator.add(delta)
+    free, model = aggregator.release(1), aggregator.release(1, [word.upper() for word in blocked])
+    assert ngrams_of(model) == {ngram for ngram in ngrams_of(free) if not set(blocked) & set(ngram)}
+    assert not set(blocked) & set(model.vocabulary.words)
+    assert aggregator.release(1).to_bytes() == free.to_bytes()
+
+
+@pytest.mark.parametrize("text", ["two words", "a@b.org", "12345", ""])
+def test_what_is_never_counted_cannot_be_blocked(text: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no single word"):
+        Aggregator().release(1, [text])
+    (tmp_path / "list.txt").write_text(f"# insults\n\nfool\n{text or '-'}\n")
+    with pytest.raises(SourceError, match=r"list\.txt, line 4: .* no single word"):
+        read_blocklist(tmp_path / "list.txt")
 
 
 @given(fleets, st.randoms())

@@ -175,6 +175,25 @@ def test_bad_files_are_named_and_the_others_merged(fedkeys: Any, tmp_path: Path)
     assert not (tmp_path / "none.model").exists()
 
 
+def test_a_blocklist_and_a_dry_run(fedkeys: Any, tmp_path: Path) -> None:
+    for name in "ab":
+        Phone(["Hello world, hello fool"]).delta().save(tmp_path / "in" / f"{name}.delta")
+    (tmp_path / "words.txt").write_text("# insults\nFool\n")
+    dry = fedkeys("aggregate", "in", "--dry-run", "--blocklist", "words.txt", "--json")
+    assert dry.returncode == 0
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".model"] == []
+    assert "would be released" in dry.stderr
+    result = fedkeys("aggregate", "in", "--out", "m.model", "--blocklist", "words.txt", "--json")
+    first, second = json.loads(dry.stdout), json.loads(result.stdout)
+    assert (first["out"], first["blocked"]) == (None, 1)
+    assert first["payload"] == second["payload"]
+    assert second["bytes"] == (tmp_path / "m.model").stat().st_size
+    assert Model.load(tmp_path / "m.model").vocabulary.words == ("hello", "world")
+    (tmp_path / "words.txt").write_text("two words\n")
+    fails(fedkeys("aggregate", "in", "--dry-run", "--blocklist", "words.txt"), 1, "words.txt, line 1")
+    fails(fedkeys("aggregate", "in"), 2, "--out", "--dry-run")
+
+
 def test_predict_json_holds_nothing_that_varies(fedkeys: Any, model: Path) -> None:
     result = fedkeys("predict", model, "see you", "--prefix", "to", "-k", "1", "--json")
     answer = json.loads(result.stdout)

@@ -6,6 +6,7 @@ already, or refuses it and is as before.
 
 from collections.abc import Iterable, Mapping
 
+from fedkeys.aggregator.blocklist import blocked_word
 from fedkeys.aggregator.ledger import Ledger
 from fedkeys.aggregator.release import release
 from fedkeys.aggregator.sums import Sums
@@ -71,11 +72,15 @@ class Aggregator:
         self._last_round = max(self._last_round, delta.round)
         return True
 
-    def release(self, min_phones: int = DEFAULT_MIN_PHONES) -> Model:
+    def release(self, min_phones: int = DEFAULT_MIN_PHONES, blocked: Iterable[str] = ()) -> Model:
         """Make a model of the words and n-grams that at least `min_phones` phones have sent.
 
+        Args:
+            min_phones: the least number of phones, 1 or more.
+            blocked: words that the model must not hold, however many sent them, in any written form.
+
         Raises:
-            UsageError: `min_phones` is less than 1.
+            UsageError: `min_phones` is less than 1, or what is blocked is no single word.
         """
         if min_phones < 1:
             raise UsageError(f"min_phones is {min_phones}", remedy="choose 1 or more")
@@ -86,7 +91,7 @@ class Aggregator:
             "phones": self.phones,
             "deltas": self.deltas,
         }
-        return release(self._sums.totals(), min_phones, account)
+        return release(self._sums.totals(), min_phones, account, frozenset(map(blocked_word, blocked)))
 
 
 def aggregate(deltas: Iterable[Delta], min_phones: int = DEFAULT_MIN_PHONES) -> Model:

@@ -1,10 +1,10 @@
 """The release: from totals to a model, under a rule that the model's header states.
 
-In: totals, and the least number of phones. Out: a `Model`. Law: no word, n-gram or written form that fewer
-phones have sent is in it, by itself or as part of a longer one.
+In: totals, the least number of phones, blocked words. Out: a `Model`. Law: no word, n-gram or written form that
+fewer phones have sent is in it, by itself or as part of a longer one; and no blocked word.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -18,15 +18,19 @@ from fedkeys.model.build import build, usual_forms
 from fedkeys.model.kneser_ney import Estimate, estimate
 
 
-def release(totals: Totals, min_phones: int, account: Mapping[str, Any]) -> Model:
+def release(
+    totals: Totals, min_phones: int, account: Mapping[str, Any], blocked: Collection[str] = ()
+) -> Model:
     """Make a model of what at least `min_phones` phones have sent.
 
     Args:
         totals: everything merged.
         min_phones: the least number of distinct phones, 1 or more.
         account: what the header says of how the counts came about.
+        blocked: words, folded, that no release may hold; the header says how many were asked for.
     """
-    masks = selected(totals.counts, min_phones)
+    blocked_ids = [id_ for word in blocked if (id_ := totals.vocabulary.find(word)) is not None]
+    masks = selected(totals.counts, min_phones, blocked_ids)
     found = estimate(totals.counts, masks)
     kept_ids = totals.counts.levels[0].words[masks[0]]
     kept_words = kept_ids[kept_ids >= FIRST_WORD]
@@ -43,17 +47,21 @@ def release(totals: Totals, min_phones: int, account: Mapping[str, Any]) -> Mode
         "order": found.counts.order,
         "ngrams": [len(vocabulary), *map(len, found.counts.levels[1:])],
         "discounts": [list(discounts) for discounts in found.discounts],
-        "release": {"min_phones": min_phones},
+        "release": {"min_phones": min_phones, **({"blocked": len(blocked)} if blocked else {})},
         "epsilon": None,
         "dp_delta": None,
     }
     return Model.from_arrays(header, arrays)
 
 
-def selected(counts: NgramCounts, min_phones: int) -> tuple[Mask, ...]:
-    """Per order, which n-grams at least `min_phones` phones have sent; closed, and with the marks."""
+def selected(counts: NgramCounts, min_phones: int, blocked: Sequence[int] = ()) -> tuple[Mask, ...]:
+    """Per order, which n-grams at least `min_phones` phones have sent; closed, and with the marks.
+
+    Without a blocked word, and so, being closed, without any n-gram that it is in.
+    """
     masks = [level.phones >= min_phones for level in counts.levels]
     masks[0] |= counts.levels[0].words < FIRST_WORD
+    masks[0] &= ~np.isin(counts.levels[0].words, np.array(blocked, np.uint32))
     return counts.closed(masks)
 
 

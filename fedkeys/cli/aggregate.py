@@ -21,7 +21,7 @@ def command(
     inputs: Annotated[
         list[Path], typer.Argument(metavar="INPUT...", help="Delta files, or directories of them.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="File for the model.")],
+    out: Annotated[Path | None, typer.Option("--out", help="File for the model.")] = None,
     min_phones: MinPhonesOption = 2,
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing if any file has to be set aside.")
@@ -30,6 +30,11 @@ def command(
         list[Path] | None,
         typer.Option("--base", help="Model that deltas were written against; may be given again."),
     ] = None,
+    blocklist: Annotated[
+        Path | None,
+        typer.Option("--blocklist", help="Text file of words, one a line, that the model must not hold."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Merge and report, and write nothing.")] = False,
     federation: FederationOption = "fedkeys",
     json: JsonOption = False,
 ) -> None:
@@ -38,11 +43,14 @@ def command(
     A file that is damaged or must not be merged is named with the reason and left where it is; the others
     are merged, and the exit status is 3.
     """
-    from fedkeys.aggregator import Aggregator, delta_files, merge_files
-    from fedkeys.errors import PartialError
+    from fedkeys.aggregator import Aggregator, delta_files, merge_files, read_blocklist
+    from fedkeys.errors import PartialError, UsageError
     from fedkeys.model import Model
 
+    if out is None and not dry_run:
+        raise UsageError("the model has no file to go to", remedy="name it with --out, or try --dry-run")
     aggregator = Aggregator(federation, (Model.load(existing(path)).vocabulary for path in base or ()))
+    blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs)
     done = 0
     with progress() as step:
@@ -63,9 +71,11 @@ def command(
                 remedy="leave --strict out to merge the others",
             )
         step("releasing", 0.0)
-        model = aggregator.release(min_phones)
-        model.save(out)
+        model = aggregator.release(min_phones, blocked)
+        if out is not None and not dry_run:
+            model.save(out)
         step("releasing", 1.0)
+    released_bytes = len(model.to_bytes())
     report = {
         "merged": intake.merged,
         "repeated": intake.repeated,
@@ -73,15 +83,21 @@ def command(
         "phones": aggregator.phones,
         "ngrams": model.ngrams,
         "payload": model.payload_digest.hex(),
-        "out": str(out),
+        "blocked": len(set(blocked)),
+        "bytes": released_bytes,
+        "out": None if dry_run else str(out),
     }
     if json:
         print_json(report)
     narrate(
         f"{intake.merged:,} deltas of {aggregator.phones:,} phones merged"
         + (f", {intake.repeated:,} merged before" if intake.repeated else "")
-        + f"; {model.ngrams[0]:,} words and {sum(model.ngrams[1:]):,} n-grams released"
-        + f" in {out} ({size(out.stat().st_size)})"
+        + f"; {model.ngrams[0]:,} words and {sum(model.ngrams[1:]):,} n-grams"
+        + (
+            f" would be released ({size(released_bytes)})"
+            if dry_run
+            else f" released in {out} ({size(released_bytes)})"
+        )
     )
     if intake.refused:
         raise PartialError(
