@@ -145,7 +145,7 @@ def hospitals(
     report(f"{len(clients)} hospitals, {what}, {model.value}", comparison, json, plot, smallest=smallest)
     if not json:
         narrate(
-            f"the smallest, {smallest['name']} with {smallest['patients']} patients to train on, reaches "
+            f"the smallest, {smallest['name']} with {smallest['patients']} to train on, reaches "
             f"{percent(smallest['federated'])} by taking part and {percent(smallest['alone'])} alone"
         )
 

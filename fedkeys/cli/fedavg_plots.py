@@ -84,6 +84,8 @@ def plot_sum(names: Sequence[str], vectors: Sequence[Sequence[float]], total: An
         axes.bar(
             places, vector, width=width, label=f"{name}, {'opened' if opened else 'never seen'}", **style
         )
+    middle = 0.4 - width / 2
+    axes.set_xticks([entry + middle for entry in range(len(total))], [str(n + 1) for n in range(len(total))])
     axes.set(xlabel="entry", title="what is opened, and what nobody sees")
     axes.legend(fontsize="small")
     _save(figure, path)

@@ -257,7 +257,7 @@ def test_studies_show_what_their_papers_say() -> None:
 
 def test_a_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    for command in (["classifier"], ["schedule", "--rounds", "3"], ["partitions"]):
+    for command in (["classifier"], ["schedule", "--rounds", "3"], ["partitions"], ["sum"]):
         result = fedavg(*command, "--plot", f"out/{command[0]}.png", cwd=tmp_path)
         assert result.returncode == 0, result.stderr
         assert (tmp_path / "out" / f"{command[0]}.png").read_bytes().startswith(b"\x89PNG")
