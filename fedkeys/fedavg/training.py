@@ -168,7 +168,7 @@ class FederatedAveraging:
             else:
                 correction = None if corrections is None else corrections[0]
                 own = chosen[members[0]].train(*arguments, own_rngs[0], correction)
-                yield members, np.asarray(own)[None]
+                yield members, _array_of(own)[None]
 
     def _check(self, state: State, clients: Sequence[Client]) -> None:
         if len({client.name for client in clients}) != len(clients):
@@ -205,6 +205,14 @@ class _Generators(Sequence[np.random.Generator]):
         if place not in self._made:
             self._made[place] = np.random.default_rng([self._state.seed, 2, self._state.round, place])
         return self._made[place]
+
+
+def _array_of(answer: object) -> Array:
+    """What a client of any kind gave, as an array; an empty one if it is none."""
+    try:
+        return np.asarray(answer)
+    except ValueError:
+        return np.zeros(0)
 
 
 def _blocks(

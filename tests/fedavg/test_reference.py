@@ -160,8 +160,11 @@ class Wrong:
         np.zeros((4, 1)),
         [],
         3.0,
+        [[1.0], [1.0, 2.0]],
+        ["a", "b", "c", "d"],
+        None,
     ],
-    ids=["nan", "inf", "huge", "long", "flat", "empty", "number"],
+    ids=["nan", "inf", "huge", "long", "flat", "empty", "number", "ragged", "text", "none"],
 )
 @pytest.mark.parametrize(
     "how",
