@@ -1,5 +1,6 @@
 """The laws of merging: a sum, in any order, exactly once, only what enough phones share."""
 
+import io
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys.aggregator import Aggregator, aggregate, delta_files, merge_files, read_blocklist
+from fedkeys.aggregator.messages import messages as cut
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Delta
-from fedkeys.errors import RefusedError, SourceError, UsageError
+from fedkeys.errors import FormatError, RefusedError, SourceError, UsageError
 from fedkeys.model import Model
 from fedkeys.phone import Phone
 from fedkeys.words import MESSAGE_START, fold, tokens
@@ -254,10 +256,57 @@ def test_files_that_are_bad_are_set_aside_and_the_others_merged(tmp_path: Path) 
     assert aggregator.release(1).vocabulary.words == ("day", "good", "hello", "world")
 
 
+@given(fleets, st.sampled_from([1, 2, 7, 64, 1 << 16]))
+def test_a_log_is_its_messages_one_after_the_other(fleet: list[list[str]], block: int) -> None:
+    parts = [Phone(texts).delta().to_bytes() for texts in fleet]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fedkeys.aggregator.messages._BLOCK", block)
+        found = list(cut(io.BytesIO(b"".join(parts))))
+    assert [data for _, data in found] == parts
+    assert [start for start, _ in found] == [sum(map(len, parts[:at])) for at in range(len(parts))]
+
+
+def test_a_bad_message_of_a_log_is_named_by_its_place(tmp_path: Path) -> None:
+    texts = (["hello world"], ["hello there"], ["good day"])
+    a, b, c = (Phone(own).delta().to_bytes() for own in texts)
+    spoilt = b[:-1] + bytes([b[-1] ^ 1])
+    log = tmp_path / "all.deltas"
+    log.write_bytes(a + spoilt + c + a)
+    aggregator = Aggregator()
+    intake = merge_files(aggregator, delta_files([tmp_path]))
+    assert (intake.merged, intake.repeated, len(intake.refused)) == (2, 1, 1)
+    assert f"all.deltas, byte {len(a)}: the checksum" in intake.refused[0]
+    assert aggregator.release(1).vocabulary.words == ("day", "good", "hello", "world")
+    for rest, reason in ((c[:-3], "in the middle of a message"), (b"\xc1" + c, "no msgpack object")):
+        log.write_bytes(a + b + rest)
+        intake = merge_files(Aggregator(), [log])
+        assert intake.merged == 2
+        assert f"byte {len(a + b)}: " in intake.refused[0]
+        assert reason in intake.refused[0]
+
+
+def test_a_message_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedkeys.aggregator.messages.MAX_DELTA_BYTES", 1000)
+    endless = b"\xc6\xff\xff\xff\xff" + bytes(300_000)  # says that it has 4 GiB
+    with pytest.raises(FormatError, match=r"byte 0: .* more than the 1,000 bytes"):
+        list(cut(io.BytesIO(endless)))
+    with pytest.raises(FormatError, match="no msgpack object"):
+        list(cut(io.BytesIO(b"\x91" * 100_000)))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_log_or_refused(data: bytes) -> None:
+    try:
+        found = list(cut(io.BytesIO(data)))
+    except FormatError:
+        return
+    assert b"".join(message for _, message in found) == data
+
+
 def test_inputs_that_are_not_there_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="none: no such file"):
         delta_files([tmp_path / "none"])
-    with pytest.raises(UsageError, match=r"no \*\.delta"):
+    with pytest.raises(UsageError, match=r"no \*\.delta or \*\.deltas"):
         delta_files([tmp_path])
 
 

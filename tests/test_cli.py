@@ -175,6 +175,17 @@ def test_bad_files_are_named_and_the_others_merged(fedkeys: Any, tmp_path: Path)
     assert not (tmp_path / "none.model").exists()
 
 
+def test_a_log_of_deltas_may_come_on_standard_input(tmp_path: Path) -> None:
+    log = b"".join(Phone([text]).delta().to_bytes() for text in ("hello world", "hello there"))
+    command = [sys.executable, "-m", "fedkeys", "aggregate", "-", "--dry-run", "--json"]
+    result = subprocess.run(command, input=log, cwd=tmp_path, capture_output=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["merged"] == 2
+    result = subprocess.run(command, input=log[:-3], cwd=tmp_path, capture_output=True, timeout=60)
+    assert result.returncode == 3
+    assert b"-, byte " in result.stderr
+
+
 def test_a_blocklist_and_a_dry_run(fedkeys: Any, tmp_path: Path) -> None:
     for name in "ab":
         Phone(["Hello world, hello fool"]).delta().save(tmp_path / "in" / f"{name}.delta")

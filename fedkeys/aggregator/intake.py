@@ -1,28 +1,35 @@
-"""Taking in files of deltas: what is sound is merged, what is not is set aside with its reason.
+"""Taking in deltas from files and logs: what is sound is merged, what is not is set aside with its reason.
 
-In: files and directories. Out: an `Intake`, which names every file that was not merged and why. Laws: the
-files are only read; one bad file never keeps a good one out; in strict mode one bad file keeps all out.
+In: files, directories, logs of many messages, standard input. Out: an `Intake`, which names everything that was
+not merged and why. Laws: the files are only read; one bad message never keeps a good one out; in strict mode one
+bad message keeps all out.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from fedkeys.aggregator.aggregator import Aggregator
-from fedkeys.delta import Delta
+from fedkeys.aggregator.messages import messages
+from fedkeys.container import read_bytes
+from fedkeys.delta import MAX_DELTA_BYTES, Delta
 from fedkeys.errors import FedkeysError, UsageError
 
 SUFFIX = ".delta"
+LOG_SUFFIX = ".deltas"
+STDIN = Path("-")
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What became of the files.
+    """What became of the deltas.
 
     Attributes:
         merged: how many deltas were merged.
         repeated: how many had been merged before.
-        refused: for each file that was set aside, one sentence that names it and the reason.
+        refused: for each message that was set aside, one sentence that names file, place and reason.
     """
 
     merged: int
@@ -31,18 +38,24 @@ class Intake:
 
 
 def delta_files(inputs: Iterable[Path]) -> list[Path]:
-    """Give the files meant by files and directories; of a directory all `*.delta` below it, in order.
+    """Give the files meant by files and directories; of a directory all deltas and logs below it, in order.
 
     Raises:
         UsageError: an input does not exist, or a directory holds no delta.
     """
     files: list[Path] = []
     for path in inputs:
-        if path.is_dir():
-            found = sorted(file for file in path.rglob(f"*{SUFFIX}") if file.is_file())
+        if path == STDIN:
+            files.append(path)
+        elif path.is_dir():
+            found = sorted(
+                file for suffix in (SUFFIX, LOG_SUFFIX) for file in path.rglob(f"*{suffix}") if file.is_file()
+            )
             if not found:
                 raise UsageError(
-                    f"no *{SUFFIX} file below it", file=path, remedy="make some with fedkeys delta"
+                    f"no *{SUFFIX} or *{LOG_SUFFIX} file below it",
+                    file=path,
+                    remedy="make some with fedkeys delta",
                 )
             files += found
         elif path.exists():
@@ -53,20 +66,48 @@ def delta_files(inputs: Iterable[Path]) -> list[Path]:
 
 
 def merge_files(
-    aggregator: Aggregator, files: Sequence[Path], *, on_file: Callable[[], None] = lambda: None
+    aggregator: Aggregator, files: Sequence[Path], *, on_bytes: Callable[[int], None] = lambda _: None
 ) -> Intake:
-    """Merge every sound delta of a list of files."""
+    """Merge every sound delta of a list of files.
+
+    Args:
+        aggregator: what they are merged into.
+        files: single deltas; logs of many, which end in `.deltas`; `-` for a log on standard input.
+        on_bytes: told how many bytes were dealt with, from time to time.
+    """
     merged = repeated = 0
     refused: list[str] = []
     for path in files:
         try:
-            if aggregator.add(Delta.load(path)):
-                merged += 1
-            else:
-                repeated += 1
+            for place, data in _messages_of(path):
+                try:
+                    if aggregator.add(Delta.from_bytes(data)):
+                        merged += 1
+                    else:
+                        repeated += 1
+                except FedkeysError as error:
+                    error.place = error.place or place
+                    refused.append(str(error.at(path)))
+                except MemoryError:
+                    refused.append(f"{path}: takes more memory to read than there is")
+                on_bytes(len(data))
         except FedkeysError as error:
             refused.append(str(error.at(path)))
-        except MemoryError:
-            refused.append(f"{path}: takes more memory to read than there is")
-        on_file()
     return Intake(merged, repeated, tuple(refused))
+
+
+def _messages_of(path: Path) -> Iterator[tuple[str | None, bytes]]:
+    """The messages of a file, and where in a log each begins.
+
+    Raises:
+        FedkeysError: the file cannot be read, or not to its end.
+    """
+    if path != STDIN and path.suffix != LOG_SUFFIX:
+        yield None, read_bytes(path, MAX_DELTA_BYTES)
+        return
+    try:
+        with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as stream:
+            for start, data in messages(stream):
+                yield f"byte {start}", data
+    except OSError as error:
+        raise FedkeysError(f"cannot be read ({error.strerror})", file=path) from None

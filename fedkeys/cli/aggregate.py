@@ -19,7 +19,11 @@ from fedkeys.cli.console import (
 
 def command(
     inputs: Annotated[
-        list[Path], typer.Argument(metavar="INPUT...", help="Delta files, or directories of them.")
+        list[Path],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Delta files, logs of many (.deltas), directories of both, or - for a log on standard input.",
+        ),
     ],
     out: Annotated[Path | None, typer.Option("--out", help="File for the model.")] = None,
     min_phones: MinPhonesOption = 2,
@@ -40,8 +44,8 @@ def command(
 ) -> None:
     """Merge deltas exactly once, in any order, and release a model.
 
-    A file that is damaged or must not be merged is named with the reason and left where it is; the others
-    are merged, and the exit status is 3.
+    A delta that is damaged or must not be merged is named with the reason and left where it is; the others
+    are merged, and the exit status is 3. A log is deltas one after the other: cat *.delta > all.deltas.
     """
     from fedkeys.aggregator import Aggregator, delta_files, merge_files, read_blocklist
     from fedkeys.errors import PartialError, UsageError
@@ -52,22 +56,23 @@ def command(
     aggregator = Aggregator(federation, (Model.load(existing(path)).vocabulary for path in base or ()))
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs)
+    in_all = sum(file.stat().st_size for file in files if file.is_file())
     done = 0
     with progress() as step:
 
-        def count() -> None:
+        def count(bytes_: int) -> None:
             nonlocal done
-            done += 1
-            step("merging", done / len(files))
+            done += bytes_
+            step("merging", done / in_all if in_all else 0.0)
 
-        intake = merge_files(aggregator, files, on_file=count)
+        intake = merge_files(aggregator, files, on_bytes=count)
         for sentence in intake.refused:
             narrate(f"set aside: {sentence}")
         if not intake.merged:
             raise PartialError("no delta could be merged, so there is no model")
         if strict and intake.refused:
             raise PartialError(
-                f"{len(intake.refused)} of {len(files)} files had to be set aside, so nothing was written",
+                f"{len(intake.refused)} deltas had to be set aside, so nothing was written",
                 remedy="leave --strict out to merge the others",
             )
         step("releasing", 0.0)
@@ -100,6 +105,4 @@ def command(
         )
     )
     if intake.refused:
-        raise PartialError(
-            f"{len(intake.refused)} of {len(files)} files were set aside, the others are merged"
-        )
+        raise PartialError(f"{len(intake.refused)} of the deltas were set aside, the others are merged")
