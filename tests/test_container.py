@@ -37,7 +37,7 @@ def deflate(raw: bytes) -> bytes:
 @given(columns)
 def test_columns_come_back(values: list[list[int]]) -> None:
     data = deflate(b"".join(pack_column(np.array(column, np.int64)) for column in values))
-    read = unpack_columns(data, [len(column) for column in values])
+    read = unpack_columns([data], np.array([[len(column) for column in values]]))
     assert [column.tolist() for column in read] == values
 
 
@@ -45,27 +45,27 @@ def test_columns_come_back(values: list[list[int]]) -> None:
 def test_any_bytes_are_columns_or_refused(data: bytes, sizes: list[int]) -> None:
     for body in (data, deflate(data)):
         try:
-            read = unpack_columns(body, sizes)
+            read = unpack_columns([body], np.array([sizes]))
         except FormatError:
             continue
         assert [len(column) for column in read] == sizes
 
 
 def test_a_number_has_one_encoding() -> None:
-    assert unpack_columns(deflate(b"\x80\x01"), [1])[0].tolist() == [128]
+    assert unpack_columns([deflate(b"\x80\x01")], np.array([[1]]))[0].tolist() == [128]
     for twisted in (b"\x81\x00", b"\x80\x80\x80\x80\x80\x01", b"\xff\xff\xff\xff\x7f", b"\x80"):
         with pytest.raises(FormatError):
-            unpack_columns(deflate(twisted), [1])
+            unpack_columns([deflate(twisted)], np.array([[1]]))
 
 
 def test_a_few_bytes_cannot_ask_for_gigabytes() -> None:
     with pytest.raises(FormatError, match="cannot hold"):
-        unpack_columns(deflate(b"\x00"), [2**22])
+        unpack_columns([deflate(b"\x00")], np.array([[2**22]]))
     with pytest.raises(FormatError, match="are announced"):
-        unpack_columns(deflate(bytes(10_000_000)), [10_000_000])
+        unpack_columns([deflate(bytes(10_000_000))], np.array([[10_000_000]]))
     bomb = deflate(bytes(50_000_000))
     with pytest.raises(FormatError):
-        unpack_columns(bomb, [10])
+        unpack_columns([bomb], np.array([[10]]))
 
 
 def test_numbers_outside_a_column_are_refused() -> None:

@@ -14,9 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fedkeys.container import pack_column, seal
-from fedkeys.counts import Vocabulary
-from fedkeys.delta import Delta
-from fedkeys.delta.message import _ENTRIES
+from fedkeys.counts import Level, NgramCounts, Vocabulary
+from fedkeys.counts.ngrams import pack_keys
+from fedkeys.delta import Batch, Delta, Head, unsound
+from fedkeys.delta.batch import ENTRIES
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, UsageError, VersionError
 from fedkeys.phone import Phone
 from fedkeys.words import OTHER, fold, styled, tokens
@@ -28,7 +29,7 @@ NAME = bytes(range(16))
 
 def head_of(data: bytes) -> dict[str, Any]:
     """The entries of a message by name."""
-    return dict(zip(_ENTRIES, msgpack.unpackb(data), strict=True))
+    return dict(zip(ENTRIES, msgpack.unpackb(data), strict=True))
 
 
 def resealed(head: dict[str, Any]) -> bytes:
@@ -205,7 +206,7 @@ anything = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(set(_ENTRIES) - {"checksum"})), anything)
+@given(st.sampled_from(sorted(set(ENTRIES) - {"checksum"})), anything)
 def test_any_value_in_the_header_is_refused_or_read_as_itself(key: str, value: Any) -> None:
     try:
         delta = Delta.from_bytes(forged(**{key: value}))
@@ -377,3 +378,79 @@ def test_vectors(path: Path) -> None:
     assert said(mine, base) == vector["said"]
     assert len(mine.ids) == len(Delta.from_bytes(data).ids)
     assert mine.words == Delta.from_bytes(data).words
+
+
+def part_of(batch: Batch, number: int) -> Delta:
+    """One message of a batch, as reading it by itself would give it."""
+    rows = batch.counts.levels[0].parents == number
+    first = int(np.flatnonzero(rows)[0]) if rows.any() else 0
+    levels, below = [], None
+    for level in batch.counts.levels:
+        mask = rows if below is None else below[level.parents]
+        before = 0 if below is None else int(np.flatnonzero(below)[0]) if below.any() else 0
+        parents = np.zeros(mask.sum(), np.int64) if below is None else level.parents[mask] - before
+        words = level.words[mask] - np.uint32(first)
+        levels.append(Level(pack_keys(parents, words), level.counts[mask], level.phones[mask]))
+        below = mask
+    head = batch.heads[number]
+    own = rows[batch.forms.parents]
+    others = sum(len(other.forms) for other in batch.heads[:number])
+    styles = batch.forms.words[own]
+    styles = np.where(styles >= OTHER, styles - np.uint32(others), styles)
+    forms = Level(
+        pack_keys(batch.forms.parents[own] - first, styles), batch.forms.counts[own], batch.forms.phones[own]
+    )
+    counts = NgramCounts(tuple(levels[: len(head.sizes) - 1]))
+    return Delta(
+        head.federation,
+        head.phone,
+        head.sequence,
+        head.round,
+        head.base,
+        head.known,
+        head.bounds,
+        head.words,
+        batch.ids[rows],
+        counts,
+        forms,
+        head.forms,
+    )
+
+
+BATCH_BASE = Vocabulary(["hello", "london", "see", "you"])
+
+
+@given(st.lists(st.tuples(corpora, st.integers(2, 4), st.booleans()), min_size=1, max_size=6))
+def test_a_batch_holds_what_its_messages_give_one_by_one(fleet: list[tuple[list[str], int, bool]]) -> None:
+    data = [
+        Phone(texts, order=order, pseudonym=NAME).delta(BATCH_BASE if known else None).to_bytes()
+        for texts, order, known in fleet
+    ]
+    batch = Batch.of(data)
+    assert [part_of(batch, number).to_bytes() for number in range(len(data))] == data
+    for number, bytes_ in enumerate(data):
+        alone = Delta.from_bytes(bytes_)
+        assert said(part_of(batch, number), BATCH_BASE) == said(alone, BATCH_BASE)
+
+
+@given(st.lists(st.tuples(corpora, st.integers(0, 200)), min_size=1, max_size=8))
+def test_of_a_batch_exactly_the_unsound_messages_are_named(fleet: list[tuple[list[str], int]]) -> None:
+    """Each message is spoilt in one byte of its columns, or not at all."""
+    heads, bad = [], {}
+    for number, (texts, place) in enumerate(fleet):
+        head = head_of(Phone(["hello there you", *texts]).delta().to_bytes())
+        body = zlib.decompress(head["body"], wbits=-15)
+        if place < len(body):
+            body = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+            compressor = zlib.compressobj(wbits=-15)
+            head["body"] = compressor.compress(body) + compressor.flush()
+        data = resealed(head)
+        heads.append(Head.of(data))
+        try:
+            Delta.from_bytes(data)
+        except FormatError as error:
+            bad[number] = str(error)
+    if bad:
+        with pytest.raises(FormatError):
+            Batch.read(heads)
+    assert {number: str(error) for number, error in unsound(heads).items()} == bad

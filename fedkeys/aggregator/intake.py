@@ -14,12 +14,17 @@ from pathlib import Path
 from fedkeys.aggregator.aggregator import Aggregator
 from fedkeys.aggregator.messages import messages
 from fedkeys.container import read_bytes
-from fedkeys.delta import MAX_DELTA_BYTES, Delta
+from fedkeys.delta import MAX_DELTA_BYTES
 from fedkeys.errors import FedkeysError, UsageError
 
 SUFFIX = ".delta"
 LOG_SUFFIX = ".deltas"
 STDIN = Path("-")
+
+_GROUP_BYTES = 1 << 21
+_GROUP_SIZE = 1 << 12
+
+_Found = tuple[Path, str | None, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +82,41 @@ def merge_files(
     """
     merged = repeated = 0
     refused: list[str] = []
+    for group in _groups(_everything(files, refused)):
+        results = aggregator.add_messages([data for _, _, data in group])
+        for (path, place, _), result in zip(group, results, strict=True):
+            if isinstance(result, FedkeysError):
+                result.place = result.place or place
+                refused.append(str(result.at(path)))
+            elif result:
+                merged += 1
+            else:
+                repeated += 1
+        on_bytes(sum(len(data) for _, _, data in group))
+    return Intake(merged, repeated, tuple(refused))
+
+
+def _everything(files: Iterable[Path], refused: list[str]) -> Iterator[_Found]:
     for path in files:
         try:
             for place, data in _messages_of(path):
-                try:
-                    if aggregator.add(Delta.from_bytes(data)):
-                        merged += 1
-                    else:
-                        repeated += 1
-                except FedkeysError as error:
-                    error.place = error.place or place
-                    refused.append(str(error.at(path)))
-                except MemoryError:
-                    refused.append(f"{path}: takes more memory to read than there is")
-                on_bytes(len(data))
+                yield path, place, data
         except FedkeysError as error:
             refused.append(str(error.at(path)))
-    return Intake(merged, repeated, tuple(refused))
+
+
+def _groups(found: Iterable[_Found]) -> Iterator[list[_Found]]:
+    """Cut messages into groups that are merged together."""
+    group: list[_Found] = []
+    bytes_ = 0
+    for message in found:
+        group.append(message)
+        bytes_ += len(message[2])
+        if bytes_ >= _GROUP_BYTES or len(group) >= _GROUP_SIZE:
+            yield group
+            group, bytes_ = [], 0
+    if group:
+        yield group
 
 
 def _messages_of(path: Path) -> Iterator[tuple[str | None, bytes]]:

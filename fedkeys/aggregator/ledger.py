@@ -4,7 +4,7 @@ In: identities and digests. Out: whether a delta is new. Law: it holds identitie
 what a delta says.
 """
 
-from fedkeys.delta import Delta
+from fedkeys.delta import Head
 from fedkeys.errors import RefusedError
 
 
@@ -25,7 +25,7 @@ class Ledger:
         """From how many distinct pseudonyms."""
         return len(self._phones)
 
-    def is_new(self, delta: Delta) -> bool:
+    def is_new(self, delta: Head) -> bool:
         """Tell a new delta (True) from one that was merged before (False).
 
         Raises:
@@ -39,7 +39,7 @@ class Ledger:
             )
         return known is None
 
-    def enter(self, delta: Delta) -> None:
+    def enter(self, delta: Head) -> None:
         """Note that a delta was merged."""
         self._digests[delta.phone, delta.sequence] = delta.digest
         self._phones.add(delta.phone)

@@ -1,18 +1,19 @@
 """The running sums: words, n-gram counts and written forms of everything merged.
 
-In: sound deltas. Out: totals over an alphabetical vocabulary. Law: the totals depend on which deltas were
-added, not on their order. Deltas wait until they are as large together as half the sums, so that adding n rows
-one by one costs O(n log n) in all.
+In: batches of sound deltas. Out: totals over an alphabetical vocabulary. Law: the totals depend on which deltas
+were added, not on their order. Deltas wait until there are enough to be added up in one go, and what that gives
+until it is as large as half the sums, so that adding n rows costs O(n log n) in all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD, GrowingVocabulary, Level, NgramCounts, Vocabulary, merge
 from fedkeys.counts.ngrams import Ids, pack_keys
-from fedkeys.delta import Delta
+from fedkeys.delta import Batch, Head
 from fedkeys.delta.checks import MAX_ORDER
 from fedkeys.errors import RefusedError
 from fedkeys.words import OTHER, is_written_form, styled
@@ -47,38 +48,71 @@ class Sums:
     def __init__(self) -> None:
         self._vocabulary = GrowingVocabulary()
         self._spelt: dict[str, int] = {}
-        self._bases: dict[bytes, tuple[Vocabulary, Ids]] = {}
+        self._bases: dict[bytes, Base] = {b"": Base(Vocabulary([]), np.arange(FIRST_WORD, dtype=np.uint32))}
         self._counts = NgramCounts.empty(MAX_ORDER)
         self._forms = NgramCounts.empty(1).levels[0]
         self._waiting: list[tuple[NgramCounts, Ids]] = []
         self._waiting_forms: list[Level] = []
         self._waiting_rows = 0
+        self._added: list[NgramCounts] = []
 
     def know(self, vocabulary: Vocabulary) -> None:
         """Accept deltas written against a released vocabulary from now on."""
         if vocabulary.digest not in self._bases:
-            ids = np.array([self._vocabulary.id(word) for word in vocabulary.words], np.uint32)
-            self._bases[vocabulary.digest] = vocabulary, ids
+            ids = [*range(FIRST_WORD), *map(self._vocabulary.id, vocabulary.words)]
+            self._bases[vocabulary.digest] = Base(vocabulary, np.array(ids, np.uint32))
 
-    def add(self, delta: Delta) -> None:
-        """Add a delta.
+    def check(self, head: Head) -> None:
+        """Refuse a delta whose vocabulary is not known here, or which contradicts it.
 
         Raises:
-            RefusedError: it is written against a vocabulary that is not known here, or contradicts it.
-                Nothing was added.
+            RefusedError: it does.
         """
-        base, base_ids = self._base_of(delta)
-        spelt = self._spelt_of(delta, base)
-        ids = self._ids_of(delta, base_ids)
-        self._waiting.append((_padded(delta.counts), ids))
-        self._waiting_rows += len(delta.counts)
-        if len(delta.forms):
-            styles = delta.forms.words.astype(np.int64)
-            styles[styles >= OTHER] = [self._style(form) for form in spelt]
-            keys = pack_keys(ids[delta.forms.parents].astype(np.int64), styles.astype(np.uint32))
-            self._waiting_forms.append(Level(keys, delta.forms.counts, delta.forms.phones))
-        if self._waiting_rows > max(_LEAST_BATCH, len(self._counts) // 2):
-            self._flush()
+        base = self._bases.get(head.base)
+        if base is None:
+            raise RefusedError(
+                f"written against the vocabulary {head.base.hex()[:8]}, which is not known here",
+                remedy="name the model it was written against with --base",
+            )
+        known = len(base.vocabulary)
+        if known != head.known:
+            raise RefusedError(
+                f"says that vocabulary {head.base.hex()[:8]} has {head.known} words, it has {known}"
+            )
+        if known and not base.vocabulary.ids.keys().isdisjoint(head.words):
+            repeated = next(word for word in head.words if word in base.vocabulary.ids)
+            raise RefusedError(f"sends {repeated!r} as a new word, but the vocabulary has it")
+
+    def contradictions(self, batch: Batch) -> dict[int, RefusedError]:
+        """Tell which deltas have forms of known words that are none; of new words decoding told."""
+        rows = batch.forms.parents
+        roots = batch.counts.levels[0].parents[rows]
+        ids = batch.ids[rows]
+        known = ids < np.array([FIRST_WORD + head.known for head in batch.heads])[roots]
+        found: dict[int, RefusedError] = {}
+        for digest, chosen in _by_base(batch.heads, roots):
+            base = self._bases[digest]
+            at = np.flatnonzero(known & chosen)
+            for place in at[~base.are_written(ids[at], batch.forms.words[at], batch.spelt)].tolist():
+                word, style = base.vocabulary.word(int(ids[place])), int(batch.forms.words[place])
+                form = batch.spelt[style - OTHER] if style >= OTHER else styled(word, style)
+                found[int(roots[place])] = RefusedError(f"says that {word!r} is written {form!r}")
+        return found
+
+    def add(self, batch: Batch) -> None:
+        """Add deltas that `check` and `contradictions` found nothing against."""
+        ids = self._ids_of(batch)
+        self._waiting.append((_padded(batch.counts), ids))
+        self._waiting_rows += len(batch.counts)
+        if len(batch.forms):
+            styles = batch.forms.words.astype(np.int64)
+            styles[styles >= OTHER] = [self._style(form) for form in batch.spelt]
+            keys = pack_keys(ids[batch.forms.parents].astype(np.int64), styles.astype(np.uint32))
+            self._waiting_forms.append(Level(keys, batch.forms.counts, batch.forms.phones))
+        if self._waiting_rows >= _LEAST_BATCH:
+            self._add_up()
+            if sum(map(len, self._added)) > len(self._counts) // 2:
+                self._flush()
 
     def totals(self) -> Totals:
         """Give everything added so far, over an alphabetical vocabulary."""
@@ -105,50 +139,29 @@ class Sums:
         """Give the style of a spelt-out form, a new one if it has none."""
         return self._spelt.setdefault(form, OTHER + len(self._spelt))
 
-    def _base_of(self, delta: Delta) -> tuple[Vocabulary | None, Ids]:
-        if not delta.known:
-            return None, np.zeros(0, np.uint32)
-        known = self._bases.get(delta.base)
-        if known is None:
-            raise RefusedError(
-                f"written against the vocabulary {delta.base.hex()[:8]}, which is not known here",
-                remedy="name the model it was written against with --base",
-            )
-        vocabulary, ids = known
-        if len(vocabulary) != delta.known:
-            raise RefusedError(
-                f"says that vocabulary {delta.base.hex()[:8]} has {delta.known} words, it has {len(vocabulary)}"
-            )
-        repeated = next((word for word in delta.words if word in vocabulary.ids), None)
-        if repeated is not None:
-            raise RefusedError(f"sends {repeated!r} as a new word, but the vocabulary has it")
-        return vocabulary, ids
+    def _ids_of(self, batch: Batch) -> Ids:
+        """For each row of order 1 of a batch the id here."""
+        roots = batch.counts.levels[0].parents
+        is_known = batch.ids < np.array([FIRST_WORD + head.known for head in batch.heads])[roots]
+        ids = np.empty(len(roots), np.uint32)
+        for digest, chosen in _by_base(batch.heads, roots):
+            at = np.flatnonzero(is_known & chosen)
+            ids[at] = self._bases[digest].ids[batch.ids[at]]
+        # Each new word is used, and its row stands where the word does in its message's list.
+        ids[~is_known] = [self._vocabulary.id(word) for head in batch.heads for word in head.words]
+        return ids
 
-    def _ids_of(self, delta: Delta, base_ids: Ids) -> Ids:
-        """For each local id of a delta the id here."""
-        marks = delta.ids[delta.ids < FIRST_WORD]
-        known = delta.ids[len(marks) : len(delta.ids) - len(delta.words)]
-        new = np.array([self._vocabulary.id(word) for word in delta.words], np.uint32)
-        return np.concatenate([marks, base_ids[known - np.uint32(FIRST_WORD)], new])
-
-    def _spelt_of(self, delta: Delta, base: Vocabulary | None) -> Sequence[str]:
-        """Check that the forms of known words are forms of those words; of new ones decoding did."""
-        if base is not None:
-            ids = delta.ids[delta.forms.parents].tolist()
-            for id_, style in zip(ids, delta.forms.words.tolist(), strict=True):
-                if id_ < FIRST_WORD + len(base):
-                    word = base.word(id_)
-                    form = delta.other_forms[style - OTHER] if style >= OTHER else styled(word, style)
-                    if not is_written_form(form, word):
-                        raise RefusedError(f"says that {word!r} is written {form!r}")
-        return delta.other_forms
+    def _add_up(self) -> None:
+        if self._waiting:
+            parts, ids = zip(*self._waiting, strict=True)
+            self._added.append(merge(parts, ids))
+            self._waiting, self._waiting_rows = [], 0
 
     def _flush(self) -> None:
-        if self._waiting:
-            own_ids = np.arange(FIRST_WORD + len(self._vocabulary), dtype=np.uint32)
-            parts, ids = zip(*self._waiting, strict=True)
-            self._counts = merge([self._counts, *parts], [own_ids, *ids])
-            self._waiting, self._waiting_rows = [], 0
+        self._add_up()
+        if self._added:
+            self._counts = merge([self._counts, *self._added])
+            self._added = []
         if self._waiting_forms:
             rows = [self._forms, *self._waiting_forms]
             self._forms = Level.summed(
@@ -159,7 +172,50 @@ class Sums:
             self._waiting_forms = []
 
 
+class Base:
+    """A vocabulary that deltas may be written against.
+
+    Args:
+        vocabulary: its words.
+        ids: for each of its ids, marks included, the id here.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, ids: Ids) -> None:
+        self.vocabulary = vocabulary
+        self.ids = ids
+        self._written = np.full((FIRST_WORD + len(vocabulary), OTHER), _UNASKED, np.int8)
+
+    def are_written(self, ids: Ids, styles: Ids, spelt: Sequence[str]) -> NDArray[np.bool_]:
+        """Tell whether words are ever written in styles; each answer is remembered."""
+        plain = styles < OTHER
+        at = (ids[plain], styles[plain])
+        asked = self._written[at] == _UNASKED
+        for id_, style in set(zip(at[0][asked].tolist(), at[1][asked].tolist(), strict=True)):
+            word = self.vocabulary.word(id_)
+            self._written[id_, style] = is_written_form(styled(word, style), word)
+        answers = np.empty(len(ids), np.bool_)
+        answers[plain] = self._written[at]
+        answers[~plain] = [
+            is_written_form(spelt[style - OTHER], self.vocabulary.word(id_))
+            for id_, style in zip(ids[~plain].tolist(), styles[~plain].tolist(), strict=True)
+        ]
+        return answers
+
+
+_UNASKED = -1
+
+
+def _by_base(heads: Sequence[Head], roots: NDArray[np.int64]) -> Iterable[tuple[bytes, NDArray[np.bool_]]]:
+    """Give each vocabulary that deltas are written against, and which rows belong to such deltas."""
+    numbers: dict[bytes, int] = {}
+    of_head = np.array([numbers.setdefault(head.base, len(numbers)) for head in heads])
+    for digest, number in numbers.items():
+        yield digest, (of_head == number)[roots]
+
+
 def _padded(counts: NgramCounts) -> NgramCounts:
     """Fill up with empty levels, so that deltas of different order add."""
     missing = MAX_ORDER - counts.order
-    return NgramCounts(counts.levels + NgramCounts.empty(missing).levels) if missing else counts
+    if not missing:
+        return counts
+    return NgramCounts(counts.levels + NgramCounts.empty(missing).levels, counts.roots)

@@ -9,7 +9,7 @@ them (RFC 7693, digest size 8).
 """
 
 from fedkeys.container.arrays import Container, pack_arrays, unpack_arrays
-from fedkeys.container.columns import pack_column, unpack_columns
+from fedkeys.container.columns import pack_column, spans, unpack_columns
 from fedkeys.container.files import read_bytes, write_atomically
 from fedkeys.container.sealed import SEAL_SIZE, check_seal, seal, unpack_list, unpack_map
 
@@ -21,6 +21,7 @@ __all__ = [
     "pack_column",
     "read_bytes",
     "seal",
+    "spans",
     "unpack_arrays",
     "unpack_columns",
     "unpack_list",

@@ -42,29 +42,58 @@ def pack_column(values: NDArray[np.integer]) -> bytes:
     return groups[needed].tobytes()
 
 
-def unpack_columns(deflated: bytes, sizes: Sequence[int]) -> list[NDArray[np.int64]]:
-    """Decode columns that were packed one after the other and deflated (RFC 1951, no header).
+def unpack_columns(deflated: Sequence[bytes], sizes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Decode messages' columns, each packed one after the other and deflated (RFC 1951, no header).
 
     Args:
-        deflated: the bytes.
-        sizes: how many numbers each column must have.
+        deflated: the bytes of each message.
+        sizes: int64[messages, columns], how many numbers each column of each message must have.
+
+    Returns:
+        Each column, of all messages one after the other.
 
     Raises:
-        FormatError: the bytes do not hold exactly these columns.
+        FormatError: the bytes of some message do not hold exactly these columns.
     """
-    total = sum(sizes)
-    if total > _MOST_NUMBERS:
-        raise FormatError(f"{total:,} numbers are announced, more than the {_MOST_NUMBERS:,} that are read")
-    if total > _MOST_PER_BYTE * len(deflated):
-        raise FormatError(f"{len(deflated)} bytes of columns cannot hold the {total} numbers announced")
-    raw = _inflate(deflated, _LONGEST * total)
-    encoded = np.frombuffer(raw, np.uint8)
-    last = encoded < 0x80
-    ends = np.flatnonzero(last)
-    if len(ends) != total or (total and ends[-1] != len(encoded) - 1):
-        raise FormatError(f"the columns hold {len(ends)} whole numbers where {total} were announced")
-    values = encoded.astype(np.int64) if total == len(encoded) else _join(encoded, ends)
-    return np.split(values, np.cumsum(sizes)[:-1])
+    totals = sizes.sum(1)
+    for total, bytes_ in zip(totals.tolist(), deflated, strict=True):
+        if total > _MOST_NUMBERS:
+            raise FormatError(
+                f"{total:,} numbers are announced, more than the {_MOST_NUMBERS:,} that are read"
+            )
+        if total > _MOST_PER_BYTE * len(bytes_):
+            raise FormatError(f"{len(bytes_)} bytes of columns cannot hold the {total} numbers announced")
+    raws = [
+        _inflate(bytes_, _LONGEST * total) for bytes_, total in zip(deflated, totals.tolist(), strict=True)
+    ]
+    encoded = np.frombuffer(b"".join(raws), np.uint8)
+    last = np.flatnonzero(encoded < 0x80)
+    byte_ends = np.cumsum([len(raw) for raw in raws])
+    whole = np.diff(np.searchsorted(last, byte_ends), prepend=0)
+    wrong = np.flatnonzero(whole != totals)
+    if len(wrong):
+        raise FormatError(
+            f"the columns hold {whole[wrong[0]]} whole numbers where {totals[wrong[0]]} were announced"
+        )
+    filled = byte_ends[np.diff(byte_ends, prepend=0) > 0]
+    if np.any(encoded[filled - 1] >= 0x80):
+        raise FormatError("the columns end in the middle of a whole number")
+    values = _numbers(encoded, last)
+    if len(raws) == 1:
+        return np.split(values, np.cumsum(sizes[0])[:-1])
+    starts = np.cumsum(sizes).reshape(sizes.shape) - sizes
+    return [values[spans(starts[:, column], sizes[:, column])] for column in range(sizes.shape[1])]
+
+
+def spans(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give the places of several spans, one after the other.
+
+    >>> spans(np.array([10, 20]), np.array([2, 3])).tolist()
+    [10, 11, 20, 21, 22]
+    """
+    ends = np.cumsum(sizes)
+    shifts: NDArray[np.int64] = np.repeat(starts - (ends - sizes), sizes)
+    return shifts + np.arange(len(shifts))
 
 
 def _inflate(deflated: bytes, limit: int) -> bytes:
@@ -79,13 +108,20 @@ def _inflate(deflated: bytes, limit: int) -> bytes:
     return raw
 
 
-def _join(encoded: NDArray[np.uint8], ends: NDArray[np.intp]) -> NDArray[np.int64]:
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
-    if int(lengths.max()) > _LONGEST or bool(np.any((encoded[ends] == 0) & (lengths > 1))):
+def _numbers(encoded: NDArray[np.uint8], last: NDArray[np.intp]) -> NDArray[np.int64]:
+    """The whole numbers of an encoding, given the places of their last bytes."""
+    values: NDArray[np.int64] = encoded[last].astype(np.int64)
+    if len(values) == len(encoded):
+        return values
+    lengths = np.diff(last, prepend=-1)
+    longer = np.flatnonzero(lengths > 1)
+    if int(lengths.max()) > _LONGEST or not np.all(values[longer]):
         raise FormatError("a whole number in the columns is not in its shortest form")
-    shifts = 7 * (np.arange(len(encoded)) - np.repeat(starts, lengths))
-    values = np.add.reduceat((encoded & 0x7F).astype(np.int64) << shifts, starts)
+    values <<= 7 * (lengths - 1)
+    for back in range(1, _LONGEST):
+        longer = longer[lengths[longer] > back]
+        group = (encoded[last[longer] - back] & 0x7F).astype(np.int64)
+        values[longer] |= group << (7 * (lengths[longer] - 1 - back))
     if int(values.max()) >= _LIMIT:
         raise FormatError("a whole number in the columns is 2^32 or more")
     return values

@@ -57,6 +57,7 @@ Counts are not held against each other: that an n-gram is counted no more often 
 word. A worked example stands in `tests/vectors/`.
 """
 
-from fedkeys.delta.message import DELTA_FORMAT, DELTA_VERSION, MAX_DELTA_BYTES, Delta
+from fedkeys.delta.batch import DELTA_FORMAT, DELTA_VERSION, Batch, Head, unsound
+from fedkeys.delta.message import MAX_DELTA_BYTES, Delta
 
-__all__ = ["DELTA_FORMAT", "DELTA_VERSION", "MAX_DELTA_BYTES", "Delta"]
+__all__ = ["DELTA_FORMAT", "DELTA_VERSION", "MAX_DELTA_BYTES", "Batch", "Delta", "Head", "unsound"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from fedkeys.counts import FIRST_WORD, Level
+from fedkeys.counts import FIRST_WORD
 from fedkeys.errors import FormatError
 from fedkeys.words import (
     MAX_FORM_LENGTH,
@@ -61,28 +61,23 @@ def check_head(head: Mapping[str, Any]) -> None:
     _check_words(head["words"])
 
 
-def check_forms(
-    ids: Sequence[int], known: int, words: Sequence[str], forms: Level, spelt: Sequence[str]
-) -> None:
-    """Refuse what is not a form of its word; that known words have theirs only the aggregator can check."""
-    first_new = FIRST_WORD + known
-    before = (-1, "")
-    for row, style in zip(forms.parents.tolist(), forms.words.tolist(), strict=True):
-        id_ = ids[row]
-        require(id_ >= FIRST_WORD, "a mark has a written form")
-        word = words[id_ - first_new] if id_ >= first_new else None
-        if style >= OTHER:
-            form = spelt[style - OTHER]
-            require(len(form) <= MAX_FORM_LENGTH, f"a written form has {len(form)} characters")
-            word = fold(form) if word is None else word
-            require(
-                is_written_form(form, word) and style_of(form, word) == OTHER,
-                f"{form[:40]!r} is not a form of {word[:40]!r} that must be spelt out",
-            )
-            require((row, form) > before, f"the written forms are out of order at {form[:40]!r}")
-            before = (row, form)
-        elif word is not None:
-            require(is_written_form(styled(word, style), word), f"{word[:40]!r} is not written so")
+def check_form(word: str | None, style: int, spelt: str | None) -> None:
+    """Refuse what is not a form of its word.
+
+    Args:
+        word: the word; None for a known one, whose form only the aggregator can hold against it.
+        style: as in the column, from `OTHER` up for forms that are spelt out.
+        spelt: the form, if it is spelt out.
+    """
+    if spelt is not None:
+        require(len(spelt) <= MAX_FORM_LENGTH, f"a written form has {len(spelt)} characters")
+        word = fold(spelt) if word is None else word
+        require(
+            is_written_form(spelt, word) and style_of(spelt, word) == OTHER,
+            f"{spelt[:40]!r} is not a form of {word[:40]!r} that must be spelt out",
+        )
+    elif word is not None:
+        require(is_written_form(styled(word, style), word), f"{word[:40]!r} is not written so")
 
 
 def require(holds: bool, otherwise: str) -> None:

@@ -1,8 +1,8 @@
 """The columns of a delta: a trie of counts as few small whole numbers, and back.
 
-In: `NgramCounts` over local ids (the id of a word is its row in order 1). Out: columns of whole numbers, as
-the package's docstring specifies them. Law: what comes back from any columns is closed under prefix and
-suffix, or is refused.
+In: `NgramCounts` of one message or a forest of many. Out: columns of whole numbers, as the package's docstring
+specifies them, each of all messages one after the other. Law: what comes back from any columns is closed under
+prefix and suffix, or is refused.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,10 @@ Column = NDArray[np.int64]
 
 
 def ngram_columns(counts: NgramCounts) -> Iterator[Column]:
-    """Give, for each order, the columns of its n-grams; those of order 1 lack the ids."""
+    """Give, for each order, the columns of its n-grams; those of order 1 lack the ids.
+
+    Of a forest each column holds those of all its roots, one after the other.
+    """
     yield tallies(counts.levels[0])
     for order in range(2, counts.order + 1):
         level = counts.levels[order - 1]
@@ -27,33 +30,42 @@ def ngram_columns(counts: NgramCounts) -> Iterator[Column]:
         yield tallies(level)
 
 
-def read_ngrams(columns: Sequence[Column], sizes: Sequence[int], marks: int) -> NgramCounts:
-    """Rebuild the counts from the columns of `ngram_columns`.
+def read_ngrams(columns: Sequence[Column], sizes: Column, is_mark: NDArray[np.bool_]) -> NgramCounts:
+    """Rebuild the counts of messages from the columns of `ngram_columns`.
 
     Args:
-        columns: one for order 1, three for each further order.
-        sizes: the number of n-grams of each order.
-        marks: how many of the rows of order 1 are marks, which only begin an n-gram.
+        columns: one for order 1, three for each further order, all messages one after the other.
+        sizes: int64[messages, orders], the number of n-grams of each order of each message; 0 for orders
+            that it does not have.
+        is_mark: bool[rows of order 1], whether the row is a mark, which only begins an n-gram.
+
+    Returns:
+        A forest with a root for each message. The id of a word is its row in order 1.
 
     Raises:
         FormatError: the columns contradict themselves or each other.
     """
-    levels = [_level(np.arange(sizes[0], dtype=np.uint64), columns[0])]
-    suffixes = np.zeros(sizes[0], np.int64)
-    offsets = np.array([0, sizes[0]])
-    for order, size in enumerate(sizes[1:], 2):
+    roots = len(sizes)
+    messages = np.repeat(np.arange(roots), sizes[:, 0])
+    levels = [_level(pack_keys(messages, np.arange(len(messages), dtype=np.uint32)), columns[0])]
+    suffixes = messages
+    offsets = _offsets(sizes[:, 0])
+    for order in range(2, sizes.shape[1] + 1):
         children, gap_column, tally_column = columns[3 * order - 5 : 3 * order - 2]
-        if int(children.sum()) != size:
+        ends = np.cumsum(sizes[:, order - 2])
+        below = _offsets(children)
+        if np.any(below[ends] - below[ends - sizes[:, order - 2]] != sizes[:, order - 1]):
             raise FormatError(f"the n-grams of order {order} are not as many as their prefixes announce")
         parents = np.repeat(np.arange(len(children)), children)
         places = from_gaps(gap_column, parents)
         of_suffix = suffixes[parents]
         suffixes = offsets[of_suffix] + places
-        if np.any(suffixes >= offsets[of_suffix + 1]) or (order == 2 and np.any(places < marks)):
+        beyond = np.any(suffixes >= offsets[of_suffix + 1])
+        if beyond or (order == 2 and np.any(is_mark[suffixes])):
             raise FormatError(f"an n-gram of order {order} ends with a word that its suffix does not have")
         levels.append(_level(pack_keys(parents, levels[-1].words[suffixes]), tally_column))
-        offsets = np.concatenate([[0], np.cumsum(children)])
-    return NgramCounts(tuple(levels))
+        offsets = below
+    return NgramCounts(tuple(levels), roots)
 
 
 def tallies(level: Level) -> Column:
@@ -64,7 +76,7 @@ def tallies(level: Level) -> Column:
 
 def from_tallies(tally: Column) -> tuple[Column, Column]:
     """Give counts and first-time marks back."""
-    return tally // 2 + 1, 1 - tally % 2
+    return (tally >> 1) + 1, (tally & 1) ^ 1
 
 
 def gaps(places: Column, groups: Column) -> Column:
@@ -91,11 +103,12 @@ def from_gaps(gap_column: Column, groups: Column) -> Column:
 
 def _places(counts: NgramCounts, order: int) -> Column:
     """The place of each n-gram's suffix among the extensions of the suffix of its prefix."""
-    suffixes = counts.suffix_rows[order - 1]
-    if order == 2:
-        return suffixes
     of_prefix = counts.suffix_rows[order - 2][counts.levels[order - 1].parents]
-    return suffixes - counts.child_offsets(order - 2)[of_prefix]
+    return counts.suffix_rows[order - 1] - counts.child_offsets(order - 2)[of_prefix]
+
+
+def _offsets(sizes: Column) -> Column:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 def _level(keys: NDArray[np.uint64], tally: Column) -> Level:

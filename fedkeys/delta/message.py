@@ -4,8 +4,6 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import blake2b
-from itertools import pairwise
 from pathlib import Path
 
 import msgpack
@@ -14,41 +12,18 @@ from numpy.typing import NDArray
 
 from fedkeys.container import (
     SEAL_SIZE,
-    check_seal,
     pack_column,
     read_bytes,
     seal,
-    unpack_columns,
-    unpack_list,
     write_atomically,
 )
-from fedkeys.counts import FIRST_WORD, Level, NgramCounts
-from fedkeys.counts.ngrams import pack_keys
-from fedkeys.delta.checks import DIGEST_SIZE, check_forms, check_head, require
-from fedkeys.delta.columns import from_tallies, ngram_columns, read_ngrams, tallies
+from fedkeys.counts import Level, NgramCounts
+from fedkeys.delta.batch import DELTA_FORMAT, DELTA_VERSION, Batch, digest_of
+from fedkeys.delta.columns import ngram_columns, tallies
 from fedkeys.errors import FormatError
 from fedkeys.words import OTHER
 
-DELTA_FORMAT = "fedkeys.delta"
-DELTA_VERSION = 1
 MAX_DELTA_BYTES = 8 << 20
-
-_ENTRIES = (
-    "format",
-    "version",
-    "federation",
-    "phone",
-    "sequence",
-    "round",
-    "base",
-    "known",
-    "bounds",
-    "words",
-    "forms",
-    "sizes",
-    "body",
-    "checksum",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +67,7 @@ class Delta:
     @cached_property
     def digest(self) -> bytes:
         """16 bytes that tell two deltas of one identity apart."""
-        return blake2b(self.data, digest_size=DIGEST_SIZE).digest()
+        return digest_of(self.data)
 
     @cached_property
     def data(self) -> bytes:
@@ -110,7 +85,22 @@ class Delta:
         Raises:
             FormatError: the bytes are not a sound delta (DamagedError: cut or changed; VersionError: newer).
         """
-        delta = _decode(data)
+        batch = Batch.of([data])
+        head = batch.heads[0]
+        delta = cls(
+            head.federation,
+            head.phone,
+            head.sequence,
+            head.round,
+            head.base,
+            head.known,
+            head.bounds,
+            head.words,
+            batch.ids,
+            batch.counts,
+            batch.forms,
+            head.forms,
+        )
         delta.__dict__["data"] = data
         return delta
 
@@ -158,59 +148,6 @@ def _encode(delta: Delta) -> bytes:
         bytes(SEAL_SIZE),
     ]
     return seal(msgpack.packb(head)[:-SEAL_SIZE])
-
-
-def _decode(data: bytes) -> Delta:
-    head = unpack_list(data, DELTA_FORMAT, DELTA_VERSION, _ENTRIES)
-    check_seal(data)
-    check_head(head)
-    *sizes, form_size = head["sizes"]
-    columns = unpack_columns(head["body"], _column_sizes(sizes, form_size))
-    ids = np.cumsum(columns[0] + 1) - 1
-    known, words = head["known"], tuple(head["words"])
-    if len(ids) and ids[-1] >= FIRST_WORD + known + len(words):
-        raise FormatError(f"a word id is {ids[-1]}, but there are {known} known and {len(words)} new words")
-    if len(words) != np.count_nonzero(ids >= FIRST_WORD + known):
-        raise FormatError("a new word is not used")
-    counts = read_ngrams(columns[1:-3], sizes, marks=int(np.count_nonzero(ids < FIRST_WORD)))
-    forms = _read_forms(columns[-3:], sizes[0], len(head["forms"]))
-    delta = Delta(
-        head["federation"],
-        head["phone"],
-        head["sequence"],
-        head["round"],
-        head["base"],
-        known,
-        head["bounds"],
-        words,
-        ids.astype(np.uint32),
-        counts,
-        forms,
-        tuple(head["forms"]),
-    )
-    check_forms(ids.tolist(), known, words, forms, tuple(head["forms"]))
-    return delta
-
-
-def _column_sizes(sizes: list[int], form_size: int) -> list[int]:
-    """How long each column is: ids and tallies of order 1, three for each further order, three of forms."""
-    further = [size for below, own in pairwise(sizes) for size in (below, own, own)]
-    return [sizes[0], sizes[0], *further, form_size, form_size, form_size]
-
-
-def _read_forms(columns: list[NDArray[np.int64]], unigrams: int, others: int) -> Level:
-    gap_column, styles, tally = columns
-    rows = np.cumsum(gap_column)
-    is_other = styles == OTHER
-    require(
-        not np.any(styles > OTHER) and np.count_nonzero(is_other) == others,
-        "the written forms do not fit their styles",
-    )
-    require(not len(rows) or int(rows[-1]) < unigrams, "a written form belongs to no word")
-    keys = pack_keys(rows, np.where(is_other, OTHER + np.cumsum(is_other) - 1, styles).astype(np.uint32))
-    require(not np.any(keys[1:] <= keys[:-1]), "the written forms are out of order")
-    counts, phones = from_tallies(tally)
-    return Level(keys, counts, phones)
 
 
 def _deflate(raw: bytes) -> bytes:

@@ -14,6 +14,7 @@ import pytest
 
 from fedkeys import Aggregator, Delta, Keyboard, Model, Phone
 from fedkeys.aggregator.sums import Sums
+from fedkeys.delta import Batch
 from fedkeys.sources import open_corpus, shipped_corpus
 from fedkeys.words import at_cursor, fold, tokens
 
@@ -64,11 +65,11 @@ def test_count_in_dictionaries(benchmark: Any) -> None:
     assert len(benchmark(plain_counts, everything)) > 10_000
 
 
-def merged(read: list[Delta]) -> int:
+def merged(batches: list[Batch]) -> int:
     sums = Sums()
     sums.know(model().vocabulary)
-    for delta in read:
-        sums.add(delta)
+    for batch in batches:
+        sums.add(batch)
     sums._flush()
     return len(sums._counts)
 
@@ -98,13 +99,12 @@ def tables() -> list[dict[str, dict[str, int]]]:
 
 @pytest.mark.benchmark(group="merge the deltas of all phones")
 def test_merge(benchmark: Any) -> None:
-    read = [Delta.from_bytes(data) for data in deltas()]
-    assert benchmark(merged, read) > 10_000
+    assert benchmark(merged, [Batch.of(deltas())]) > 10_000
 
 
 @pytest.mark.benchmark(group="merge the deltas of all phones")
 def test_decode_and_merge(benchmark: Any) -> None:
-    assert benchmark(lambda: merged([Delta.from_bytes(data) for data in deltas()])) > 10_000
+    assert benchmark(lambda: merged([Batch.of(deltas())])) > 10_000
 
 
 @pytest.mark.benchmark(group="merge the deltas of all phones")
