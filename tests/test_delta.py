@@ -427,6 +427,7 @@ def test_a_batch_holds_what_its_messages_give_one_by_one(fleet: list[tuple[list[
         for texts, order, known in fleet
     ]
     batch = Batch.of(data)
+    assert batch.to_messages() == data
     assert [part_of(batch, number).to_bytes() for number in range(len(data))] == data
     for number, bytes_ in enumerate(data):
         alone = Delta.from_bytes(bytes_)

@@ -9,7 +9,7 @@ them (RFC 7693, digest size 8).
 """
 
 from fedkeys.container.arrays import Container, pack_arrays, unpack_arrays
-from fedkeys.container.columns import pack_column, spans, unpack_columns
+from fedkeys.container.columns import pack_column, pack_columns, spans, unpack_columns
 from fedkeys.container.files import read_bytes, write_atomically
 from fedkeys.container.sealed import SEAL_SIZE, check_seal, seal, unpack_list, unpack_map
 
@@ -19,6 +19,7 @@ __all__ = [
     "check_seal",
     "pack_arrays",
     "pack_column",
+    "pack_columns",
     "read_bytes",
     "seal",
     "spans",

@@ -27,19 +27,27 @@ def pack_column(values: NDArray[np.integer]) -> bytes:
     Raises:
         ValueError: a number is outside that range.
     """
-    if not len(values):
-        return b""
-    if int(values.min()) < 0 or int(values.max()) >= _LIMIT:
-        raise ValueError("a column holds whole numbers from 0 to 2^32 - 1")
-    if int(values.max()) < 0x80:
-        return values.astype(np.uint8).tobytes()
-    left = values.astype(np.uint64)
-    shifts = np.arange(0, 7 * _LONGEST, 7, dtype=np.uint64)
-    groups = (left[:, None] >> shifts).astype(np.uint8) & 0x7F
-    more = (left[:, None] >> shifts[1:]) > 0
-    groups[:, :-1] |= np.where(more, 0x80, 0).astype(np.uint8)
-    needed = np.hstack([np.ones((len(left), 1), np.bool_), more])
-    return groups[needed].tobytes()
+    return _encoded(values)[0].tobytes()
+
+
+def pack_columns(columns: Sequence[NDArray[np.int64]], sizes: NDArray[np.int64]) -> list[bytes]:
+    """Encode and deflate the columns of messages, as `unpack_columns` reads them.
+
+    Args:
+        columns: each of all messages, one after the other.
+        sizes: int64[messages, columns], how many of its numbers belong to each message.
+
+    Raises:
+        ValueError: a number is below 0, or 2^32 or more.
+    """
+    starts = np.cumsum(sizes).reshape(sizes.shape) - sizes
+    values = np.empty(int(sizes.sum()), np.int64)
+    for number, column in enumerate(columns):
+        values[spans(starts[:, number], sizes[:, number])] = column
+    encoded, lengths = _encoded(values)
+    ends = np.concatenate([[0], np.cumsum(lengths)])[np.cumsum(sizes.sum(1))].tolist()
+    raw = encoded.tobytes()
+    return [_deflate(raw[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def unpack_columns(deflated: Sequence[bytes], sizes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -94,6 +102,32 @@ def spans(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int
     ends = np.cumsum(sizes)
     shifts: NDArray[np.int64] = np.repeat(starts - (ends - sizes), sizes)
     return shifts + np.arange(len(shifts))
+
+
+def _encoded(values: NDArray[np.integer]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The bytes of whole numbers, and how many each has."""
+    if len(values) and not (int(values.min()) >= 0 and int(values.max()) < _LIMIT):
+        raise ValueError("a column holds whole numbers from 0 to 2^32 - 1")
+    lengths = np.ones(len(values), np.int64)
+    longer = np.flatnonzero(values >= 0x80)
+    rest = values[longer]
+    while len(longer):
+        lengths[longer] += 1
+        rest = rest >> 7
+        longer, rest = longer[rest >= 0x80], rest[rest >= 0x80]
+    ends = np.cumsum(lengths)
+    encoded = np.empty(int(ends[-1]) if len(ends) else 0, np.uint8)
+    at, rest = ends - lengths, values.astype(np.int64)
+    while len(at):
+        more = rest >= 0x80
+        encoded[at] = np.where(more, (rest & 0x7F) | 0x80, rest)
+        at, rest = at[more] + 1, rest[more] >> 7
+    return encoded, lengths
+
+
+def _deflate(raw: bytes) -> bytes:
+    compressor = zlib.compressobj(level=6, wbits=-15)
+    return compressor.compress(raw) + compressor.flush()
 
 
 def _inflate(deflated: bytes, limit: int) -> bytes:

@@ -1,8 +1,8 @@
-"""Reading deltas: one, or thousands in one pass of numpy.
+"""Reading and writing deltas: one, or thousands in one pass of numpy.
 
-In: messages as bytes. Out: a `Batch`, their n-grams side by side in one forest. Laws: a batch holds what its
-messages would give one by one; of a message only its header, new words and spelt-out forms are handled by
-Python code, whatever it counts.
+In: messages as bytes. Out: a `Batch`, their n-grams side by side in one forest; and back. Laws: a batch holds
+what its messages would give one by one, and gives the same bytes again; of a message only its header, new words
+and spelt-out forms are handled by Python code, whatever it counts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,14 +11,23 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
 
+import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.container import check_seal, unpack_columns, unpack_list
+from fedkeys.container import SEAL_SIZE, check_seal, pack_columns, seal, unpack_columns, unpack_list
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts
 from fedkeys.counts.ngrams import Ids, pack_keys
 from fedkeys.delta.checks import DIGEST_SIZE, check_form, check_head, require
-from fedkeys.delta.columns import from_gaps, from_tallies, read_ngrams
+from fedkeys.delta.columns import (
+    differences,
+    from_gaps,
+    from_tallies,
+    gaps,
+    ngram_columns,
+    read_ngrams,
+    tallies,
+)
 from fedkeys.errors import FormatError
 from fedkeys.words import OTHER
 
@@ -48,9 +57,10 @@ class Head:
     """What a message says besides its columns, checked; and the columns as they came.
 
     Attributes:
-        digest: 16 bytes of BLAKE2b of the whole message, which tell two deltas of one identity apart.
+        digest: 16 bytes of BLAKE2b of the whole message, which tell two deltas of one identity apart; empty
+            in a delta that is not a message yet.
         sizes: how many n-grams of each order, then how many written forms.
-        body: the columns, deflated, not yet looked at.
+        body: the columns, deflated, not yet looked at; empty likewise.
         federation, phone, sequence, round, base, known, bounds, words, forms: as in `Delta`.
     """
 
@@ -105,12 +115,8 @@ class Batch:
         Raises:
             FormatError: those of some message are not sound.
         """
-        orders = np.array([len(head.sizes) - 1 for head in heads])
-        none = (0,) * int(orders.max())
-        sizes = np.array([(head.sizes[:-1] + none)[: len(none)] for head in heads], np.int64)
-        form_sizes = np.array([head.sizes[-1] for head in heads])
-        column_sizes = _column_sizes(sizes, orders, form_sizes)
-        columns = unpack_columns([head.body for head in heads], column_sizes)
+        orders, sizes, form_sizes = _sizes(heads)
+        columns = unpack_columns([head.body for head in heads], _column_sizes(sizes, orders, form_sizes))
         for order in range(3, sizes.shape[1] + 1):
             columns[3 * order - 4] = _filled(columns[3 * order - 4], orders >= order, sizes[:, order - 2])
         messages = np.repeat(np.arange(len(heads)), sizes[:, 0])
@@ -132,6 +138,25 @@ class Batch:
         """
         return cls.read([Head.of(data) for data in messages])
 
+    def to_messages(self) -> list[bytes]:
+        """Give each delta as bytes."""
+        orders, sizes, form_sizes = _sizes(self.heads)
+        messages = np.repeat(np.arange(len(self.heads)), sizes[:, 0])
+        of_form = messages[self.forms.parents]
+        rows = self.forms.parents - (np.cumsum(sizes[:, 0]) - sizes[:, 0])[of_form]
+        columns = [
+            gaps(self.ids.astype(np.int64), messages),
+            *ngram_columns(self.counts),
+            differences(rows, of_form),
+            np.minimum(self.forms.words, OTHER).astype(np.int64),
+            tallies(self.forms),
+        ]
+        for order in range(3, sizes.shape[1] + 1):
+            has = np.repeat(orders >= order, sizes[:, order - 2])
+            columns[3 * order - 4] = columns[3 * order - 4][has]
+        bodies = pack_columns(columns, _column_sizes(sizes, orders, form_sizes))
+        return [_message(head, body) for head, body in zip(self.heads, bodies, strict=True)]
+
 
 def unsound(heads: Sequence[Head]) -> dict[int, FormatError]:
     """Tell which messages of those that cannot be read together are not sound, and why."""
@@ -150,6 +175,26 @@ def unsound(heads: Sequence[Head]) -> dict[int, FormatError]:
     return found
 
 
+def _message(head: Head, body: bytes) -> bytes:
+    entries = [
+        DELTA_FORMAT,
+        DELTA_VERSION,
+        head.federation,
+        head.phone,
+        head.sequence,
+        head.round,
+        head.base,
+        head.known,
+        None if head.bounds is None else dict(head.bounds),
+        head.words,
+        head.forms,
+        head.sizes,
+        body,
+        bytes(SEAL_SIZE),
+    ]
+    return seal(msgpack.packb(entries)[:-SEAL_SIZE])
+
+
 def digest_of(data: bytes) -> bytes:
     """Give the 16 bytes that tell two deltas of one identity apart."""
     return blake2b(data, digest_size=DIGEST_SIZE).digest()
@@ -158,6 +203,14 @@ def digest_of(data: bytes) -> bytes:
 def _checked(entries: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: entries[name] for name in ENTRIES[2:-1]}
     return kept | {name: tuple(kept[name]) for name in ("words", "forms", "sizes")}
+
+
+def _sizes(heads: Sequence[Head]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The order of each message, how many n-grams of each order it has, and how many written forms."""
+    orders = np.array([len(head.sizes) - 1 for head in heads])
+    none = (0,) * int(orders.max())
+    sizes = np.array([(head.sizes[:-1] + none)[: len(none)] for head in heads], np.int64)
+    return orders, sizes, np.array([head.sizes[-1] for head in heads])
 
 
 def _column_sizes(

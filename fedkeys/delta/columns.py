@@ -81,12 +81,17 @@ def from_tallies(tally: Column) -> tuple[Column, Column]:
 
 def gaps(places: Column, groups: Column) -> Column:
     """Write ascending places of each group as the first place, then differences less 1."""
-    if not len(places):
-        return places
-    differences = np.diff(places, prepend=-1) - 1
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    differences[starts] = places[starts]
-    return differences
+    found = differences(places, groups) - 1
+    found[_starts(groups)] += 1
+    return found
+
+
+def differences(numbers: Column, groups: Column) -> Column:
+    """Write the numbers of each group as the first one, then differences."""
+    found: Column = np.diff(numbers, prepend=0)
+    starts = _starts(groups)
+    found[starts] = numbers[starts]
+    return found
 
 
 def from_gaps(gap_column: Column, groups: Column) -> Column:
@@ -94,7 +99,7 @@ def from_gaps(gap_column: Column, groups: Column) -> Column:
     if not len(gap_column):
         return gap_column
     running = np.cumsum(gap_column + 1)
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    starts = _starts(groups)
     before = running[starts] - gap_column[starts] - 1
     sizes = np.diff(starts, append=len(groups))
     places: Column = running - np.repeat(before, sizes) - 1
@@ -105,6 +110,10 @@ def _places(counts: NgramCounts, order: int) -> Column:
     """The place of each n-gram's suffix among the extensions of the suffix of its prefix."""
     of_prefix = counts.suffix_rows[order - 2][counts.levels[order - 1].parents]
     return counts.suffix_rows[order - 1] - counts.child_offsets(order - 2)[of_prefix]
+
+
+def _starts(groups: Column) -> NDArray[np.intp]:
+    return np.flatnonzero(np.diff(groups, prepend=-1))
 
 
 def _offsets(sizes: Column) -> Column:

@@ -1,27 +1,20 @@
 """`Delta`: one message of one phone, in memory and as bytes; the package's docstring is the specification."""
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.container import (
-    SEAL_SIZE,
-    pack_column,
     read_bytes,
-    seal,
     write_atomically,
 )
 from fedkeys.counts import Level, NgramCounts
-from fedkeys.delta.batch import DELTA_FORMAT, DELTA_VERSION, Batch, digest_of
-from fedkeys.delta.columns import ngram_columns, tallies
+from fedkeys.delta.batch import Batch, Head, digest_of
 from fedkeys.errors import FormatError
-from fedkeys.words import OTHER
 
 MAX_DELTA_BYTES = 8 << 20
 
@@ -72,7 +65,22 @@ class Delta:
     @cached_property
     def data(self) -> bytes:
         """The message as bytes."""
-        return _encode(self)
+        sizes = (*map(len, self.counts.levels), len(self.forms))
+        head = Head(
+            b"",
+            self.federation,
+            self.phone,
+            self.sequence,
+            self.round,
+            self.base,
+            self.known,
+            self.bounds,
+            self.words,
+            self.other_forms,
+            sizes,
+            b"",
+        )
+        return Batch([head], self.ids, self.counts, self.forms, self.other_forms).to_messages()[0]
 
     def to_bytes(self) -> bytes:
         """Give the message as bytes; the same delta gives the same bytes."""
@@ -120,36 +128,3 @@ class Delta:
             return cls.from_bytes(read_bytes(Path(path), MAX_DELTA_BYTES))
         except FormatError as error:
             raise error.at(path) from None
-
-
-def _encode(delta: Delta) -> bytes:
-    new_ids = delta.ids.astype(np.int64)
-    columns = [
-        np.diff(new_ids, prepend=-1) - 1,
-        *ngram_columns(delta.counts),
-        np.diff(delta.forms.parents, prepend=0),
-        np.minimum(delta.forms.words, OTHER).astype(np.int64),
-        tallies(delta.forms),
-    ]
-    head = [
-        DELTA_FORMAT,
-        DELTA_VERSION,
-        delta.federation,
-        delta.phone,
-        delta.sequence,
-        delta.round,
-        delta.base,
-        delta.known,
-        None if delta.bounds is None else dict(delta.bounds),
-        delta.words,
-        delta.other_forms,
-        [*map(len, delta.counts.levels), len(delta.forms)],
-        _deflate(b"".join(map(pack_column, columns))),
-        bytes(SEAL_SIZE),
-    ]
-    return seal(msgpack.packb(head)[:-SEAL_SIZE])
-
-
-def _deflate(raw: bytes) -> bytes:
-    compressor = zlib.compressobj(level=6, wbits=-15)
-    return compressor.compress(raw) + compressor.flush()
