@@ -5,5 +5,6 @@ aggregator meet only in bytes: what is measured here is what would cross a netwo
 """
 
 from fedkeys.simulate.federation import Federation, Plan, Round
+from fedkeys.simulate.fleet import Fleet
 
-__all__ = ["Federation", "Plan", "Round"]
+__all__ = ["Federation", "Fleet", "Plan", "Round"]
