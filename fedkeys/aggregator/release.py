@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from fedkeys.aggregator.sums import Totals
+from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary
 from fedkeys.counts.ngrams import Ids, Mask, pack_keys
 from fedkeys.model import Model

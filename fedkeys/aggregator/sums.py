@@ -1,66 +1,70 @@
 """The running sums: words, n-gram counts and written forms of everything merged.
 
-In: batches of sound deltas. Out: totals over an alphabetical vocabulary. Law: the totals depend on which deltas
-were added, not on their order. Deltas wait until there are enough to be added up in one go, and what that gives
-until it is as large as half the sums, so that adding n rows costs O(n log n) in all.
+In: batches of sound deltas. Out: totals over an alphabetical vocabulary. Laws: the totals depend on which deltas
+were added, not on their order, nor on how much memory there is. Deltas wait until there are enough to be added
+up in one go; what that gives waits until memory is full, and is added up again; what then still fills half of it
+becomes a run on disk.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedkeys.aggregator.runs import Run, merge_runs
+from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import FIRST_WORD, GrowingVocabulary, Level, NgramCounts, Vocabulary, merge
 from fedkeys.counts.ngrams import Ids, pack_keys
 from fedkeys.delta import Batch, Head
 from fedkeys.delta.checks import MAX_ORDER
-from fedkeys.errors import RefusedError
+from fedkeys.errors import FedkeysError, RefusedError
 from fedkeys.words import OTHER, is_written_form, styled
 
-_LEAST_BATCH = 1 << 18  # rows; smaller batches spend their time in calls, larger ones hold more memory
+DEFAULT_MEMORY = 1 << 30  # bytes
 
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """All that was merged.
-
-    Attributes:
-        vocabulary: every word that came, released or not.
-        counts: n-grams over its ids, up to the highest order that came.
-        forms: written forms, keys id << 32 | style.
-        spelt: the written forms of styles from `OTHER` up, in order.
-    """
-
-    vocabulary: Vocabulary
-    counts: NgramCounts
-    forms: Level
-    spelt: Sequence[str]
-
-    def form(self, id_: int, style: int) -> str:
-        """Give the written form of a word in a style."""
-        return self.spelt[style - OTHER] if style >= OTHER else styled(self.vocabulary.word(id_), style)
+_LEAST_BATCH = 1 << 18  # rows; smaller batches spend their time in calls, larger ones leave the cache
+_ROW_BYTES = 160  # of memory at the most for each row that is added up, measured
+_MOST_RUNS = 64  # that are merged at once, each with a few files open
 
 
 class Sums:
-    """Adds deltas up. Ids are given to words as they come; `totals` puts them in alphabetical order."""
+    """Adds deltas up. Ids are given to words as they come; `totals` puts them in alphabetical order.
 
-    def __init__(self) -> None:
+    Args:
+        memory: about how many bytes may be taken before sums are put on disk.
+    """
+
+    def __init__(self, memory: int = DEFAULT_MEMORY) -> None:
+        self._most_rows = max(_LEAST_BATCH // 64, memory // _ROW_BYTES)
+        self._bases: dict[bytes, Base] = {}
+        self._runs: list[Run] = []
+        self._written = 0
+        self._scratch: Path | None = None
+        self._forget()
+        self.know(Vocabulary([]))
+
+    def _forget(self) -> None:
+        """Begin anew, with the known vocabularies only."""
         self._vocabulary = GrowingVocabulary()
         self._spelt: dict[str, int] = {}
-        self._bases: dict[bytes, Base] = {b"": Base(Vocabulary([]), np.arange(FIRST_WORD, dtype=np.uint32))}
-        self._counts = NgramCounts.empty(MAX_ORDER)
-        self._forms = NgramCounts.empty(1).levels[0]
         self._waiting: list[tuple[NgramCounts, Ids]] = []
         self._waiting_forms: list[Level] = []
         self._waiting_rows = 0
         self._added: list[NgramCounts] = []
+        for base in self._bases.values():
+            base.number(self._vocabulary)
 
     def know(self, vocabulary: Vocabulary) -> None:
         """Accept deltas written against a released vocabulary from now on."""
-        if vocabulary.digest not in self._bases:
-            ids = [*range(FIRST_WORD), *map(self._vocabulary.id, vocabulary.words)]
-            self._bases[vocabulary.digest] = Base(vocabulary, np.array(ids, np.uint32))
+        digest = vocabulary.digest if len(vocabulary) else b""
+        if digest not in self._bases:
+            self._bases[digest] = base = Base(vocabulary)
+            base.number(self._vocabulary)
 
     def check(self, head: Head) -> None:
         """Refuse a delta whose vocabulary is not known here, or which contradicts it.
@@ -109,31 +113,64 @@ class Sums:
             styles[styles >= OTHER] = [self._style(form) for form in batch.spelt]
             keys = pack_keys(ids[batch.forms.parents].astype(np.int64), styles.astype(np.uint32))
             self._waiting_forms.append(Level(keys, batch.forms.counts, batch.forms.phones))
-        if self._waiting_rows >= _LEAST_BATCH:
+        if self._waiting_rows >= min(_LEAST_BATCH, self._most_rows):
             self._add_up()
-            if sum(map(len, self._added)) > len(self._counts) // 2:
-                self._flush()
+            full = sum(map(len, self._added)) > self._most_rows
+            if full and len(self._gathered()) > self._most_rows // 2:
+                self._spill()
 
     def totals(self) -> Totals:
         """Give everything added so far, over an alphabetical vocabulary."""
-        self._flush()
-        used = self._counts.levels[0].words
+        if not self._runs:
+            return self._held()
+        if self._added or self._waiting:
+            self._spill()
+        return self._merged_runs().totals()
+
+    def _held(self) -> Totals:
+        """Give what is held in memory, over an alphabetical vocabulary."""
+        counts, forms = self._gathered(), Level.joined(self._waiting_forms or [_NONE])
+        used = counts.levels[0].words
         words = [self._vocabulary.words[id_ - FIRST_WORD] for id_ in used.tolist() if id_ >= FIRST_WORD]
         vocabulary = Vocabulary(words)
         new_ids = np.zeros(FIRST_WORD + len(self._vocabulary), np.uint32)
         new_ids[:FIRST_WORD] = np.arange(FIRST_WORD)
         new_ids[used[used >= FIRST_WORD]] = [vocabulary.ids[word] for word in words]
-        order = max(2, sum(1 for level in self._counts.levels if len(level)))
-        counts = merge([NgramCounts(self._counts.levels[:order])], [new_ids])
+        order = max(2, sum(1 for level in counts.levels if len(level)))
         spelt = sorted(self._spelt)
         new_styles = np.arange(OTHER + len(spelt), dtype=np.uint32)
         new_styles[[self._spelt[form] for form in spelt]] = np.arange(OTHER, OTHER + len(spelt))
-        forms = Level.summed(
-            pack_keys(new_ids[self._forms.parents].astype(np.int64), new_styles[self._forms.words]),
-            self._forms.counts,
-            self._forms.phones,
+        keys = pack_keys(new_ids[forms.parents].astype(np.int64), new_styles[forms.words])
+        return Totals(
+            vocabulary,
+            merge([NgramCounts(counts.levels[:order])], [new_ids]),
+            Level.summed(keys, forms.counts, forms.phones),
+            spelt,
         )
-        return Totals(vocabulary, counts, forms, spelt)
+
+    def _spill(self) -> None:
+        """Put what is held in memory on disk."""
+        with _on_disk():
+            self._runs.append(Run.write(self._new_directory(), self._held()))
+        self._forget()
+
+    def _merged_runs(self) -> Run:
+        """Make one run of all."""
+        while len(self._runs) > 1:
+            some = sorted(self._runs, key=len)[:_MOST_RUNS]
+            with _on_disk():
+                merged = merge_runs(some, self._new_directory(), self._most_rows)
+            self._runs = [merged, *(run for run in self._runs if run not in some)]
+            for run in some:
+                rmtree(run.path)
+        return self._runs[0]
+
+    def _new_directory(self) -> Path:
+        if self._scratch is None:
+            self._scratch = Path(mkdtemp(prefix="fedkeys-"))
+            finalize(self, rmtree, self._scratch, ignore_errors=True)
+        self._written += 1
+        return self._scratch / f"{self._written:06}"
 
     def _style(self, form: str) -> int:
         """Give the style of a spelt-out form, a new one if it has none."""
@@ -157,33 +194,32 @@ class Sums:
             self._added.append(merge(parts, ids))
             self._waiting, self._waiting_rows = [], 0
 
-    def _flush(self) -> None:
+    def _gathered(self) -> NgramCounts:
+        """Add up all that is held in memory."""
         self._add_up()
-        if self._added:
-            self._counts = merge([self._counts, *self._added])
-            self._added = []
+        if len(self._added) != 1:
+            self._added = [merge(self._added) if self._added else NgramCounts.empty(MAX_ORDER)]
         if self._waiting_forms:
-            rows = [self._forms, *self._waiting_forms]
-            self._forms = Level.summed(
-                np.concatenate([level.keys for level in rows]),
-                np.concatenate([level.counts for level in rows]),
-                np.concatenate([level.phones for level in rows]),
-            )
-            self._waiting_forms = []
+            self._waiting_forms = [Level.joined(self._waiting_forms)]
+        return self._added[0]
 
 
 class Base:
     """A vocabulary that deltas may be written against.
 
-    Args:
+    Attributes:
         vocabulary: its words.
         ids: for each of its ids, marks included, the id here.
     """
 
-    def __init__(self, vocabulary: Vocabulary, ids: Ids) -> None:
+    def __init__(self, vocabulary: Vocabulary) -> None:
         self.vocabulary = vocabulary
-        self.ids = ids
+        self.ids = np.zeros(0, np.uint32)
         self._written = np.full((FIRST_WORD + len(vocabulary), OTHER), _UNASKED, np.int8)
+
+    def number(self, words: GrowingVocabulary) -> None:
+        """Give the words ids among others."""
+        self.ids = np.array([*range(FIRST_WORD), *map(words.id, self.vocabulary.words)], np.uint32)
 
     def are_written(self, ids: Ids, styles: Ids, spelt: Sequence[str]) -> NDArray[np.bool_]:
         """Tell whether words are ever written in styles; each answer is remembered."""
@@ -203,6 +239,20 @@ class Base:
 
 
 _UNASKED = -1
+_NONE = NgramCounts.empty(1).levels[0]
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """Name what an operator can do about a disk that cannot take the sums."""
+    try:
+        yield
+    except OSError as error:
+        raise FedkeysError(
+            f"the sums cannot be put on disk ({error.strerror})",
+            file=error.filename,
+            remedy="name another place with TMPDIR, or give more --memory",
+        ) from None
 
 
 def _by_base(heads: Sequence[Head], roots: NDArray[np.int64]) -> Iterable[tuple[bytes, NDArray[np.bool_]]]:

@@ -50,6 +50,15 @@ class Level:
         """Sort rows by key and add up those of one key."""
         return _grouped(keys, counts, phones)[0]
 
+    @classmethod
+    def joined(cls, levels: Sequence["Level"]) -> "Level":
+        """Add up the rows of several levels, whose keys mean the same."""
+        return cls.summed(
+            _joined([level.keys for level in levels]),
+            _joined([level.counts for level in levels]),
+            _joined([level.phones for level in levels]),
+        )
+
     def __len__(self) -> int:
         return len(self.keys)
 
@@ -171,12 +180,15 @@ class NgramCounts:
                 yield tuple(ids.tolist()), int(count), int(phones)
 
 
-def merge(parts: Sequence[NgramCounts], ids: Sequence[Ids] | None = None) -> NgramCounts:
+def merge(
+    parts: Sequence[NgramCounts], ids: Sequence[Ids] | None = None, roots: Sequence[Rows] | None = None
+) -> NgramCounts:
     """Add counts together.
 
     Args:
         parts: counts of the same order, each on one root or on many.
         ids: for each part, the id in the result of each of its ids; without it the ids agree already.
+        roots: for each part, the root in the result of each of its roots; without it all become one.
 
     Each level is one sort: the rows of all parts, their prefixes replaced by the prefixes' rows in the
     result, are grouped by key and added up.
@@ -187,7 +199,8 @@ def merge(parts: Sequence[NgramCounts], ids: Sequence[Ids] | None = None) -> Ngr
         raise ValueError("merge takes counts of one order; count the shorter ones again")
     levels: list[Level] = []
     below = [part.roots for part in parts]
-    new_rows = np.zeros(sum(below), np.int64)  # all roots become one
+    new_rows = np.zeros(sum(below), np.int64) if roots is None else np.concatenate(roots)
+    new_roots = int(new_rows.max(initial=-1)) + 1
     for order in range(parts[0].order):
         own = [part.levels[order] for part in parts]
         keys = [
@@ -199,7 +212,7 @@ def merge(parts: Sequence[NgramCounts], ids: Sequence[Ids] | None = None) -> Ngr
         )
         levels.append(level)
         below = [len(level) for level in own]
-    return NgramCounts(tuple(levels))
+    return NgramCounts(tuple(levels), new_roots)
 
 
 def group(keys: Keys) -> tuple[Keys, NDArray[np.intp], NDArray[np.intp], Rows]:

@@ -40,23 +40,23 @@ def check_head(head: Mapping[str, Any]) -> None:
     """Refuse a header with a value of the wrong kind, before anything is made of it."""
     check_identity(head["federation"], head["phone"])
     for key in ("sequence", "round", "known"):
-        require(_is_size(head[key]), f"{key} is not a whole number below 2^32")
+        if not _is_size(head[key]):
+            raise FormatError(f"{key} is not a whole number below 2^32")
     base, known, sizes, bounds = head["base"], head["known"], head["sizes"], head["bounds"]
     require(
         isinstance(base, bytes) and len(base) == (DIGEST_SIZE if known else 0),
-        f"base is not {DIGEST_SIZE} bytes, or none for no known words",
+        "base is not 16 bytes, or none for no known words",
     )
     require(bounds is None or _are_bounds(bounds), "bounds is neither nil nor a map of whole numbers")
     require(
         isinstance(sizes, list) and 3 <= len(sizes) <= MAX_ORDER + 1 and all(map(_is_size, sizes)),
-        f"sizes is not a list of 3 to {MAX_ORDER + 1} whole numbers",
+        "sizes is not a list of 3 to 5 whole numbers",
     )
     require(isinstance(head["body"], bytes), "body is not bytes")
     for key in ("words", "forms"):
-        require(
-            isinstance(head[key], list) and all(isinstance(text, str) for text in head[key]),
-            f"{key} is not a list of strings",
-        )
+        texts = head[key]
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise FormatError(f"{key} is not a list of strings")
     require(FIRST_WORD + known + len(head["words"]) < 1 << 32, "there are more words than ids")
     _check_words(head["words"])
 
@@ -88,12 +88,11 @@ def require(holds: bool, otherwise: str) -> None:
 
 def _check_words(words: Sequence[str]) -> None:
     for word in words:
-        require(
-            len(word) <= MAX_WORD_LENGTH and is_word(word),
-            f"{word[:40]!r} is not a word by the rules of fedkeys.words",
-        )
+        if len(word) > MAX_WORD_LENGTH or not is_word(word):
+            raise FormatError(f"{word[:40]!r} is not a word by the rules of fedkeys.words")
     for word, following in pairwise(words):
-        require(word < following, f"the new words are out of order at {following!r}")
+        if word >= following:
+            raise FormatError(f"the new words are out of order at {following!r}")
 
 
 def _are_bounds(bounds: object) -> bool:
@@ -103,4 +102,4 @@ def _are_bounds(bounds: object) -> bool:
 
 
 def _is_size(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32
+    return type(value) is int and 0 <= value < 1 << 32

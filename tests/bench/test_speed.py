@@ -70,8 +70,7 @@ def merged(batches: list[Batch]) -> int:
     sums.know(model().vocabulary)
     for batch in batches:
         sums.add(batch)
-    sums._flush()
-    return len(sums._counts)
+    return len(sums._gathered())
 
 
 def merged_in_dictionaries(read: list[dict[str, dict[str, int]]]) -> int:

@@ -1,0 +1,303 @@
+"""Runs: sums that were put on disk because memory is bounded, and merging them without reading them whole.
+
+In: totals that fit memory, or runs. Out: a run. Laws: merging any runs of the same deltas, in any order or tree,
+gives the same columns, byte for byte; of a run no more than a slice is in memory at once, beside the counts of its
+words.
+
+A run is a directory of columns, raw and little-endian, each level sorted by key over an alphabetical vocabulary of
+its own, the words of which stand one a line. A vocabulary and one that holds it are in the same order, and so are
+their n-grams: what runs say of an n-gram lies in the same slice of each, and a merge goes through them slice by
+slice, as one goes through sorted files.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedkeys.aggregator.totals import Totals
+from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary, merge
+from fedkeys.counts.ngrams import Ids, Rows, pack_keys
+from fedkeys.words import OTHER
+
+_TYPES = {"keys": "<u8", "counts": "<i8", "phones": "<i8"}
+_SAMPLED = 1 << 10  # one bigram in so many is looked at to cut runs into slices
+_WORDS, _SPELT, _FORMS = "words", "spelt", "forms"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Sums in a directory.
+
+    Attributes:
+        path: the directory.
+        order: the highest order that was counted.
+    """
+
+    path: Path
+    order: int
+
+    @classmethod
+    def write(cls, path: Path, totals: Totals) -> "Run":
+        """Put totals into a new directory."""
+        path.mkdir()
+        run = cls(path, totals.counts.order)
+        with _lines(path / _WORDS) as file:
+            file.writelines(word.encode() + b"\n" for word in totals.vocabulary.words)
+        with run.writer() as writer:
+            for order, level in enumerate(totals.counts.levels, 1):
+                writer.append(order, level)
+        run.write_forms(totals.forms, totals.spelt)
+        return run
+
+    def words(self) -> Iterator[str]:
+        """Give the words, in order."""
+        return _read_lines(self.path / _WORDS)
+
+    @cached_property
+    def spelt(self) -> list[str]:
+        """The written forms of styles from `OTHER` up, in order."""
+        return list(_read_lines(self.path / _SPELT))
+
+    @property
+    def forms(self) -> Level:
+        """The written forms, read from the disk."""
+        return self._read(_FORMS, 0, self._size(_FORMS))
+
+    def size(self, order: int) -> int:
+        """How many n-grams of an order there are; none of orders that were not counted."""
+        return self._size(str(order)) if order <= self.order else 0
+
+    def __len__(self) -> int:
+        return sum(self.size(order) for order in range(1, self.order + 1))
+
+    def level(self, order: int, start: int, end: int) -> Level:
+        """Read some rows of a level."""
+        return self._read(str(order), start, end)
+
+    def keys(self, order: int) -> NDArray[np.uint64]:
+        """The keys of a level, mapped from the disk, for looking at a few of them."""
+        if not self.size(order):
+            return np.zeros(0, np.uint64)
+        return np.memmap(self._column(str(order), "keys"), _TYPES["keys"], "r")
+
+    def totals(self) -> Totals:
+        """Read everything."""
+        levels = [self.level(order, 0, self.size(order)) for order in range(1, self.order + 1)]
+        return Totals(
+            Vocabulary.from_sorted(self.words()), NgramCounts(tuple(levels)), self.forms, self.spelt
+        )
+
+    def writer(self) -> "Writer":
+        """Begin to write the levels."""
+        return Writer(self)
+
+    def write_forms(self, forms: Level, spelt: Sequence[str]) -> None:
+        """Write the written forms."""
+        with _lines(self.path / _SPELT) as file:
+            file.writelines(form.encode() + b"\n" for form in spelt)
+        for column in _TYPES:
+            getattr(forms, column).tofile(self._column(_FORMS, column))
+
+    def _column(self, level: str, column: str) -> Path:
+        return self.path / f"{level}.{column}"
+
+    def _size(self, level: str) -> int:
+        return self._column(level, "keys").stat().st_size // 8
+
+    def _read(self, level: str, start: int, end: int) -> Level:
+        keys, counts, phones = (
+            np.fromfile(self._column(level, column), type_, end - start, offset=8 * start)
+            for column, type_ in _TYPES.items()
+        )
+        return Level(keys, counts, phones)
+
+
+class Writer:
+    """Appends rows to the levels of a run, all columns of which stay open meanwhile."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._files: dict[tuple[int, str], BinaryIO] = {}
+        self._stack = ExitStack()
+        self.rows = [0] * (run.order + 1)
+
+    def __enter__(self) -> "Writer":
+        for order in range(1, self._run.order + 1):
+            for column in _TYPES:
+                path = self._run._column(str(order), column)
+                self._files[order, column] = self._stack.enter_context(path.open("wb"))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def append(self, order: int, level: Level) -> None:
+        """Append rows to a level."""
+        for column, type_ in _TYPES.items():
+            values = np.ascontiguousarray(getattr(level, column), type_)
+            self._files[order, column].write(values.data.cast("B"))
+        self.rows[order] += len(level)
+
+
+def merge_runs(runs: Sequence[Run], path: Path, rows_at_once: int) -> Run:
+    """Merge runs into a new one.
+
+    Args:
+        runs: one or more.
+        path: the directory of the new one.
+        rows_at_once: how many n-grams of all runs together are read at once. The extensions of one bigram
+            are never divided.
+    """
+    path.mkdir()
+    out = Run(path, max(run.order for run in runs))
+    ids = _merge_words(runs, path / _WORDS)
+    with out.writer() as writer:
+        first, places = _merge_first(runs, ids)
+        writer.append(1, first)
+        sources = [_Source(run, map_, rows) for run, map_, rows in zip(runs, ids, places, strict=True)]
+        cuts = _cuts(sources, rows_at_once)
+        for low, high in zip([0, *cuts], [*cuts, None], strict=True):
+            parts = [source.slice(low, high, out.order) for source in sources]
+            merged = merge(parts, ids, [source.rows for source in sources])
+            before = list(writer.rows)
+            for order, level in enumerate(merged.levels, 2):
+                writer.append(order, _moved(level, before[order - 1]) if order > 2 else level)
+    out.write_forms(*_merge_forms(runs, ids))
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A run under merge.
+
+    Attributes:
+        ids: for each of its word ids the one in the result; ascending.
+        rows: for each of its rows of order 1 the one in the result; ascending.
+    """
+
+    run: Run
+    ids: Ids
+    rows: Rows
+
+    def slice(self, low: int, high: int | None, order: int) -> NgramCounts:
+        """Read the n-grams from order 2 up whose bigram has a key of the result from low to below high.
+
+        Their roots are the rows of order 1.
+        """
+        levels = []
+        start, end = self._place(low), self.run.size(2) if high is None else self._place(high)
+        before = 0
+        for n in range(2, order + 1):
+            if n > self.run.order:
+                levels.append(NgramCounts.empty(1).levels[0])
+                continue
+            level = self.run.level(n, start, end)
+            levels.append(_moved(level, -before) if n > 2 else level)
+            before = start
+            if n < self.run.order:
+                start, end = np.searchsorted(
+                    self.run.keys(n + 1), np.array([start, end], np.uint64) << np.uint64(32)
+                ).tolist()
+        return NgramCounts(tuple(levels), self.run.size(1))
+
+    def _place(self, key: int) -> int:
+        """The first bigram of the run whose key in the result is not below one."""
+        row, word = key >> 32, key & 0xFFFFFFFF
+        own_row = int(np.searchsorted(self.rows, row))
+        own_word = 0
+        if own_row < len(self.rows) and self.rows[own_row] == row:
+            own_word = int(np.searchsorted(self.ids, word))
+        return int(np.searchsorted(self.run.keys(2), np.uint64(own_row << 32 | own_word)))
+
+    def samples(self) -> tuple[NDArray[np.uint64], Rows]:
+        """The keys in the result of some bigrams, and how many n-grams stand from each to the next."""
+        at = np.arange(0, self.run.size(2), _SAMPLED)
+        own = self.run.keys(2)[at]
+        keys = pack_keys(self.rows[(own >> np.uint64(32)).astype(np.int64)], self.ids[own.astype(np.uint32)])
+        rows = np.append(at, self.run.size(2))
+        weights = np.diff(rows)
+        for order in range(3, self.run.order + 1):
+            rows = np.searchsorted(self.run.keys(order), rows.astype(np.uint64) << np.uint64(32))
+            weights += np.diff(rows)
+        return keys, weights
+
+
+def _cuts(sources: Sequence[_Source], rows_at_once: int) -> list[int]:
+    """Keys of bigrams that divide the result so that what lies between two is about so many rows."""
+    sampled = [source.samples() for source in sources]
+    keys = np.concatenate([keys for keys, _ in sampled])
+    weights = np.concatenate([weights for _, weights in sampled])
+    order = np.argsort(keys, kind="stable")
+    before = np.cumsum(weights[order]) - weights[order]
+    slices = -(-int(weights.sum()) // max(1, rows_at_once))
+    wanted = weights.sum() * np.arange(1, slices) / max(1, slices)
+    at = np.searchsorted(before, wanted)
+    return np.unique(keys[order][at[at < len(keys)]]).tolist() if slices > 1 else []
+
+
+def _merge_words(runs: Sequence[Run], path: Path) -> list[Ids]:
+    """Write the words of all runs, each once; gives for each run the new id of each of its ids."""
+    ids: list[list[int]] = [list(range(FIRST_WORD)) for _ in runs]
+    sorted_ = heapq.merge(*(_numbered(run, number) for number, run in enumerate(runs)))
+    with _lines(path) as file:
+        for id_, (word, found) in enumerate(groupby(sorted_, lambda item: item[0]), FIRST_WORD):
+            file.write(word.encode() + b"\n")
+            for _, number in found:
+                ids[number].append(id_)
+    return [np.array(map_, np.uint32) for map_ in ids]
+
+
+def _numbered(run: Run, number: int) -> Iterator[tuple[str, int]]:
+    for word in run.words():
+        yield word, number
+
+
+def _merge_first(runs: Sequence[Run], ids: Sequence[Ids]) -> tuple[Level, list[Rows]]:
+    """Add up order 1; gives for each run the new row of each of its rows."""
+    words = 1 + max(int(map_.max()) for map_ in ids)
+    counts, phones = np.zeros((2, words), np.int64)
+    own_ids = []
+    for run, map_ in zip(runs, ids, strict=True):
+        level = run.level(1, 0, run.size(1))
+        own_ids.append(map_[level.words])
+        counts[own_ids[-1]] += level.counts
+        phones[own_ids[-1]] += level.phones
+    used = np.flatnonzero(counts)
+    rows = np.cumsum(counts > 0) - 1
+    level = Level(used.astype(np.uint64), counts[used], phones[used])
+    return level, [rows[ids_] for ids_ in own_ids]
+
+
+def _merge_forms(runs: Sequence[Run], ids: Sequence[Ids]) -> tuple[Level, list[str]]:
+    spelt = sorted({form for run in runs for form in run.spelt})
+    styles = {form: style for style, form in enumerate(spelt, OTHER)}
+    found = []
+    for run, map_ in zip(runs, ids, strict=True):
+        forms = run.forms
+        own = np.array([*range(OTHER), *(styles[form] for form in run.spelt)], np.uint32)
+        keys = pack_keys(map_[forms.parents].astype(np.int64), own[forms.words])
+        found.append(Level(keys, forms.counts, forms.phones))
+    return Level.joined(found), spelt
+
+
+def _moved(level: Level, by: int) -> Level:
+    """The rows with their prefixes so many rows further on."""
+    return Level(level.keys + np.uint64(by % (1 << 32) << 32), level.counts, level.phones)  # wraps round
+
+
+def _lines(path: Path) -> BinaryIO:
+    return path.open("wb")
+
+
+def _read_lines(path: Path) -> Iterator[str]:
+    with path.open("rb") as file:
+        for line in file:
+            yield line[:-1].decode()
