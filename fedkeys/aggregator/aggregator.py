@@ -157,6 +157,10 @@ class Aggregator:
                 del heads[places[number]]
         return None
 
+    def settle(self) -> None:
+        """Do now what a release would have to do first: add up all that was merged."""
+        self._sums.settle()
+
     def release(self, min_phones: int = DEFAULT_MIN_PHONES, blocked: Iterable[str] = ()) -> Model:
         """Make a model of the words and n-grams that at least `min_phones` phones have sent.
 

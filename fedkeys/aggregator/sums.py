@@ -121,11 +121,17 @@ class Sums:
 
     def totals(self) -> Totals:
         """Give everything added so far, over an alphabetical vocabulary."""
+        self.settle()
+        return self._runs[0].totals() if self._runs else self._held()
+
+    def settle(self) -> None:
+        """Add up everything, into one run if there is any on disk."""
         if not self._runs:
-            return self._held()
+            self._gathered()
+            return
         if self._added or self._waiting:
             self._spill()
-        return self._merged_runs().totals()
+        self._merge_runs()
 
     def _held(self) -> Totals:
         """Give what is held in memory, over an alphabetical vocabulary."""
@@ -154,7 +160,7 @@ class Sums:
             self._runs.append(Run.write(self._new_directory(), self._held()))
         self._forget()
 
-    def _merged_runs(self) -> Run:
+    def _merge_runs(self) -> None:
         """Make one run of all."""
         while len(self._runs) > 1:
             some = sorted(self._runs, key=len)[:_MOST_RUNS]
@@ -163,7 +169,6 @@ class Sums:
             self._runs = [merged, *(run for run in self._runs if run not in some)]
             for run in some:
                 rmtree(run.path)
-        return self._runs[0]
 
     def _new_directory(self) -> Path:
         if self._scratch is None:

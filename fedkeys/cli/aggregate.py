@@ -8,7 +8,9 @@ import typer
 from fedkeys.cli.console import (
     FederationOption,
     JsonOption,
+    MemoryOption,
     MinPhonesOption,
+    bytes_of,
     existing,
     narrate,
     print_json,
@@ -38,6 +40,7 @@ def command(
         Path | None,
         typer.Option("--blocklist", help="Text file of words, one a line, that the model must not hold."),
     ] = None,
+    memory: MemoryOption = "1G",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Merge and report, and write nothing.")] = False,
     federation: FederationOption = "fedkeys",
     json: JsonOption = False,
@@ -53,7 +56,8 @@ def command(
 
     if out is None and not dry_run:
         raise UsageError("the model has no file to go to", remedy="name it with --out, or try --dry-run")
-    aggregator = Aggregator(federation, (Model.load(existing(path)).vocabulary for path in base or ()))
+    bases = (Model.load(existing(path)).vocabulary for path in base or ())
+    aggregator = Aggregator(federation, bases, bytes_of(memory))
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs)
     in_all = sum(file.stat().st_size for file in files if file.is_file())

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli import aggregate, delta, demo, evaluate, fedavg, inspect, predict, simulate, type_
+from fedkeys.cli import aggregate, bench, delta, demo, evaluate, fedavg, inspect, predict, simulate, type_
 from fedkeys.cli.console import printable
 from fedkeys.errors import FedkeysError
 
@@ -27,6 +27,7 @@ app.command("inspect")(inspect.command)
 app.command("simulate")(simulate.command)
 app.command("evaluate")(evaluate.command)
 app.add_typer(fedavg.app, name="fedavg")
+app.add_typer(bench.app, name="bench")
 
 
 def _version(asked: bool) -> None:

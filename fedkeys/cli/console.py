@@ -17,6 +17,14 @@ MinPhonesOption = Annotated[
 FederationOption = Annotated[str, typer.Option("--federation", help="Name of the federation.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of all that is drawn at random.")]
+MemoryOption = Annotated[
+    str,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="About how much memory sums may take before they go to disk: 512M, 2G.",
+    ),
+]
 
 Step = Callable[[str, float], None]
 
@@ -85,6 +93,25 @@ def size(bytes_: float) -> str:
             break
         bytes_ /= 1000
     return f"{bytes_:.0f} {unit}" if unit == "B" else f"{bytes_:.1f} {unit}"
+
+
+def bytes_of(text: str) -> int:
+    """Read a size: a number of bytes, or of KiB, MiB or GiB with K, M or G behind it.
+
+    Raises:
+        UsageError: it is none.
+
+    >>> bytes_of("512M"), bytes_of("1.5GiB")
+    (536870912, 1610612736)
+    """
+    import re
+
+    from fedkeys.errors import UsageError
+
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise UsageError(f"{text!r} is no size of memory", remedy="write for example 512M or 2G")
+    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
 
 
 def existing(path: Path) -> Path:

@@ -10,9 +10,13 @@ a power law too, so that phones share phrases as they share words. The constants
 ubuntu_irc that have 200 to 450 n-grams; `python -m tests.bench.fleet_beside_chat` shows both.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing import get_context
+from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,19 +75,47 @@ class Fleet:
         """In how many batches the deltas come."""
         return -(-self.phones // PHONES_PER_BATCH)
 
+    def write(self, path: Path, on_phones: Callable[[int], None] = lambda _: None) -> int:
+        """Write all deltas into a log, on all cores; gives how many n-grams they have together.
+
+        Args:
+            path: of the log.
+            on_phones: told how many phones are done, from time to time.
+        """
+        rows = 0
+        context = get_context("spawn")
+        with path.open("wb") as log, ProcessPoolExecutor(None, context, signal, (SIGINT, SIG_IGN)) as pool:
+            try:
+                batches = pool.map(self._counted, range(self.batches))
+                for number, (deltas, ngrams) in enumerate(batches, 1):
+                    log.write(deltas)
+                    rows += ngrams
+                    on_phones(min(self.phones, number * PHONES_PER_BATCH))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return rows
+
     def deltas(self) -> Iterator[list[bytes]]:
         """Give all deltas, batch by batch."""
         return map(self.batch, range(self.batches))
 
     def batch(self, number: int) -> list[bytes]:
         """Give the deltas of one batch, from 0."""
+        return self._drawn(number).to_messages()
+
+    def _counted(self, number: int) -> tuple[bytes, int]:
+        batch = self._drawn(number)
+        return b"".join(batch.to_messages()), len(batch.counts)
+
+    def _drawn(self, number: int) -> Batch:
         phones = min(PHONES_PER_BATCH, self.phones - number * PHONES_PER_BATCH)
         random = np.random.default_rng([self.seed, number])
         tokens = max(2, round(self.ngrams * _TOKENS_PER_NGRAM))
         typed = _typed(random, phones, tokens)
         counts = count_ngrams(typed.ravel(), 3, np.repeat(np.arange(phones), typed.shape[1]))
         words = counts.levels[0].words
-        return self._written(counts, words, random.bytes(PHONE_SIZE * phones)).to_messages()
+        return self._written(counts, words, random.bytes(PHONE_SIZE * phones))
 
     def _written(self, counts: NgramCounts, words: Ids, pseudonyms: bytes) -> Batch:
         first_new = FIRST_WORD + _KNOWN

@@ -1,0 +1,115 @@
+"""`fedkeys bench`: measure on this machine what the design promises."""
+
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from fedkeys.cli.console import (
+    JsonOption,
+    MemoryOption,
+    MinPhonesOption,
+    SeedOption,
+    bytes_of,
+    print_json,
+    print_table,
+    progress,
+    size,
+)
+
+app = typer.Typer(no_args_is_help=True, help="Measure on this machine what the design promises.")
+
+
+@app.command()
+def aggregate(
+    phones: Annotated[int, typer.Option("--phones", min=1, help="How many phones send a delta.")] = 10_000,
+    ngrams: Annotated[
+        int, typer.Option("--ngrams", min=1, help="How many n-grams one has, on average.")
+    ] = 300,
+    min_phones: MinPhonesOption = 2,
+    memory: MemoryOption = "1G",
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Generate a fleet, merge its deltas and release a model.
+
+    The phones do not exist: their words and n-grams are as common as those of real chat. Their deltas go through a
+    log in a temporary directory, where the sums go too if they outgrow the memory.
+    """
+    from fedkeys.simulate import Fleet
+
+    fleet = Fleet(phones, ngrams, seed)
+    with TemporaryDirectory(prefix="fedkeys-bench-") as scratch:
+        report = _measured(fleet, Path(scratch), min_phones, bytes_of(memory))
+    if json:
+        print_json(report)
+        return
+    print_table(
+        f"{report['phones']:,} phones, {report['rows']:,} n-grams sent, {report['rows'] / phones:.0f} a phone",
+        ["", "seconds", "n-grams/s"],
+        [
+            [name, f"{report[name + '_seconds']:.1f}", f"{report['rows'] / report[name + '_seconds']:,.0f}"]
+            for name in ("generation", "merge", "release")
+        ],
+    )
+    typer.echo(
+        f"{size(report['bytes'])} of deltas, {size(report['bytes'] / phones)} a phone; "
+        f"{report['words']:,} words and {report['ngrams']:,} n-grams released; "
+        f"{size(report['peak_memory_bytes'])} of memory at the most, {size(report['start_memory_bytes'])} "
+        "of it before the first delta"
+    )
+
+
+def _measured(fleet: Any, scratch: Path, min_phones: int, memory: int) -> dict[str, Any]:
+    from fedkeys.aggregator import Aggregator, merge_files
+
+    log = scratch / "fleet.deltas"
+    with progress() as step:
+        begin = time.perf_counter()
+        rows = fleet.write(log, lambda done: step("generating", done / fleet.phones))
+        generated = time.perf_counter()
+        in_all, done = log.stat().st_size, 0
+
+        def count(bytes_: int) -> None:
+            nonlocal done
+            done += bytes_
+            step("merging", done / in_all)
+
+        aggregator = Aggregator(fleet.federation, [fleet.base], memory)
+        before = _peak_memory()
+        begin_merge = time.perf_counter()
+        intake = merge_files(aggregator, [log], on_bytes=count)
+        aggregator.settle()
+        merged = time.perf_counter()
+        step("releasing", 0.0)
+        model = aggregator.release(min_phones)
+        released = time.perf_counter()
+    return {
+        "phones": intake.merged,
+        "rows": rows,
+        "bytes": in_all,
+        "generation_seconds": generated - begin,
+        "merge_seconds": merged - begin_merge,
+        "release_seconds": released - merged,
+        "start_memory_bytes": before,
+        "peak_memory_bytes": _peak_memory(),
+        "min_phones": min_phones,
+        "memory": memory,
+        "words": model.ngrams[0],
+        "ngrams": sum(model.ngrams[1:]),
+        "payload": model.payload_digest.hex(),
+    }
+
+
+def _peak_memory() -> int:
+    """Bytes of memory that this process held at most; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    import sys
+
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held if sys.platform == "darwin" else held * 1024
