@@ -169,8 +169,8 @@ def test_long_lists_are_searched_to_their_end() -> None:
 
 
 def test_modified_discounts_fall_back_where_counts_of_counts_give_none() -> None:
-    assert modified_discounts(np.array([1, 1, 2])) == (0.5, 1.0, 1.5)
-    assert modified_discounts(np.array([1] * 2 + [2] * 2 + [3] * 9 + [4])) == (0.5, 1.0, 1.5)
+    assert modified_discounts([2, 1, 0, 0]) == (0.5, 1.0, 1.5)
+    assert modified_discounts([2, 2, 9, 1]) == (0.5, 1.0, 1.5)
 
 
 @given(fleets)

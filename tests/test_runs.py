@@ -25,12 +25,9 @@ phones = st.lists(st.tuples(corpora, st.integers(2, 4), st.booleans()), min_size
 
 def said(totals: Totals) -> tuple[object, ...]:
     """Everything that totals say, for comparison."""
-    counts = [
-        [level.keys.tolist(), level.counts.tolist(), level.phones.tolist()] for level in totals.counts.levels
-    ]
-    forms = totals.forms
-    written = [forms.keys.tolist(), forms.counts.tolist(), forms.phones.tolist()]
-    return totals.vocabulary.words, counts, written, list(totals.spelt)
+    levels = [*(level[:] for level in totals.levels), totals.forms]
+    rows = [[level.keys.tolist(), level.counts.tolist(), level.phones.tolist()] for level in levels]
+    return list(totals.words), rows, list(totals.spelt)
 
 
 def batches(fleet: list[tuple[list[str], int, bool]]) -> list[Batch]:

@@ -4,18 +4,22 @@ In: totals, the least number of phones, blocked words. Out: a `Model`. Law: no w
 fewer phones have sent is in it, by itself or as part of a longer one; and no blocked word.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import version
+from itertools import compress
 from typing import Any
 
 import numpy as np
 
 from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary
-from fedkeys.counts.ngrams import Ids, Mask, pack_keys
+from fedkeys.counts.ngrams import Ids, Mask, StoredLevel, pack_keys
 from fedkeys.model import Model
 from fedkeys.model.build import build, usual_forms
 from fedkeys.model.kneser_ney import Estimate, estimate
+from fedkeys.words import OTHER, styled
+
+_CHUNK = 1 << 16
 
 
 def release(
@@ -29,17 +33,21 @@ def release(
         account: what the header says of how the counts came about.
         blocked: words, folded, that no release may hold; the header says how many were asked for.
     """
-    blocked_ids = [id_ for word in blocked if (id_ := totals.vocabulary.find(word)) is not None]
-    masks = selected(totals.counts, min_phones, blocked_ids)
-    found = estimate(totals.counts, masks)
-    kept_ids = totals.counts.levels[0].words[masks[0]]
+    blocked_ids = _places(totals.words, blocked)
+
+    def allowed(n: int, rows: Level) -> Mask:
+        mask = rows.phones >= min_phones
+        return mask if n else (mask | (rows.words < FIRST_WORD)) & ~np.isin(rows.words, blocked_ids)
+
+    found = estimate(totals.levels, allowed)
+    kept_ids = found.counts.levels[0].words
     kept_words = kept_ids[kept_ids >= FIRST_WORD]
-    vocabulary = Vocabulary.from_sorted(totals.vocabulary.word(id_) for id_ in kept_words.tolist())
-    new_ids = np.zeros(FIRST_WORD + len(totals.vocabulary), np.uint32)
+    unigrams = totals.levels[0][:]
+    new_ids = np.zeros(FIRST_WORD + len(unigrams), np.uint32)
     new_ids[kept_ids] = kept_ids
     new_ids[kept_words] = np.arange(FIRST_WORD, FIRST_WORD + len(kept_words))
-    forms = _forms(totals, min_phones)
-    released_forms = {int(new_ids[id_]): forms[id_] for id_ in kept_words.tolist() if id_ in forms}
+    vocabulary = Vocabulary.from_sorted(compress(totals.words, new_ids[FIRST_WORD:].tolist()))
+    released_forms = _forms(totals, unigrams, new_ids, vocabulary, min_phones)
     arrays = build(_renumbered(found, new_ids), vocabulary, released_forms)
     header = {
         "fedkeys": version("fedkeys"),
@@ -54,22 +62,43 @@ def release(
     return Model.from_arrays(header, arrays)
 
 
-def selected(counts: NgramCounts, min_phones: int, blocked: Sequence[int] = ()) -> tuple[Mask, ...]:
-    """Per order, which n-grams at least `min_phones` phones have sent; closed, and with the marks.
-
-    Without a blocked word, and so, being closed, without any n-gram that it is in.
-    """
-    masks = [level.phones >= min_phones for level in counts.levels]
-    masks[0] |= counts.levels[0].words < FIRST_WORD
-    masks[0] &= ~np.isin(counts.levels[0].words, np.array(blocked, np.uint32))
-    return counts.closed(masks)
+def _places(words: Iterable[str], wanted: Collection[str]) -> Ids:
+    """The ids of some words."""
+    found = [id_ for id_, word in enumerate(words, FIRST_WORD) if word in wanted] if wanted else []
+    return np.array(found, np.uint32)
 
 
-def _forms(totals: Totals, min_phones: int) -> dict[int, str]:
-    """The usual written forms of all words, by their id in the totals."""
-    columns = (totals.forms.parents.tolist(), totals.forms.words.tolist())
-    styles = {(id_, style): totals.form(id_, style) for id_, style in zip(*columns, strict=True)}
-    return usual_forms(totals.counts, totals.forms, styles, min_phones)
+def _forms(
+    totals: Totals, unigrams: Level, new_ids: Ids, vocabulary: Vocabulary, min_phones: int
+) -> dict[int, str]:
+    """The usual written forms of the released words, by their new ids."""
+    marks = np.count_nonzero(unigrams.words < FIRST_WORD)
+    after_mark = _first_rows(totals.levels[1], int(marks))
+    forms = totals.forms
+    released = new_ids[forms.parents] > 0
+    forms = Level(forms.keys[released], forms.counts[released], forms.phones[released])
+
+    def written(id_: int, style: int) -> str:
+        return (
+            totals.spelt[style - OTHER]
+            if style >= OTHER
+            else styled(vocabulary.word(int(new_ids[id_])), style)
+        )
+
+    found = usual_forms(unigrams, after_mark, forms, written, min_phones)
+    return {int(new_ids[id_]): form for id_, form in found.items()}
+
+
+def _first_rows(bigrams: StoredLevel, parents: int) -> Level:
+    """The bigrams of the first few prefixes, which stand before all others."""
+    end = 0
+    while end < len(bigrams):
+        rows = bigrams[end : end + _CHUNK].parents
+        within = int(np.searchsorted(rows, parents))
+        end += within
+        if within < len(rows):
+            break
+    return bigrams[:end]
 
 
 def _renumbered(found: Estimate, new_ids: Ids) -> Estimate:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.aggregator.totals import Totals
-from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary, merge
+from fedkeys.counts import FIRST_WORD, Level, NgramCounts, merge
 from fedkeys.counts.ngrams import Ids, Rows, pack_keys
 from fedkeys.words import OTHER
 
@@ -48,23 +48,23 @@ class Run:
     def write(cls, path: Path, totals: Totals) -> "Run":
         """Put totals into a new directory."""
         path.mkdir()
-        run = cls(path, totals.counts.order)
+        run = cls(path, len(totals.levels))
         with _lines(path / _WORDS) as file:
-            file.writelines(word.encode() + b"\n" for word in totals.vocabulary.words)
+            file.writelines(word.encode() + b"\n" for word in totals.words)
         with run.writer() as writer:
-            for order, level in enumerate(totals.counts.levels, 1):
-                writer.append(order, level)
+            for order, level in enumerate(totals.levels, 1):
+                writer.append(order, level[:])
         run.write_forms(totals.forms, totals.spelt)
         return run
 
     def words(self) -> Iterator[str]:
         """Give the words, in order."""
-        return _read_lines(self.path / _WORDS)
+        return iter(_Lines(self.path / _WORDS))
 
     @cached_property
     def spelt(self) -> list[str]:
         """The written forms of styles from `OTHER` up, in order."""
-        return list(_read_lines(self.path / _SPELT))
+        return list(_Lines(self.path / _SPELT))
 
     @property
     def forms(self) -> Level:
@@ -89,11 +89,9 @@ class Run:
         return np.memmap(self._column(str(order), "keys"), _TYPES["keys"], "r")
 
     def totals(self) -> Totals:
-        """Read everything."""
-        levels = [self.level(order, 0, self.size(order)) for order in range(1, self.order + 1)]
-        return Totals(
-            Vocabulary.from_sorted(self.words()), NgramCounts(tuple(levels)), self.forms, self.spelt
-        )
+        """Give what a release is made of, to be read from the disk piece by piece."""
+        levels = tuple(_LevelOnDisk(self, order) for order in range(1, self.order + 1))
+        return Totals(_Lines(self.path / _WORDS), levels, self.forms, self.spelt)
 
     def writer(self) -> "Writer":
         """Begin to write the levels."""
@@ -293,11 +291,32 @@ def _moved(level: Level, by: int) -> Level:
     return Level(level.keys + np.uint64(by % (1 << 32) << 32), level.counts, level.phones)  # wraps round
 
 
+@dataclass(frozen=True, slots=True)
+class _LevelOnDisk:
+    """A level that is read in pieces."""
+
+    run: Run
+    order: int
+
+    def __len__(self) -> int:
+        return self.run.size(self.order)
+
+    def __getitem__(self, rows: slice) -> Level:
+        start, end, _ = rows.indices(len(self))
+        return self.run.level(self.order, start, end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """Texts, one a line, as often as they are asked for."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[str]:
+        with self.path.open("rb") as file:
+            for line in file:
+                yield line[:-1].decode()
+
+
 def _lines(path: Path) -> BinaryIO:
     return path.open("wb")
-
-
-def _read_lines(path: Path) -> Iterator[str]:
-    with path.open("rb") as file:
-        for line in file:
-            yield line[:-1].decode()

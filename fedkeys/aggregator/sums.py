@@ -147,12 +147,8 @@ class Sums:
         new_styles = np.arange(OTHER + len(spelt), dtype=np.uint32)
         new_styles[[self._spelt[form] for form in spelt]] = np.arange(OTHER, OTHER + len(spelt))
         keys = pack_keys(new_ids[forms.parents].astype(np.int64), new_styles[forms.words])
-        return Totals(
-            vocabulary,
-            merge([NgramCounts(counts.levels[:order])], [new_ids]),
-            Level.summed(keys, forms.counts, forms.phones),
-            spelt,
-        )
+        merged = merge([NgramCounts(counts.levels[:order])], [new_ids])
+        return Totals(vocabulary.words, merged.levels, Level.summed(keys, forms.counts, forms.phones), spelt)
 
     def _spill(self) -> None:
         """Put what is held in memory on disk."""

@@ -4,11 +4,11 @@ In: sums. Out: what a release is made of. Law: the same deltas give the same tot
 they came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from fedkeys.counts import Level, NgramCounts, Vocabulary
-from fedkeys.words import OTHER, styled
+from fedkeys.counts import Level
+from fedkeys.counts.ngrams import StoredLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +16,14 @@ class Totals:
     """All that was merged.
 
     Attributes:
-        vocabulary: every word that came, released or not.
-        counts: n-grams over its ids, up to the highest order that came.
+        words: every word that came, released or not, in alphabetical order; may be gone through again and
+            again, and lie on disk. The id of a word is its place plus `FIRST_WORD`.
+        levels: n-grams over these ids, up to the highest order that came; in memory or on disk.
         forms: written forms, keys id << 32 | style.
         spelt: the written forms of styles from `OTHER` up, in order.
     """
 
-    vocabulary: Vocabulary
-    counts: NgramCounts
+    words: Iterable[str]
+    levels: Sequence[StoredLevel]
     forms: Level
     spelt: Sequence[str]
-
-    def form(self, id_: int, style: int) -> str:
-        """Give the written form of a word in a style."""
-        return self.spelt[style - OTHER] if style >= OTHER else styled(self.vocabulary.word(id_), style)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,9 @@ class Level:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def __getitem__(self, rows: slice) -> "Level":
+        return Level(self.keys[rows], self.counts[rows], self.phones[rows])
+
     @property
     def parents(self) -> Rows:
         """int64[n], the row of each n-gram's prefix in the level below."""
@@ -71,6 +74,14 @@ class Level:
     def words(self) -> Ids:
         """uint32[n], the id of each n-gram's last word."""
         return self.keys.astype(np.uint32)  # keeps the low 32 bits
+
+
+class StoredLevel(Protocol):
+    """A level that is read in pieces: one in memory, or one that lies elsewhere."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> Level: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +148,7 @@ class NgramCounts:
         found = [self.levels[0].parents]
         for below, level in pairwise(self.levels):
             wanted = found[-1][level.parents]
-            found.append(rows_of(below, wanted, level.words))
+            found.append(rows_of(below.keys, wanted, level.words))
         return tuple(found)
 
     def find(self, other: "NgramCounts") -> tuple[Rows, ...]:
@@ -145,7 +156,7 @@ class NgramCounts:
         rows: list[Rows] = []
         above = np.zeros(1, np.int64)
         for mine, theirs in zip(self.levels, other.levels, strict=False):
-            rows.append(rows_of(mine, above[theirs.parents], theirs.words))
+            rows.append(rows_of(mine.keys, above[theirs.parents], theirs.words))
             above = rows[-1]
         return tuple(rows)
 
@@ -251,13 +262,13 @@ def sorting_order(keys: Keys) -> NDArray[np.intp]:
     return order
 
 
-def rows_of(level: Level, parents: Rows, words: Ids) -> Rows:
-    """Find n-grams in a level by prefix row (-1: not there) and last word; -1 where there is none."""
-    if not len(level):
+def rows_of(keys: Keys, parents: Rows, words: Ids) -> Rows:
+    """Find n-grams among sorted keys by prefix row (-1: not there) and last word; -1 where there is none."""
+    if not len(keys):
         return np.full(len(parents), -1, np.int64)
     wanted = pack_keys(np.maximum(parents, 0), words)
-    at = np.minimum(np.searchsorted(level.keys, wanted), len(level) - 1)
-    return np.where((parents >= 0) & (level.keys[at] == wanted), at, -1).astype(np.int64)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where((parents >= 0) & (keys[at] == wanted), at, -1).astype(np.int64)
 
 
 def _rebased(keys: Keys, new_rows: Rows, ids: Ids | None) -> Keys:

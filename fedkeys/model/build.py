@@ -19,7 +19,7 @@ The arrays, for words 0 ... V - 1 in alphabetical order (id = place + 2), and co
     probability_m    f32, their probabilities
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def build(estimate: Estimate, vocabulary: Vocabulary, forms: Mapping[int, str]) 
 
 
 def usual_forms(
-    counts: NgramCounts, forms: Level, styles: Mapping[tuple[int, int], str], min_phones: int
+    unigrams: Level, after_mark: Level, forms: Level, written: Callable[[int, int], str], min_phones: int
 ) -> dict[int, str]:
     """Give the words whose usual written form is not their identity.
 
@@ -76,22 +76,22 @@ def usual_forms(
     frequent than the identity is elsewhere: count of the word less its bigrams after a mark, less its forms.
 
     Args:
-        counts: everything merged, not only what is released: what is withheld tells no form.
+        unigrams: everything merged, not only what is released: what is withheld tells no form.
+        after_mark: of the bigrams those that begin with a mark.
         forms: keys id << 32 | style.
-        styles: (id, style) -> written form.
+        written: gives the written form of an id in a style.
         min_phones: on how many phones a form must have been seen.
     """
-    unigrams, bigrams = counts.levels[0], counts.levels[1]
-    after_mark = bigrams.parents < np.count_nonzero(unigrams.words < FIRST_WORD)
     size = int(unigrams.words.max(initial=0)) + 1
     plain = np.bincount(unigrams.words, unigrams.counts, minlength=size)
-    plain -= np.bincount(bigrams.words[after_mark], bigrams.counts[after_mark], minlength=size)
+    plain -= np.bincount(after_mark.words, after_mark.counts, minlength=size)
     plain -= np.bincount(forms.parents, forms.counts, minlength=size)[:size]
     best: dict[int, tuple[int, str]] = {}
-    columns = (forms.parents, forms.words, forms.counts, forms.phones)
-    for id_, style, count, phones in zip(*(column.tolist() for column in columns), strict=True):
-        form = styles[id_, style]
-        if phones >= min_phones and count > plain[id_] and (-count, form) < best.get(id_, (1, "")):
+    usual = np.flatnonzero((forms.phones >= min_phones) & (forms.counts > plain[forms.parents]))
+    columns = (forms.parents[usual], forms.words[usual], forms.counts[usual])
+    for id_, style, count in zip(*(column.tolist() for column in columns), strict=True):
+        form = written(id_, style)
+        if (-count, form) < best.get(id_, (1, "")):
             best[id_] = (-count, form)
     return {id_: form for id_, (_, form) in best.items()}
 

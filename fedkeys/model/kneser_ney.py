@@ -14,17 +14,18 @@ N-grams that begin with a mark have nothing before them and keep their counts, a
 one more distinct word.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.counts import FIRST_WORD, NgramCounts
+from fedkeys.counts import FIRST_WORD, Level, NgramCounts
+from fedkeys.counts.ngrams import Ids, Keys, Mask, Rows, StoredLevel, Sums, pack_keys, rows_of
 
 Floats = NDArray[np.float64]
-Sums = NDArray[np.int64]
-Mask = NDArray[np.bool_]
+
+_CHUNK = 1 << 19  # rows of a level that are looked at together
 
 # Discounts where counts of counts cannot give any, as KenLM's --discount_fallback.
 _FALLBACK = (0.5, 1.0, 1.5)
@@ -47,49 +48,164 @@ class Estimate:
     discounts: tuple[tuple[float, float, float], ...]
 
 
-def estimate(counts: NgramCounts, released: Sequence[Mask]) -> Estimate:
-    """Estimate the probabilities of a closed selection of the n-grams.
+def estimate(levels: Sequence[StoredLevel], allowed: Callable[[int, Level], Mask]) -> Estimate:
+    """Estimate the probabilities of a selection of the n-grams, the largest closed one of those allowed.
 
     Args:
-        counts: everything merged.
-        released: per order, which n-grams may be released; closed, and with the marks of order 1.
+        levels: everything merged, one level an order. They are read in pieces, twice; of each order below the
+            highest some 25 bytes a row are held, of the highest one.
+        allowed: given the place of a level and some of its rows, which of them may be released. It must
+            allow the marks of order 1.
     """
-    adjusted = adjusted_counts(counts)
-    discounts = [modified_discounts(counts_of[_is_word(counts, n)]) for n, counts_of in enumerate(adjusted)]
-    kept = counts.select(released)
+    linked: list[_Linked] = []
+    for n, level in enumerate(levels):
+        linked.append(_linked(n, level, linked[-1] if linked else None, allowed, n + 1 == len(levels)))
+    kept: list[Level] = []
     shares: list[Floats] = []
     weights: list[Floats] = []
-    for n, level in enumerate(counts.levels):
-        parents = level.parents
-        share = _shares(np.where(_is_word(counts, n), adjusted[n], 0), parents, discounts[n])[released[n]]
-        left = 1.0 - np.bincount(kept.levels[n].parents, share, minlength=_contexts(kept, n))
-        shares.append(share)
+    discounts: list[tuple[float, float, float]] = []
+    new_rows, contexts = np.zeros(1, np.int64), 1
+    for n, level in enumerate(levels):
+        below = len(levels[n - 1]) if n else 1
+        chosen = _chosen(level, linked[n], below)
+        discounts.append(modified_discounts(chosen.counts_of_counts))
+        parents = new_rows[chosen.parents]
+        kept.append(Level(pack_keys(parents, chosen.words), chosen.counts, chosen.phones))
+        shares.append(_shares(chosen, discounts[n]))
+        left = 1.0 - np.bincount(parents, shares[n], minlength=contexts)
         weights.append(np.clip(left, 0.0, 1.0))
-    return Estimate(kept, _interpolate(kept, shares, weights), tuple(weights[1:]), tuple(discounts))
+        new_rows, contexts = np.cumsum(linked[n].kept) - 1, len(kept[n])
+        linked[n].forget()
+    counts = NgramCounts(tuple(kept))
+    return Estimate(counts, _interpolate(counts, shares, weights), tuple(weights[1:]), tuple(discounts))
 
 
-def adjusted_counts(counts: NgramCounts) -> list[Sums]:
-    """Per order, int64[n]: for the highest order the counts, below it the distinct words before."""
-    adjusted = [level.counts for level in counts.levels]
-    from_mark = counts.levels[0].words < FIRST_WORD
-    for n, (level, above) in enumerate(zip(counts.levels, counts.levels[1:], strict=False)):
-        if n:
-            from_mark = from_mark[level.parents]
-        suffixes = counts.suffix_rows[n + 1]
-        followed = suffixes[suffixes >= 0]
-        kinds = np.bincount(followed, minlength=len(level))
-        explained = np.bincount(followed, above.counts[suffixes >= 0], minlength=len(level))
-        adjusted[n] = np.where(from_mark, level.counts, kinds + (level.counts > explained))
-    return adjusted
+@dataclass(slots=True)
+class _Linked:
+    """What is held of one order while the ones above and below are looked at.
+
+    Attributes:
+        kept: which rows are released.
+        keys: of the rows; none for the highest order, and so for what follows.
+        suffixes: the row of each one's suffix in the level below, -1 where it has none.
+        from_mark: which begin with a mark.
+        kinds: how many distinct words were seen before each one.
+        explained: how often, together.
+    """
+
+    kept: Mask
+    keys: Keys
+    suffixes: Rows
+    from_mark: Mask
+    kinds: Sums
+    explained: Sums
+
+    def forget(self) -> None:
+        """Give the memory back."""
+        none = np.zeros(0, np.int64)
+        self.kept = self.from_mark = none.astype(np.bool_)
+        self.keys, self.suffixes, self.kinds, self.explained = none.astype(np.uint64), none, none, none
+
+    def adjusted(self, rows: Level, start: int) -> Sums:
+        """The counts to estimate some rows from, the first of which is row `start`."""
+        if not len(self.keys):
+            return rows.counts
+        own = slice(start, start + len(rows))
+        distinct = self.kinds[own] + (rows.counts > self.explained[own])
+        return np.where(self.from_mark[own], rows.counts, distinct)
 
 
-def modified_discounts(adjusted: Sums) -> tuple[float, float, float]:
+def _linked(
+    n: int, level: StoredLevel, below: _Linked | None, allowed: Callable[[int, Level], Mask], highest: bool
+) -> _Linked:
+    """Link a level to the suffixes in the one below, and count there what stands before them."""
+    held = 0 if highest else len(level)
+    found = _Linked(
+        np.empty(len(level), np.bool_),
+        np.empty(held, np.uint64),
+        np.zeros(held, np.int64),
+        np.empty(held, np.bool_),
+        np.zeros(held, np.int64),
+        np.zeros(held, np.int64),
+    )
+    for start, rows in _pieces(level):
+        own = slice(start, start + len(rows))
+        found.kept[own] = allowed(n, rows)
+        from_mark = rows.words < FIRST_WORD
+        if below is not None:
+            parents = rows.parents
+            suffixes = rows_of(below.keys, below.suffixes[parents], rows.words)
+            has = suffixes >= 0
+            np.add.at(below.kinds, suffixes[has], 1)
+            np.add.at(below.explained, suffixes[has], rows.counts[has])
+            found.kept[own] &= has & below.kept[parents] & below.kept[suffixes]
+            from_mark = below.from_mark[parents]
+        if not highest:
+            found.keys[own], found.from_mark[own] = rows.keys, from_mark
+            if below is not None:
+                found.suffixes[own] = suffixes
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The released rows of a level, and what is known of all of them.
+
+    Attributes:
+        parents: int64[n], the row of each prefix in everything merged.
+        words: uint32[n].
+        counts, phones: int64[n].
+        adjusted: int64[n], what to estimate from; 0 for a mark, which is never predicted.
+        totals: float64[n], all that the prefix has of that.
+        counts_of_counts: how many n-grams have 1, 2, 3 and 4 of it, released or not.
+    """
+
+    parents: Rows
+    words: Ids
+    counts: Sums
+    phones: Sums
+    adjusted: Sums
+    totals: Floats
+    counts_of_counts: Sequence[int]
+
+
+def _chosen(level: StoredLevel, linked: _Linked, contexts: int) -> _Chosen:
+    totals = np.zeros(contexts)
+    times = np.zeros(5, np.int64)
+    pieces = []
+    for start, rows in _pieces(level):
+        kept = linked.kept[start : start + len(rows)]
+        parents, words = rows.parents, rows.words
+        adjusted = np.where(words >= FIRST_WORD, linked.adjusted(rows, start), 0)
+        first = int(parents[0])
+        sums = np.bincount(parents - first, adjusted)
+        totals[first : first + len(sums)] += sums
+        times += np.bincount(adjusted[adjusted <= 4], minlength=5)
+        pieces.append((parents[kept], words[kept], rows.counts[kept], rows.phones[kept], adjusted[kept]))
+    if not pieces:
+        none = np.zeros(0, np.int64)
+        pieces.append((none, none.astype(np.uint32), none, none, none))
+    parents, words, counts, phones, adjusted = (
+        np.concatenate(column) for column in zip(*pieces, strict=True)
+    )
+    return _Chosen(parents, words, counts, phones, adjusted, totals[parents], times[1:].tolist())
+
+
+def _pieces(level: StoredLevel) -> Iterator[tuple[int, Level]]:
+    for start in range(0, len(level), _CHUNK):
+        yield start, level[start : start + _CHUNK]
+
+
+def modified_discounts(counts_of_counts: Sequence[int]) -> tuple[float, float, float]:
     """The discounts of n-grams that occur once, twice, three times or more.
 
-    >>> modified_discounts(np.array([1] * 60 + [2] * 20 + [3] * 10 + [4] * 5))
+    Args:
+        counts_of_counts: how many occur once, twice, three times and four times.
+
+    >>> modified_discounts([60, 20, 10, 5])
     (0.6, 1.1, 1.8)
     """
-    n1, n2, n3, n4 = (int(np.count_nonzero(adjusted == times)) for times in (1, 2, 3, 4))
+    n1, n2, n3, n4 = counts_of_counts
     if not (n1 and n2 and n3 and n4):
         return _FALLBACK
     y = n1 / (n1 + 2 * n2)
@@ -99,27 +215,17 @@ def modified_discounts(adjusted: Sums) -> tuple[float, float, float]:
     return (round(found[0], 9), round(found[1], 9), round(found[2], 9))
 
 
-def _is_word(counts: NgramCounts, n: int) -> Mask:
-    """Which rows of a level predict a word; the marks of order 1 do not."""
-    return counts.levels[n].words >= FIRST_WORD
-
-
-def _contexts(counts: NgramCounts, n: int) -> int:
-    return len(counts.levels[n - 1]) if n else 1
-
-
-def _shares(adjusted: Sums, parents: Sums, discounts: tuple[float, float, float]) -> Floats:
+def _shares(chosen: _Chosen, discounts: tuple[float, float, float]) -> Floats:
     """What the discounted count of each n-gram is of all that its prefix has."""
-    totals = np.bincount(parents, adjusted)
-    discount = np.array([0.0, *discounts])[np.minimum(adjusted, 3)]
-    return np.asarray((adjusted - discount) / np.maximum(totals, 1.0)[parents], np.float64)
+    discount = np.array([0.0, *discounts])[np.minimum(chosen.adjusted, 3)]
+    return np.asarray((chosen.adjusted - discount) / np.maximum(chosen.totals, 1.0), np.float64)
 
 
 def _interpolate(
     kept: NgramCounts, shares: Sequence[Floats], weights: Sequence[Floats]
 ) -> tuple[Floats, ...]:
     """p(w | c) = share + weight of c * p(w | c without its first word), from the words up."""
-    is_word = _is_word(kept, 0)
+    is_word = kept.levels[0].words >= FIRST_WORD
     uniform = weights[0][0] / max(1, np.count_nonzero(is_word))
     found: list[Floats] = [np.where(is_word, shares[0] + uniform, 0.0)]
     for n, level in enumerate(kept.levels[1:], 1):
