@@ -1,7 +1,6 @@
 """The command line, as a program or a person meets it: in a process of its own."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -15,36 +14,6 @@ from fedkeys import Delta, Model, Phone, aggregate
 from fedkeys.sources import shipped_corpus
 
 Result = subprocess.CompletedProcess[str]
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> dict[str, str]:
-    """An environment in which fedkeys keeps its data and cache below a temporary directory."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FEDKEYS_")}
-    return {
-        **kept,
-        "FEDKEYS_DATA_DIR": str(tmp_path / "data"),
-        "FEDKEYS_CACHE_DIR": str(tmp_path / "cache"),
-        "COLUMNS": "200",
-    }
-
-
-@pytest.fixture
-def fedkeys(tmp_path: Path, home: dict[str, str]) -> Any:
-    """Run fedkeys in a directory of its own, without a terminal."""
-
-    def run(*arguments: str | Path, stdin: str = "") -> Result:
-        return subprocess.run(
-            [sys.executable, "-m", "fedkeys", *map(str, arguments)],
-            cwd=tmp_path,
-            env=home,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    return run
 
 
 @pytest.fixture

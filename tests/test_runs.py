@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fedkeys.aggregator import Aggregator, runs
 from fedkeys.aggregator.runs import Run, merge_runs
+from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import Sums
 from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import Vocabulary
@@ -38,7 +39,7 @@ def batches(fleet: list[tuple[list[str], int, bool]]) -> list[Batch]:
 
 
 def added(some: list[Batch]) -> Sums:
-    sums = Sums()
+    sums = Sums(State(None, "fedkeys"))
     sums.know(BASE)
     for batch in some:
         sums.add(batch)
@@ -66,7 +67,7 @@ def test_any_tree_of_runs_gives_the_totals(
 @given(phones, st.integers(1, 40))
 def test_memory_does_not_change_the_totals(fleet: list[tuple[list[str], int, bool]], rows: int) -> None:
     read = batches(fleet)
-    sums = Sums()
+    sums = Sums(State(None, "fedkeys"))
     sums.know(BASE)
     sums._most_rows = rows
     for batch in read:
@@ -83,13 +84,13 @@ def test_a_fleet_in_little_memory_gives_the_same_release() -> None:
     for start in range(0, 300, 50):
         assert all(result is True for result in tight.add_messages(deltas[start : start + 50]))
     roomy.add_messages(deltas[::-1])
-    assert len(tight._sums._runs) > 3
+    assert len(tight._state.runs) > 3
     assert tight.release(2).to_bytes() == roomy.release(2).to_bytes()
 
 
 def test_a_disk_that_takes_no_more_is_an_error_and_nothing_is_lost() -> None:
     fleet = Fleet(40)
-    sums = Sums(memory=0)
+    sums = Sums(State(None, "fedkeys"), memory=0)
     sums.know(fleet.base)
     batch = Batch.of(fleet.batch(0))
     full = OSError(28, "No space left on device")
@@ -98,7 +99,7 @@ def test_a_disk_that_takes_no_more_is_an_error_and_nothing_is_lost() -> None:
         pytest.raises(FedkeysError, match="No space"),
     ):
         sums.add(batch)
-    other = Sums()
+    other = Sums(State(None, "fedkeys"))
     other.know(fleet.base)
     other.add(batch)
     assert said(sums.totals()) == said(other.totals())

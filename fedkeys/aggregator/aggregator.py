@@ -4,20 +4,31 @@ In: deltas of one federation. Out: models. Law: each delta is either merged whol
 or refused, and then everything is as before.
 """
 
+import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
-from fedkeys.aggregator.ledger import Ledger
 from fedkeys.aggregator.release import release
+from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Batch, Delta, Head, unsound
-from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
+from fedkeys.errors import DamagedError, FedkeysError, FormatError, RefusedError, UsageError, VersionError
 from fedkeys.model import Model
 
 DEFAULT_MIN_PHONES = 2
 
 _MOST_NUMBERS = 1 << 17  # n-grams read in one pass: what is made of them fits the second cache
+
+_REASONS = (
+    (DamagedError, "damaged"),
+    (VersionError, "newer version"),
+    (FormatError, "not a sound delta"),
+    (RefusedError, "not for this aggregator"),
+)
 
 
 class Aggregator:
@@ -26,7 +37,15 @@ class Aggregator:
     Args:
         federation: its name; deltas of another are refused.
         bases: vocabularies released earlier, against which deltas may be written.
-        memory: about how many bytes the sums may take before they go to disk, where `TMPDIR` says.
+        memory: about how many bytes the sums may take before they go to disk.
+        state: directory that keeps sums and ledger between processes; without it what goes to disk goes
+            where `TMPDIR` says, and lasts as long as the aggregator.
+        all_or_nothing: leave the state as it is until `commit`; otherwise it also keeps up whenever sums go
+            to disk.
+
+    Raises:
+        FedkeysError: another process works on the state, or it cannot be read or written.
+        UsageError: it is the state of another federation.
     """
 
     def __init__(
@@ -34,12 +53,17 @@ class Aggregator:
         federation: str = "fedkeys",
         bases: Iterable[Vocabulary] = (),
         memory: int = DEFAULT_MEMORY,
+        state: Path | None = None,
+        all_or_nothing: bool = False,
     ) -> None:
         self.federation = federation
-        self._ledger = Ledger()
-        self._sums = Sums(memory)
-        self._bounds: list[Mapping[str, int] | None] = []
-        self._last_round = 0
+        self._state = State(state, federation)
+        self._ledger = self._state.ledger
+        self._all_or_nothing = all_or_nothing
+        self._sums = Sums(self._state, memory)
+        facts = self._state.facts()
+        self._bounds: list[Mapping[str, int] | None] = json.loads(facts.get("bounds", "[]"))
+        self._last_round = int(facts.get("last_round", 0))
         for base in bases:
             self._sums.know(base)
 
@@ -91,7 +115,29 @@ class Aggregator:
             batch, heads = self._next(heads, results)
             if batch:
                 self._merge(batch, results)
+        reasons = Counter(_reason(result) for result in results if isinstance(result, FedkeysError))
+        self._state.count_refusals(reasons)
         return results
+
+    def commit(self) -> None:
+        """Make all that was merged, and what was refused, last in the state."""
+        if self._sums.holds_any and self._state.path is not None:
+            self._sums.spill()
+        self._note()
+        self._state.commit()
+
+    def close(self) -> None:
+        """Let others work on the state; what was not committed is forgotten."""
+        self._state.close()
+
+    def _keep_up(self) -> None:
+        """Commit if everything is on disk."""
+        if not self._all_or_nothing and not self._sums.holds_any:
+            self._note()
+            self._state.commit()
+
+    def _note(self) -> None:
+        self._state.note(bounds=json.dumps(self._bounds), last_round=self._last_round)
 
     def _next(
         self, heads: dict[int, Head], results: list[bool | FedkeysError]
@@ -133,12 +179,13 @@ class Aggregator:
         if batch is None:
             return
         self._sums.add(batch)
+        self._state.enter(heads.values())
         for at, head in heads.items():
-            self._ledger.enter(head)
             results[at] = True
             if head.bounds not in self._bounds:
                 self._bounds.append(head.bounds)
             self._last_round = max(self._last_round, head.round)
+        self._keep_up()
 
     def _read(self, heads: dict[int, Head], results: list[bool | FedkeysError]) -> Batch | None:
         """Read a batch; what is not sound is taken out of `heads`, and its result says why."""
@@ -160,6 +207,20 @@ class Aggregator:
     def settle(self) -> None:
         """Do now what a release would have to do first: add up all that was merged."""
         self._sums.settle()
+        self._keep_up()
+
+    def status(self) -> dict[str, Any]:
+        """Tell what was merged and refused so far, as in the report of `fedkeys aggregate --status`."""
+        return {
+            "federation": self.federation,
+            "rounds": self._last_round,
+            "phones": self.phones,
+            "deltas": self.deltas,
+            "refused": self._state.refusals(),
+            "ngrams": sum(map(len, self._state.runs)),
+            "runs": len(self._state.runs),
+            "bytes": self._state.bytes_on_disk,
+        }
 
     def release(self, min_phones: int = DEFAULT_MIN_PHONES, blocked: Iterable[str] = ()) -> Model:
         """Make a model of the words and n-grams that at least `min_phones` phones have sent.
@@ -173,6 +234,7 @@ class Aggregator:
         """
         if min_phones < 1:
             raise UsageError(f"min_phones is {min_phones}", remedy="choose 1 or more")
+        self.settle()
         account = {
             "federation": self.federation,
             "bounds": self._bounds[0] if len(self._bounds) == 1 else None,
@@ -181,6 +243,14 @@ class Aggregator:
             "deltas": self.deltas,
         }
         return release(self._sums.totals(), min_phones, account, frozenset(map(blocked_word, blocked)))
+
+
+def _reason(error: FedkeysError) -> str:
+    """The kind of a refusal, for counting."""
+    for kind, name in _REASONS:
+        if isinstance(error, kind):
+            return name
+    return "other"
 
 
 def aggregate(deltas: Iterable[Delta], min_phones: int = DEFAULT_MIN_PHONES) -> Model:

@@ -6,47 +6,45 @@ up in one go; what that gives waits until memory is full, and is added up again;
 becomes a run on disk.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
-from weakref import finalize
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.aggregator.runs import Run, merge_runs
+from fedkeys.aggregator.state import State
 from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import FIRST_WORD, GrowingVocabulary, Level, NgramCounts, Vocabulary, merge
 from fedkeys.counts.ngrams import Ids, pack_keys
 from fedkeys.delta import Batch, Head
 from fedkeys.delta.checks import MAX_ORDER
-from fedkeys.errors import FedkeysError, RefusedError
+from fedkeys.errors import RefusedError
 from fedkeys.words import OTHER, is_written_form, styled
 
 DEFAULT_MEMORY = 1 << 30  # bytes
 
 _LEAST_BATCH = 1 << 18  # rows; smaller batches spend their time in calls, larger ones leave the cache
 _ROW_BYTES = 160  # of memory at the most for each row that is added up, measured
-_MOST_RUNS = 64  # that are merged at once, each with a few files open
 
 
 class Sums:
     """Adds deltas up. Ids are given to words as they come; `totals` puts them in alphabetical order.
 
     Args:
-        memory: about how many bytes may be taken before sums are put on disk.
+        state: where sums go that memory has no room for.
+        memory: about how many bytes may be taken before that.
     """
 
-    def __init__(self, memory: int = DEFAULT_MEMORY) -> None:
+    def __init__(self, state: State, memory: int = DEFAULT_MEMORY) -> None:
+        self._state = state
         self._most_rows = max(_LEAST_BATCH // 64, memory // _ROW_BYTES)
         self._bases: dict[bytes, Base] = {}
-        self._runs: list[Run] = []
-        self._written = 0
-        self._scratch: Path | None = None
         self._forget()
         self.know(Vocabulary([]))
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether there is anything that is not on disk."""
+        return bool(self._added or self._waiting)
 
     def _forget(self) -> None:
         """Begin anew, with the known vocabularies only."""
@@ -117,21 +115,21 @@ class Sums:
             self._add_up()
             full = sum(map(len, self._added)) > self._most_rows
             if full and len(self._gathered()) > self._most_rows // 2:
-                self._spill()
+                self.spill()
 
     def totals(self) -> Totals:
         """Give everything added so far, over an alphabetical vocabulary."""
         self.settle()
-        return self._runs[0].totals() if self._runs else self._held()
+        return self._state.runs[0].totals() if self._state.runs else self._held()
 
     def settle(self) -> None:
         """Add up everything, into one run if there is any on disk."""
-        if not self._runs:
+        if not self._state.runs:
             self._gathered()
             return
-        if self._added or self._waiting:
-            self._spill()
-        self._merge_runs()
+        if self.holds_any:
+            self.spill()
+        self._state.merge_runs(self._most_rows)
 
     def _held(self) -> Totals:
         """Give what is held in memory, over an alphabetical vocabulary."""
@@ -150,28 +148,10 @@ class Sums:
         merged = merge([NgramCounts(counts.levels[:order])], [new_ids])
         return Totals(vocabulary.words, merged.levels, Level.summed(keys, forms.counts, forms.phones), spelt)
 
-    def _spill(self) -> None:
+    def spill(self) -> None:
         """Put what is held in memory on disk."""
-        with _on_disk():
-            self._runs.append(Run.write(self._new_directory(), self._held()))
+        self._state.add_run(self._held())
         self._forget()
-
-    def _merge_runs(self) -> None:
-        """Make one run of all."""
-        while len(self._runs) > 1:
-            some = sorted(self._runs, key=len)[:_MOST_RUNS]
-            with _on_disk():
-                merged = merge_runs(some, self._new_directory(), self._most_rows)
-            self._runs = [merged, *(run for run in self._runs if run not in some)]
-            for run in some:
-                rmtree(run.path)
-
-    def _new_directory(self) -> Path:
-        if self._scratch is None:
-            self._scratch = Path(mkdtemp(prefix="fedkeys-"))
-            finalize(self, rmtree, self._scratch, ignore_errors=True)
-        self._written += 1
-        return self._scratch / f"{self._written:06}"
 
     def _style(self, form: str) -> int:
         """Give the style of a spelt-out form, a new one if it has none."""
@@ -241,19 +221,6 @@ class Base:
 
 _UNASKED = -1
 _NONE = NgramCounts.empty(1).levels[0]
-
-
-@contextmanager
-def _on_disk() -> Iterator[None]:
-    """Name what an operator can do about a disk that cannot take the sums."""
-    try:
-        yield
-    except OSError as error:
-        raise FedkeysError(
-            f"the sums cannot be put on disk ({error.strerror})",
-            file=error.filename,
-            remedy="name another place with TMPDIR, or give more --memory",
-        ) from None
 
 
 def _by_base(heads: Sequence[Head], roots: NDArray[np.int64]) -> Iterable[tuple[bytes, NDArray[np.bool_]]]:

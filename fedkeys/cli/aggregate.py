@@ -1,7 +1,7 @@
 """`fedkeys aggregate`: merge deltas and release a model."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from fedkeys.cli.console import (
     existing,
     narrate,
     print_json,
+    print_table,
     progress,
     size,
 )
@@ -21,12 +22,12 @@ from fedkeys.cli.console import (
 
 def command(
     inputs: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="INPUT...",
             help="Delta files, logs of many (.deltas), directories of both, or - for a log on standard input.",
         ),
-    ],
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for the model.")] = None,
     min_phones: MinPhonesOption = 2,
     strict: Annotated[
@@ -41,6 +42,13 @@ def command(
         typer.Option("--blocklist", help="Text file of words, one a line, that the model must not hold."),
     ] = None,
     memory: MemoryOption = "1G",
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", help="Directory that keeps what was merged from one call to the next."),
+    ] = None,
+    status: Annotated[
+        bool, typer.Option("--status", help="Tell what the state holds, and do nothing else.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Merge and report, and write nothing.")] = False,
     federation: FederationOption = "fedkeys",
     json: JsonOption = False,
@@ -49,17 +57,26 @@ def command(
 
     A delta that is damaged or must not be merged is named with the reason and left where it is; the others
     are merged, and the exit status is 3. A log is deltas one after the other: cat *.delta > all.deltas.
+
+    With --state a delta counts once however many calls it is given to, and the model is made of all calls
+    together. A kill at any instant leaves a state that the same call continues from.
     """
     from fedkeys.aggregator import Aggregator, delta_files, merge_files, read_blocklist
     from fedkeys.errors import PartialError, UsageError
     from fedkeys.model import Model
 
-    if out is None and not dry_run:
+    if status:
+        _tell(state, federation, json)
+        return
+    if out is None and not dry_run and not state:
         raise UsageError("the model has no file to go to", remedy="name it with --out, or try --dry-run")
+    if not inputs and not state:
+        raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
-    aggregator = Aggregator(federation, bases, bytes_of(memory))
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
-    files = delta_files(inputs)
+    files = delta_files(inputs or ())
+    kept = state if not dry_run or (state and state.is_dir()) else None  # a dry run makes none
+    aggregator = Aggregator(federation, bases, bytes_of(memory), kept, all_or_nothing=strict or dry_run)
     in_all = sum(file.stat().st_size for file in files if file.is_file())
     done = 0
     with progress() as step:
@@ -72,41 +89,80 @@ def command(
         intake = merge_files(aggregator, files, on_bytes=count)
         for sentence in intake.refused:
             narrate(f"set aside: {sentence}")
-        if not intake.merged:
-            raise PartialError("no delta could be merged, so there is no model")
         if strict and intake.refused:
             raise PartialError(
-                f"{len(intake.refused)} deltas had to be set aside, so nothing was written",
+                f"{_deltas(len(intake.refused))} had to be set aside, so nothing was written",
                 remedy="leave --strict out to merge the others",
             )
-        step("releasing", 0.0)
-        model = aggregator.release(min_phones, blocked)
-        if out is not None and not dry_run:
-            model.save(out)
-        step("releasing", 1.0)
-    released_bytes = len(model.to_bytes())
-    report = {
-        "merged": intake.merged,
-        "repeated": intake.repeated,
-        "refused": list(intake.refused),
-        "phones": aggregator.phones,
-        "ngrams": model.ngrams,
-        "payload": model.payload_digest.hex(),
-        "blocked": len(set(blocked)),
-        "bytes": released_bytes,
-        "out": None if dry_run else str(out),
-    }
+        if not dry_run:
+            aggregator.commit()
+        if not aggregator.deltas:
+            raise PartialError("no delta could be merged, so there is no model")
+        report: dict[str, Any] = {
+            "merged": intake.merged,
+            "repeated": intake.repeated,
+            "refused": list(intake.refused),
+            "phones": aggregator.phones,
+            "deltas": aggregator.deltas,
+        }
+        if out is not None or dry_run:
+            step("releasing", 0.0)
+            model = aggregator.release(min_phones, blocked)
+            if not dry_run:
+                aggregator.commit()
+            if out is not None and not dry_run:
+                model.save(out)
+            step("releasing", 1.0)
+            report |= {
+                "ngrams": model.ngrams,
+                "payload": model.payload_digest.hex(),
+                "blocked": len(set(blocked)),
+                "bytes": len(model.to_bytes()),
+                "out": None if dry_run else str(out),
+            }
     if json:
         print_json(report)
-    narrate(
-        f"{intake.merged:,} deltas of {aggregator.phones:,} phones merged"
-        + (f", {intake.repeated:,} merged before" if intake.repeated else "")
-        + f"; {model.ngrams[0]:,} words and {sum(model.ngrams[1:]):,} n-grams"
-        + (
-            f" would be released ({size(released_bytes)})"
-            if dry_run
-            else f" released in {out} ({size(released_bytes)})"
-        )
-    )
+    narrate(_sentence(report, state))
     if intake.refused:
-        raise PartialError(f"{len(intake.refused)} of the deltas were set aside, the others are merged")
+        raise PartialError(f"{_deltas(len(intake.refused))} set aside, the others are merged")
+
+
+def _sentence(report: dict[str, Any], state: Path | None) -> str:
+    merged = (
+        f"{report['merged']:,} deltas" + ("" if state else f" of {report['phones']:,} phones") + " merged"
+    )
+    repeated = f", {report['repeated']:,} merged before" if report["repeated"] else ""
+    held = f"; {state} holds {_deltas(report['deltas'])} of {report['phones']:,} phones" if state else ""
+    if "ngrams" not in report:
+        return merged + repeated + held
+    released = f"; {report['ngrams'][0]:,} words and {sum(report['ngrams'][1:]):,} n-grams"
+    where = f"released in {report['out']}" if report["out"] else "would be released"
+    return f"{merged}{repeated}{held}{released} {where} ({size(report['bytes'])})"
+
+
+def _deltas(number: int) -> str:
+    return f"{number:,} delta" + ("s" if number != 1 else "")
+
+
+def _tell(state: Path | None, federation: str, json: bool) -> None:
+    """Tell what a state holds."""
+    from fedkeys.aggregator import Aggregator
+    from fedkeys.errors import UsageError
+
+    if state is None or not (state / "state.sqlite").is_file():
+        raise UsageError("there is no state to tell of", file=state, remedy="name its directory with --state")
+    found = Aggregator(federation, state=state, all_or_nothing=True).status()
+    if json:
+        print_json(found)
+        return
+    rows = [
+        ["federation", found["federation"]],
+        ["last round", f"{found['rounds']:,}"],
+        ["phones", f"{found['phones']:,}"],
+        ["deltas accepted", f"{found['deltas']:,}"],
+        *([f"refused, {reason}", f"{times:,}"] for reason, times in found["refused"].items()),
+        ["n-grams", f"{found['ngrams']:,}"],
+        ["parts on disk", f"{found['runs']:,}"],
+        ["size", size(found["bytes"])],
+    ]
+    print_table("", [str(state), ""], rows)

@@ -63,6 +63,16 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise FedkeysError(f"cannot be written ({error.strerror})", file=path) from None
 
 
+def sync_directory(path: Path) -> None:
+    """Flush the names in a directory to the disk, where the system lets a directory be opened."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from fedkeys import Aggregator, Delta, Keyboard, Model, Phone
+from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import Sums
 from fedkeys.delta import Batch
 from fedkeys.sources import open_corpus, shipped_corpus
@@ -66,7 +67,7 @@ def test_count_in_dictionaries(benchmark: Any) -> None:
 
 
 def merged(batches: list[Batch]) -> int:
-    sums = Sums()
+    sums = Sums(State(None, "fedkeys"))
     sums.know(model().vocabulary)
     for batch in batches:
         sums.add(batch)

@@ -1,0 +1,151 @@
+"""The state of an aggregator: it outlives processes, kills and full disks, and has one owner at a time."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedkeys.aggregator import Aggregator, merge_files
+from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError, VersionError
+from fedkeys.phone import Phone
+from fedkeys.simulate import Fleet
+from tests.kills import kill_often
+
+PHONES = [Phone([f"hello world {number % 3}", "see you tomorrow"]) for number in range(6)]
+DELTAS = [phone.delta().to_bytes() for phone in PHONES]
+
+
+def merged(state: Path, deltas: list[bytes], **options: Any) -> list[bool | FedkeysError]:
+    aggregator = Aggregator(state=state, **options)
+    results = aggregator.add_messages(deltas)
+    aggregator.commit()
+    aggregator.close()
+    return results
+
+
+def released(state: Path | None, deltas: Sequence[bytes] = ()) -> bytes:
+    aggregator = Aggregator(state=state, all_or_nothing=True)
+    aggregator.add_messages(list(deltas))
+    model = aggregator.release(2).to_bytes()
+    aggregator.close()
+    return model
+
+
+def test_calls_add_up_and_a_delta_counts_once(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    assert merged(state, DELTAS[:3]) == [True] * 3
+    assert merged(state, DELTAS[2:]) == [False, True, True, True]
+    assert released(state) == released(None, DELTAS)
+    other = Phone(["something else"], pseudonym=PHONES[0].pseudonym).delta().to_bytes()
+    assert isinstance(merged(state, [other, b"junk"])[0], RefusedError)
+    aggregator = Aggregator(state=state)
+    assert aggregator.status() == aggregator.status() | {
+        "phones": 6,
+        "deltas": 6,
+        "refused": {"not a sound delta": 1, "not for this aggregator": 1},
+    }
+    assert aggregator.release(2).to_bytes() == released(None, DELTAS)
+
+
+def test_without_a_commit_nothing_has_changed(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    merged(state, DELTAS[:2])
+    before = released(state)
+    aggregator = Aggregator(state=state, all_or_nothing=True, memory=0)
+    aggregator.add_messages(DELTAS)
+    aggregator._sums.spill()
+    assert aggregator.release(2).to_bytes() == released(None, DELTAS)
+    assert len(list((state / "runs").iterdir())) > 1
+    aggregator.close()
+    assert released(state) == before
+    assert len(list((state / "runs").iterdir())) == 1
+
+
+def test_a_second_aggregator_is_refused(tmp_path: Path) -> None:
+    first = Aggregator(state=tmp_path)
+    with pytest.raises(FedkeysError, match="another aggregator works on this state"):
+        Aggregator(state=tmp_path)
+    first.close()
+    Aggregator(state=tmp_path).close()
+
+
+def test_what_is_no_state_of_this_federation_is_named(tmp_path: Path) -> None:
+    merged(tmp_path / "a", DELTAS)
+    with pytest.raises(UsageError, match="'fedkeys', not of 'other'"):
+        Aggregator("other", state=tmp_path / "a")
+    connection = sqlite3.connect(tmp_path / "a" / "state.sqlite")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(VersionError, match="version 99"):
+        Aggregator(state=tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "state.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(FormatError, match="no state of an aggregator"):
+        Aggregator(state=tmp_path / "b")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FedkeysError, match="cannot be put on disk"):
+        Aggregator(state=tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs ulimit")
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a disk without room: writes fail in the same places."""
+    fleet = Fleet(120)
+    log, state = tmp_path / "fleet.deltas", tmp_path / "state"
+    deltas = fleet.batch(0)
+    log.write_bytes(b"".join(deltas))
+    code = (
+        "import sys; from pathlib import Path; from fedkeys.aggregator import Aggregator, merge_files\n"
+        "from fedkeys.simulate import Fleet; from fedkeys.errors import FedkeysError\n"
+        "try:\n    a = Aggregator(bases=[Fleet(1).base], state=Path(sys.argv[2]), memory=0)\n"
+        "    merge_files(a, [Path(sys.argv[1])]); a.commit(); a.release(2); print('done')\n"
+        "except FedkeysError as error:\n    print(error)\n"
+    )
+    for blocks in (4, 8, 24, 48):
+        limited = [
+            "bash",
+            "-c",
+            f'ulimit -f {blocks}; exec "$@"',
+            "-",
+            sys.executable,
+            "-c",
+            code,
+            log,
+            state,
+        ]
+        result = subprocess.run(limited, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        assert "cannot be put on disk" in result.stdout, (blocks, result.stdout, result.stderr)
+    aggregator = Aggregator(bases=[fleet.base], state=state)
+    merge_files(aggregator, [log])
+    whole = Aggregator(bases=[fleet.base])
+    whole.add_messages(deltas)
+    assert aggregator.release(2).to_bytes() == whole.release(2).to_bytes()
+
+
+def test_a_kill_loses_nothing(tmp_path: Path) -> None:
+    """`python -m tests.kills` does so as often as is asked for."""
+    outcome = kill_often(tmp_path, 600, 6, 0)
+    assert outcome.kills == 6
+
+
+def test_the_commands_keep_a_state(fedkeys: Any, tmp_path: Path) -> None:
+    (tmp_path / "all.deltas").write_bytes(b"".join(DELTAS))
+    assert fedkeys("aggregate", "all.deltas", "--state", "state").returncode == 0
+    assert fedkeys("aggregate", "--state", "state", "--out", "a.model").returncode == 0
+    assert (tmp_path / "a.model").read_bytes() == released(None, DELTAS)
+    (tmp_path / "bad.delta").write_bytes(b"junk")
+    assert fedkeys("aggregate", "bad.delta", "--state", "state", "--strict").returncode == 3
+    assert fedkeys("aggregate", "bad.delta", "--state", "state", "--dry-run").returncode == 3
+    status = fedkeys("aggregate", "--state", "state", "--status", "--json")
+    assert json.loads(status.stdout) | {"deltas": 6, "phones": 6, "refused": {}} == json.loads(status.stdout)
+    assert "deltas accepted" in fedkeys("aggregate", "--state", "state", "--status").stdout
+    nothing = fedkeys("aggregate", "--state", "none", "--status")
+    assert (nothing.returncode, (tmp_path / "none").exists()) == (2, False)
+    assert fedkeys("aggregate", "all.deltas", "--state", "none", "--dry-run").returncode == 0
+    assert not (tmp_path / "none").exists()
