@@ -5,6 +5,7 @@ import unicodedata
 
 import pytest
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fedkeys.words import (
     GAP,
@@ -218,3 +219,9 @@ def test_a_text_cut_in_the_middle_does_not_begin_a_message() -> None:
 def test_any_text_has_a_cursor(text: str) -> None:
     cursor = at_cursor(text)
     assert cursor.prefix is None or fold(cursor.prefix).rstrip("'") in ("", *map(fold, tokens(text)))
+
+
+@given(st.text(alphabet="abcxyz", min_size=1, max_size=40))
+def test_what_is_all_small_letters_is_a_word_by_the_rules_too(text: str) -> None:
+    """`is_word` does not ask the rules about these."""
+    assert is_word(text) == (tokens(text) == [MESSAGE_START, text] and fold(text) == text)

@@ -11,6 +11,7 @@ slice, as one goes through sorted files.
 """
 
 import heapq
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -243,14 +244,14 @@ def _cuts(sources: Sequence[_Source], rows_at_once: int) -> list[int]:
 
 def _merge_words(runs: Sequence[Run], path: Path) -> list[Ids]:
     """Write the words of all runs, each once; gives for each run the new id of each of its ids."""
-    ids: list[list[int]] = [list(range(FIRST_WORD)) for _ in runs]
+    ids = [array("I", range(FIRST_WORD)) for _ in runs]
     sorted_ = heapq.merge(*(_numbered(run, number) for number, run in enumerate(runs)))
     with _lines(path) as file:
         for id_, (word, found) in enumerate(groupby(sorted_, lambda item: item[0]), FIRST_WORD):
             file.write(word.encode() + b"\n")
             for _, number in found:
                 ids[number].append(id_)
-    return [np.array(map_, np.uint32) for map_ in ids]
+    return [np.frombuffer(map_, np.dtype(map_.typecode)).astype(np.uint32) for map_ in ids]
 
 
 def _numbered(run: Run, number: int) -> Iterator[tuple[str, int]]:

@@ -83,6 +83,7 @@ def _measured(fleet: Any, scratch: Path, min_phones: int, memory: int) -> dict[s
         intake = merge_files(aggregator, [log], on_bytes=count)
         aggregator.settle()
         merged = time.perf_counter()
+        peak = _peak_memory()
         step("releasing", 0.0)
         model = aggregator.release(min_phones)
         released = time.perf_counter()
@@ -94,6 +95,7 @@ def _measured(fleet: Any, scratch: Path, min_phones: int, memory: int) -> dict[s
         "merge_seconds": merged - begin_merge,
         "release_seconds": released - merged,
         "start_memory_bytes": before,
+        "merge_peak_memory_bytes": peak,
         "peak_memory_bytes": _peak_memory(),
         "min_phones": min_phones,
         "memory": memory,

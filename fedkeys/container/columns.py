@@ -75,9 +75,9 @@ def unpack_columns(deflated: Sequence[bytes], sizes: NDArray[np.int64]) -> list[
         _inflate(bytes_, _LONGEST * total) for bytes_, total in zip(deflated, totals.tolist(), strict=True)
     ]
     encoded = np.frombuffer(b"".join(raws), np.uint8)
-    last = np.flatnonzero(encoded < 0x80)
+    further = np.flatnonzero(encoded >= 0x80)  # bytes that are not the last of their number: few
     byte_ends = np.cumsum([len(raw) for raw in raws])
-    whole = np.diff(np.searchsorted(last, byte_ends), prepend=0)
+    whole = np.diff(byte_ends - np.searchsorted(further, byte_ends), prepend=0)
     wrong = np.flatnonzero(whole != totals)
     if len(wrong):
         raise FormatError(
@@ -86,7 +86,7 @@ def unpack_columns(deflated: Sequence[bytes], sizes: NDArray[np.int64]) -> list[
     filled = byte_ends[np.diff(byte_ends, prepend=0) > 0]
     if np.any(encoded[filled - 1] >= 0x80):
         raise FormatError("the columns end in the middle of a whole number")
-    values = _numbers(encoded, last)
+    values = _numbers(encoded, further)
     if len(raws) == 1:
         return np.split(values, np.cumsum(sizes[0])[:-1])
     starts = np.cumsum(sizes).reshape(sizes.shape) - sizes
@@ -142,20 +142,23 @@ def _inflate(deflated: bytes, limit: int) -> bytes:
     return raw
 
 
-def _numbers(encoded: NDArray[np.uint8], last: NDArray[np.intp]) -> NDArray[np.int64]:
-    """The whole numbers of an encoding, given the places of their last bytes."""
-    values: NDArray[np.int64] = encoded[last].astype(np.int64)
-    if len(values) == len(encoded):
+def _numbers(encoded: NDArray[np.uint8], further: NDArray[np.intp]) -> NDArray[np.int64]:
+    """The whole numbers of an encoding, given the places of the bytes that are not the last of theirs."""
+    values: NDArray[np.int64] = encoded[encoded < 0x80].astype(np.int64)
+    if not len(further):
         return values
-    lengths = np.diff(last, prepend=-1)
-    longer = np.flatnonzero(lengths > 1)
-    if int(lengths.max()) > _LONGEST or not np.all(values[longer]):
+    every = np.arange(len(further))
+    numbers = further - every  # to which number each such byte belongs
+    firsts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    ranks = every - np.repeat(firsts, np.diff(firsts, append=len(numbers)))
+    longer, bytes_before = numbers[firsts], np.diff(firsts, append=len(numbers))
+    if int(ranks.max()) >= _LONGEST - 1 or not np.all(values[longer]):
         raise FormatError("a whole number in the columns is not in its shortest form")
-    values <<= 7 * (lengths - 1)
-    for back in range(1, _LONGEST):
-        longer = longer[lengths[longer] > back]
-        group = (encoded[last[longer] - back] & 0x7F).astype(np.int64)
-        values[longer] |= group << (7 * (lengths[longer] - 1 - back))
-    if int(values.max()) >= _LIMIT:
+    values[longer] <<= 7 * bytes_before
+    groups = (encoded[further] & 0x7F).astype(np.int64) << (7 * ranks)
+    for rank in range(int(ranks.max()) + 1):
+        chosen = ranks == rank
+        values[numbers[chosen]] |= groups[chosen]
+    if int(values[longer].max()) >= _LIMIT:
         raise FormatError("a whole number in the columns is 2^32 or more")
     return values

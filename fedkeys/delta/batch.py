@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
-from typing import Any
 
 import msgpack
 import numpy as np
@@ -87,7 +86,21 @@ class Head:
         entries = unpack_list(data, DELTA_FORMAT, DELTA_VERSION, ENTRIES)
         check_seal(data)
         check_head(entries)
-        return cls(digest_of(data), **_checked(entries))
+        words, forms, sizes = (tuple(entries[name]) for name in ("words", "forms", "sizes"))
+        return cls(
+            digest_of(data),
+            entries["federation"],
+            entries["phone"],
+            entries["sequence"],
+            entries["round"],
+            entries["base"],
+            entries["known"],
+            entries["bounds"],
+            words,
+            forms,
+            sizes,
+            entries["body"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +133,7 @@ class Batch:
         for order in range(3, sizes.shape[1] + 1):
             columns[3 * order - 4] = _filled(columns[3 * order - 4], orders >= order, sizes[:, order - 2])
         messages = np.repeat(np.arange(len(heads)), sizes[:, 0])
-        ids = from_gaps(columns[0], messages)
+        ids = from_gaps(columns[0], sizes[:, 0])
         _check_ids(ids, messages, heads)
         counts = read_ngrams(columns[1:-3], sizes, ids < FIRST_WORD)
         spelt = [form for head in heads for form in head.forms]
@@ -198,11 +211,6 @@ def _message(head: Head, body: bytes) -> bytes:
 def digest_of(data: bytes) -> bytes:
     """Give the 16 bytes that tell two deltas of one identity apart."""
     return blake2b(data, digest_size=DIGEST_SIZE).digest()
-
-
-def _checked(entries: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: entries[name] for name in ENTRIES[2:-1]}
-    return kept | {name: tuple(kept[name]) for name in ("words", "forms", "sizes")}
 
 
 def _sizes(heads: Sequence[Head]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -57,7 +57,7 @@ def read_ngrams(columns: Sequence[Column], sizes: Column, is_mark: NDArray[np.bo
         if np.any(below[ends] - below[ends - sizes[:, order - 2]] != sizes[:, order - 1]):
             raise FormatError(f"the n-grams of order {order} are not as many as their prefixes announce")
         parents = np.repeat(np.arange(len(children)), children)
-        places = from_gaps(gap_column, parents)
+        places = from_gaps(gap_column, children)
         of_suffix = suffixes[parents]
         suffixes = offsets[of_suffix] + places
         beyond = np.any(suffixes >= offsets[of_suffix + 1])
@@ -94,15 +94,12 @@ def differences(numbers: Column, groups: Column) -> Column:
     return found
 
 
-def from_gaps(gap_column: Column, groups: Column) -> Column:
-    """Give the places back."""
-    if not len(gap_column):
-        return gap_column
+def from_gaps(gap_column: Column, sizes: Column) -> Column:
+    """Give the places back, of groups of these sizes."""
     running = np.cumsum(gap_column + 1)
-    starts = _starts(groups)
-    before = running[starts] - gap_column[starts] - 1
-    sizes = np.diff(starts, append=len(groups))
-    places: Column = running - np.repeat(before, sizes) - 1
+    starts = np.cumsum(sizes) - sizes
+    before = np.append(running, 0)[starts - 1]  # of the first group, and of none at all, 0
+    places: Column = running - np.repeat(before + 1, sizes)
     return places
 
 

@@ -131,6 +131,8 @@ def is_word(text: str) -> bool:
     >>> [is_word(text) for text in ("hello", "Hello", "two words", "a@b", "👍")]
     [True, False, False, False, True]
     """
+    if text.isascii() and text.isalpha() and text.islower():
+        return len(text) <= MAX_WORD_LENGTH  # nothing below could object, and most words are of this kind
     return text not in _MARKS and tokens(text) == [MESSAGE_START, text] and fold(text) == text
 
 

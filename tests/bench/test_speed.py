@@ -6,6 +6,7 @@ checkout, else the shipped phones.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import pytest
 from fedkeys import Aggregator, Delta, Keyboard, Model, Phone
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import Sums
+from fedkeys.counts import Vocabulary
 from fedkeys.delta import Batch
+from fedkeys.simulate import Fleet
 from fedkeys.sources import open_corpus, shipped_corpus
 from fedkeys.words import at_cursor, fold, tokens
 
@@ -35,13 +38,6 @@ def model() -> Model:
     for texts in fleet():
         aggregator.add(Phone(texts).delta())
     return aggregator.release(1)
-
-
-@cache
-def deltas() -> list[bytes]:
-    """Deltas against a known vocabulary, as of a later round."""
-    base = model().vocabulary
-    return [Phone(texts).delta(base).to_bytes() for texts in fleet()]
 
 
 def plain_counts(texts: list[str], order: int = 3) -> Counter[tuple[str, ...]]:
@@ -66,50 +62,86 @@ def test_count_in_dictionaries(benchmark: Any) -> None:
     assert len(benchmark(plain_counts, everything)) > 10_000
 
 
-def merged(batches: list[Batch]) -> int:
-    sums = Sums(State(None, "fedkeys"))
-    sums.know(model().vocabulary)
-    for batch in batches:
-        sums.add(batch)
-    return len(sums._gathered())
-
-
-def merged_in_dictionaries(read: list[dict[str, dict[str, int]]]) -> int:
-    counts: dict[str, dict[str, int]] = {}
-    for table in read:
-        for context, after in table.items():
-            into = counts.setdefault(context, {})
-            for word, count in after.items():
-                into[word] = into.get(word, 0) + count
-    return sum(map(len, counts.values()))
-
-
 @cache
-def tables() -> list[dict[str, dict[str, int]]]:
-    """The n-grams of each delta as a dictionary of contexts, as a plain program would hold them."""
+def generated(phones: int) -> tuple[Vocabulary, list[bytes]]:
+    """A generated fleet's vocabulary and deltas: many phones, and n-grams as rare as in real chat."""
+    fleet = Fleet(phones)
+    return fleet.base, [delta for batch in fleet.deltas() for delta in batch]
+
+
+def size(benchmark: Any) -> int:
+    return 20_000 if benchmark.enabled else 300
+
+
+def batches(phones: int) -> list[Batch]:
+    _, deltas = generated(phones)
+    return [Batch.of(deltas[start : start + 400]) for start in range(0, len(deltas), 400)]
+
+
+def merged(base: Vocabulary, read: Iterable[Batch]) -> int:
+    sums = Sums(State(None, "fedkeys"))
+    sums.know(base)
+    for batch in read:
+        sums.add(batch)
+    sums.settle()
+    return sum(map(len, sums.totals().levels))
+
+
+Table = dict[str, dict[str, tuple[int, int]]]
+
+
+def tables(phones: int) -> list[Table]:
+    """What each delta says as a plain program would hold it: context -> word -> count and first-time mark."""
+    base, deltas = generated(phones)
     found = []
-    for data in deltas():
+    for data in deltas:
         delta = Delta.from_bytes(data)
-        table: dict[str, dict[str, int]] = {}
-        for ids, count, _ in delta.counts.rows():
-            table.setdefault(" ".join(map(str, ids[:-1])), {})[str(ids[-1])] = count
+        names = ["<s>", "</s>", *base.words, *delta.words]
+        words = [names[id_] for id_ in delta.ids.tolist()]
+        table: Table = {}
+        for ids, count, mark in delta.counts.rows():
+            table.setdefault(" ".join(words[id_] for id_ in ids[:-1]), {})[words[ids[-1]]] = count, mark
         found.append(table)
     return found
 
 
-@pytest.mark.benchmark(group="merge the deltas of all phones")
+def merged_in_dictionaries(read: list[Table]) -> int:
+    counts: dict[str, dict[str, int]] = {}
+    phones: dict[str, dict[str, int]] = {}
+    for table in read:
+        for context, after in table.items():
+            into, seen = counts.setdefault(context, {}), phones.setdefault(context, {})
+            for word, (count, mark) in after.items():
+                into[word] = into.get(word, 0) + count
+                seen[word] = seen.get(word, 0) + mark
+    return sum(map(len, counts.values()))
+
+
+@pytest.mark.benchmark(group="merge the deltas of 20,000 phones")
 def test_merge(benchmark: Any) -> None:
-    assert benchmark(merged, [Batch.of(deltas())]) > 10_000
+    read = batches(size(benchmark))
+    assert benchmark(merged, generated(size(benchmark))[0], read) > 10_000
 
 
-@pytest.mark.benchmark(group="merge the deltas of all phones")
+@pytest.mark.benchmark(group="merge the deltas of 20,000 phones")
 def test_decode_and_merge(benchmark: Any) -> None:
-    assert benchmark(lambda: merged([Batch.of(deltas())])) > 10_000
+    base, deltas = generated(size(benchmark))
+
+    def both() -> int:
+        aggregator = Aggregator(bases=[base])
+        for start in range(0, len(deltas), 4096):
+            assert all(result is True for result in aggregator.add_messages(deltas[start : start + 4096]))
+        aggregator.settle()
+        return aggregator.deltas
+
+    assert benchmark(both) == len(deltas)
 
 
-@pytest.mark.benchmark(group="merge the deltas of all phones")
+@pytest.mark.benchmark(group="merge the deltas of 20,000 phones")
 def test_merge_in_dictionaries(benchmark: Any) -> None:
-    assert benchmark(merged_in_dictionaries, tables()) > 10_000
+    read = tables(size(benchmark))
+    expected = merged(generated(size(benchmark))[0], batches(size(benchmark)))
+    assert benchmark.pedantic(merged_in_dictionaries, (read,), rounds=3) == expected
 
 
 @cache
