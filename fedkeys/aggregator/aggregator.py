@@ -147,19 +147,22 @@ class Aggregator:
         left: dict[int, Head] = {}
         identities: set[tuple[bytes, int]] = set()
         numbers = 0
-        for at, head in heads.items():
+        waiting = iter(heads.items())
+        for at, head in waiting:
             identity = head.phone, head.sequence
-            size = sum(head.sizes)
-            if identity in identities or (chosen and numbers + size > _MOST_NUMBERS):
+            if identity in identities:
                 left[at] = head
                 continue
             try:
                 if self._is_new(head):
                     chosen[at] = head
                     identities.add(identity)
-                    numbers += size
+                    numbers += sum(head.sizes)
             except RefusedError as error:
                 results[at] = error
+            if numbers >= _MOST_NUMBERS:
+                break
+        left.update(waiting)
         return chosen, left
 
     def _is_new(self, head: Head) -> bool:
