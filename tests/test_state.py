@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedkeys.aggregator import Aggregator, merge_files
+from fedkeys.counts import Vocabulary
 from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError, VersionError
 from fedkeys.phone import Phone
 from fedkeys.simulate import Fleet
 from tests.kills import kill_often
+from tests.strategies import corpora
+
+BASE = Vocabulary(["hello", "london", "see", "you"])
 
 PHONES = [Phone([f"hello world {number % 3}", "see you tomorrow"]) for number in range(6)]
 DELTAS = [phone.delta().to_bytes() for phone in PHONES]
@@ -149,3 +155,64 @@ def test_the_commands_keep_a_state(fedkeys: Any, tmp_path: Path) -> None:
     assert (nothing.returncode, (tmp_path / "none").exists()) == (2, False)
     assert fedkeys("aggregate", "all.deltas", "--state", "none", "--dry-run").returncode == 0
     assert not (tmp_path / "none").exists()
+
+
+def payload(deltas: Sequence[bytes], min_phones: int, **options: Any) -> bytes:
+    aggregator = Aggregator(bases=[BASE], **options)
+    aggregator.add_messages(list(deltas))
+    return aggregator.release(min_phones).payload_digest
+
+
+fleets = st.lists(st.tuples(corpora, st.integers(2, 4), st.booleans(), st.booleans()), min_size=1, max_size=6)
+
+
+@given(fleets, st.integers(1, 2), st.integers(1, 60))
+def test_what_is_withdrawn_never_took_part(
+    fleet: list[tuple[list[str], int, bool, bool]], min_phones: int, rows: int
+) -> None:
+    """Whether sums lie on disk or not."""
+    deltas = [
+        Phone(texts, order=order).delta(BASE if known else None).to_bytes()
+        for texts, order, known, _ in fleet
+    ]
+    leaving = [delta for delta, (*_, leaves) in zip(deltas, fleet, strict=True) if leaves]
+    staying = [delta for delta in deltas if delta not in leaving]
+    aggregator = Aggregator(bases=[BASE])
+    aggregator._sums._most_rows = rows
+    aggregator.add_messages(deltas)
+    for delta in leaving:
+        aggregator.withdraw(delta)
+    assert aggregator.release(min_phones).payload_digest == payload(staying, min_phones)
+    assert (aggregator.deltas, aggregator.status()["withdrawn"]) == (len(staying), len(leaving))
+    again = aggregator.add_messages(leaving)
+    assert all(isinstance(result, RefusedError) for result in again)
+    assert aggregator.release(min_phones).payload_digest == payload(staying, min_phones)
+
+
+def test_only_what_counts_can_be_withdrawn(tmp_path: Path) -> None:
+    merged(tmp_path, DELTAS[:2])
+    aggregator = Aggregator(state=tmp_path)
+    with pytest.raises(RefusedError, match="never merged"):
+        aggregator.withdraw(DELTAS[2])
+    aggregator.withdraw(DELTAS[0])
+    with pytest.raises(RefusedError, match="withdrawn before"):
+        aggregator.withdraw(DELTAS[0])
+    other = Phone(["something else"], pseudonym=PHONES[1].pseudonym).delta().to_bytes()
+    with pytest.raises(RefusedError, match="another delta was merged"):
+        aggregator.withdraw(other)
+    aggregator.commit()
+    aggregator.close()
+    assert released(tmp_path) == released(None, DELTAS[1:2])
+
+
+def test_withdrawal_by_command(fedkeys: Any, tmp_path: Path) -> None:
+    (tmp_path / "all.deltas").write_bytes(b"".join(DELTAS))
+    (tmp_path / "mine.delta").write_bytes(DELTAS[3])
+    fedkeys("aggregate", "all.deltas", "--state", "state")
+    first = fedkeys("withdraw", "mine.delta", "--state", "state")
+    assert (first.returncode, "1 withdrawn; state holds 5 of 5 phones" in first.stderr) == (0, True)
+    second = fedkeys("withdraw", "mine.delta", "--state", "state")
+    assert (second.returncode, "withdrawn before" in second.stderr) == (3, True)
+    assert fedkeys("aggregate", "all.deltas", "--state", "state", "--out", "a.model").returncode == 3
+    assert (tmp_path / "a.model").read_bytes() == released(None, DELTAS[:3] + DELTAS[4:])
+    assert fedkeys("withdraw", "mine.delta", "--state", "none").returncode == 2

@@ -119,6 +119,25 @@ class Aggregator:
         self._state.count_refusals(reasons)
         return results
 
+    def withdraw(self, data: bytes) -> None:
+        """Take back a delta that was merged: a release is then what it had been without it.
+
+        Args:
+            data: the message as it was sent; whoever has it may take it back.
+
+        Raises:
+            RefusedError: it does not count: it was never merged, or was taken back before.
+            FormatError: it is no sound delta.
+        """
+        head = Head.of(data)
+        if head.federation != self.federation:
+            raise _foreign(head, self.federation)
+        self._sums.check(head)
+        batch = Batch.read([head])
+        self._state.withdraw(head)
+        self._sums.subtract(batch)
+        self._keep_up()
+
     def commit(self) -> None:
         """Make all that was merged, and what was refused, last in the state."""
         if self._sums.holds_any and self._state.path is not None:
@@ -167,10 +186,7 @@ class Aggregator:
 
     def _is_new(self, head: Head) -> bool:
         if head.federation != self.federation:
-            raise RefusedError(
-                f"belongs to the federation {head.federation!r}, not to {self.federation!r}",
-                remedy="name the federation with --federation",
-            )
+            raise _foreign(head, self.federation)
         if not self._ledger.is_new(head):
             return False
         self._sums.check(head)
@@ -219,6 +235,7 @@ class Aggregator:
             "rounds": self._last_round,
             "phones": self.phones,
             "deltas": self.deltas,
+            "withdrawn": self._ledger.withdrawn,
             "refused": self._state.refusals(),
             "ngrams": sum(map(len, self._state.runs)),
             "runs": len(self._state.runs),
@@ -246,6 +263,13 @@ class Aggregator:
             "deltas": self.deltas,
         }
         return release(self._sums.totals(), min_phones, account, frozenset(map(blocked_word, blocked)))
+
+
+def _foreign(head: Head, federation: str) -> RefusedError:
+    return RefusedError(
+        f"belongs to the federation {head.federation!r}, not to {federation!r}",
+        remedy="name the federation with --federation",
+    )
 
 
 def _reason(error: FedkeysError) -> str:

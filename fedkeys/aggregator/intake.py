@@ -96,6 +96,20 @@ def merge_files(
     return Intake(merged, repeated, tuple(refused))
 
 
+def withdraw_files(aggregator: Aggregator, files: Sequence[Path]) -> tuple[int, tuple[str, ...]]:
+    """Take back every delta of a list of files; gives how many, and why the others were not."""
+    refused: list[str] = []
+    withdrawn = 0
+    for path, place, data in _everything(files, refused):
+        try:
+            aggregator.withdraw(data)
+            withdrawn += 1
+        except FedkeysError as error:
+            error.place = error.place or place
+            refused.append(str(error.at(path)))
+    return withdrawn, tuple(refused)
+
+
 def _everything(files: Iterable[Path], refused: list[str]) -> Iterator[_Found]:
     for path in files:
         try:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import compress, groupby
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +30,7 @@ from fedkeys.words import OTHER
 
 _TYPES = {"keys": "<u8", "counts": "<i8", "phones": "<i8"}
 _SAMPLED = 1 << 10  # one bigram in so many is looked at to cut runs into slices
+_PIECE = 1 << 19  # rows of a level that are copied together
 _WORDS, _SPELT, _FORMS = "words", "spelt", "forms"
 
 
@@ -173,6 +174,53 @@ def merge_runs(runs: Sequence[Run], path: Path, rows_at_once: int) -> Run:
     return out
 
 
+def without_nothing(run: Run, path: Path) -> Run | None:
+    """Copy a run without the n-grams that nobody has sent any more, and their words; None if there are none.
+
+    Each n-gram that remains has its prefix and suffix: whoever sent it sent them.
+    """
+    masks = [_counted(run, order) for order in range(1, run.order + 1)]
+    if all(mask.all() for mask in masks) and (run.forms.counts > 0).all():
+        return None
+    path.mkdir()
+    out = Run(path, max([2, *(order for order, mask in enumerate(masks, 1) if mask.any())]))
+    first = run.level(1, 0, run.size(1))
+    kept_ids = first.words[masks[0]]
+    kept_words = kept_ids[kept_ids >= FIRST_WORD]
+    ids = np.zeros(1 + int(first.words.max(initial=FIRST_WORD)), np.uint32)
+    ids[:FIRST_WORD] = np.arange(FIRST_WORD)
+    ids[kept_words] = np.arange(FIRST_WORD, FIRST_WORD + len(kept_words))
+    is_kept = np.zeros(len(ids), np.bool_)
+    is_kept[kept_words] = True
+    with _lines(path / _WORDS) as file:
+        file.writelines(
+            word.encode() + b"\n" for word in compress(run.words(), is_kept[FIRST_WORD:].tolist())
+        )
+    rows = np.zeros(1, np.int64)
+    with out.writer() as writer:
+        for order, mask in enumerate(masks[: out.order], 1):
+            for start in range(0, len(mask), _PIECE):
+                piece = run.level(order, start, min(start + _PIECE, len(mask)))
+                kept = mask[start : start + _PIECE]
+                keys = pack_keys(rows[piece.parents[kept]], ids[piece.words[kept]])
+                writer.append(order, Level(keys, piece.counts[kept], piece.phones[kept]))
+            rows = np.cumsum(mask) - 1
+    forms = run.forms
+    left = forms.counts > 0
+    keys = pack_keys(ids[forms.parents[left]].astype(np.int64), forms.words[left])
+    out.write_forms(Level(keys, forms.counts[left], forms.phones[left]), run.spelt)
+    return out
+
+
+def _counted(run: Run, order: int) -> NDArray[np.bool_]:
+    """Which n-grams of an order somebody has sent."""
+    size = run.size(order)
+    found = np.empty(size, np.bool_)
+    for start in range(0, size, _PIECE):
+        found[start : start + _PIECE] = run.level(order, start, min(start + _PIECE, size)).counts > 0
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Source:
     """A run under merge.
@@ -263,14 +311,16 @@ def _merge_first(runs: Sequence[Run], ids: Sequence[Ids]) -> tuple[Level, list[R
     """Add up order 1; gives for each run the new row of each of its rows."""
     words = 1 + max(int(map_.max()) for map_ in ids)
     counts, phones = np.zeros((2, words), np.int64)
+    present = np.zeros(words, np.bool_)  # a count may be 0 where something was taken back
     own_ids = []
     for run, map_ in zip(runs, ids, strict=True):
         level = run.level(1, 0, run.size(1))
         own_ids.append(map_[level.words])
         counts[own_ids[-1]] += level.counts
         phones[own_ids[-1]] += level.phones
-    used = np.flatnonzero(counts)
-    rows = np.cumsum(counts > 0) - 1
+        present[own_ids[-1]] = True
+    used = np.flatnonzero(present)
+    rows = np.cumsum(present) - 1
     level = Level(used.astype(np.uint64), counts[used], phones[used])
     return level, [rows[ids_] for ids_ in own_ids]
 

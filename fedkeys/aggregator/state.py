@@ -12,7 +12,7 @@ the transactions and the lock.
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
@@ -21,7 +21,7 @@ from typing import Any
 from weakref import finalize
 
 from fedkeys.aggregator.ledger import SCHEMA, Ledger
-from fedkeys.aggregator.runs import Run, merge_runs
+from fedkeys.aggregator.runs import Run, merge_runs, without_nothing
 from fedkeys.aggregator.totals import Totals
 from fedkeys.container import sync_directory
 from fedkeys.delta import Head
@@ -126,6 +126,15 @@ class State:
         with self._naming_the_disk():
             self.ledger.enter(deltas)
 
+    def withdraw(self, delta: Head) -> None:
+        """Note in the ledger that a delta is taken back.
+
+        Raises:
+            RefusedError: it does not count.
+        """
+        with self._naming_the_disk():
+            self.ledger.withdraw(delta)
+
     def count_refusals(self, times: Mapping[str, int]) -> None:
         """Count deltas that were refused, by reason."""
         with self._naming_the_disk():
@@ -149,13 +158,15 @@ class State:
             some = sorted(self._runs, key=len)[:_MOST_RUNS]
             with self._naming_the_disk():
                 merged = merge_runs(some, self._new_path(), rows_at_once)
-                names = [(run.path.name,) for run in some]
-                self._connection.executemany("DELETE FROM runs WHERE name = ?", names)
-                self._runs = [run for run in self._runs if run not in some]
-                self._replaced += some
-                self._added(merged)
-            if self.path is None:
-                self.commit()
+                self._replace(some, merged)
+
+    def drop_nothing(self) -> None:
+        """Of the one run there is, drop what nobody has sent any more."""
+        (run,) = self._runs
+        with self._naming_the_disk():
+            left = without_nothing(run, self._new_path())
+            if left is not None:
+                self._replace([run], left)
 
     def commit(self) -> None:
         """Make all that was changed count."""
@@ -181,6 +192,15 @@ class State:
             self._scratch = Path(mkdtemp(prefix="fedkeys-"))
             finalize(self, rmtree, self._scratch, ignore_errors=True)
         return self._scratch
+
+    def _replace(self, some: Sequence[Run], by: Run) -> None:
+        names = [(run.path.name,) for run in some]
+        self._connection.executemany("DELETE FROM runs WHERE name = ?", names)
+        self._runs = [run for run in self._runs if run not in some]
+        self._replaced += some
+        self._added(by)
+        if self.path is None:
+            self.commit()
 
     def _added(self, run: Run) -> None:
         if self.path is not None:

@@ -117,6 +117,12 @@ class Sums:
             if full and len(self._gathered()) > self._most_rows // 2:
                 self.spill()
 
+    def subtract(self, batch: Batch) -> None:
+        """Take back deltas that were added."""
+        levels = tuple(_negative(level) for level in batch.counts.levels)
+        counts = NgramCounts(levels, batch.counts.roots)
+        self.add(Batch(batch.heads, batch.ids, counts, _negative(batch.forms), batch.spelt))
+
     def totals(self) -> Totals:
         """Give everything added so far, over an alphabetical vocabulary."""
         self.settle()
@@ -124,12 +130,15 @@ class Sums:
 
     def settle(self) -> None:
         """Add up everything, into one run if there is any on disk."""
-        if not self._state.runs:
+        withdrawn = self._state.ledger.withdrawn
+        if not self._state.runs and not withdrawn:
             self._gathered()
             return
         if self.holds_any:
             self.spill()
         self._state.merge_runs(self._most_rows)
+        if withdrawn and self._state.runs:
+            self._state.drop_nothing()
 
     def _held(self) -> Totals:
         """Give what is held in memory, over an alphabetical vocabulary."""
@@ -221,6 +230,10 @@ class Base:
 
 _UNASKED = -1
 _NONE = NgramCounts.empty(1).levels[0]
+
+
+def _negative(level: Level) -> Level:
+    return Level(level.keys, -level.counts, -level.phones)
 
 
 def _by_base(heads: Sequence[Head], roots: NDArray[np.int64]) -> Iterable[tuple[bytes, NDArray[np.bool_]]]:

@@ -160,6 +160,7 @@ def _tell(state: Path | None, federation: str, json: bool) -> None:
         ["last round", f"{found['rounds']:,}"],
         ["phones", f"{found['phones']:,}"],
         ["deltas accepted", f"{found['deltas']:,}"],
+        ["deltas withdrawn", f"{found['withdrawn']:,}"],
         *([f"refused, {reason}", f"{times:,}"] for reason, times in found["refused"].items()),
         ["n-grams", f"{found['ngrams']:,}"],
         ["parts on disk", f"{found['runs']:,}"],

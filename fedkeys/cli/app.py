@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli import aggregate, bench, delta, demo, evaluate, fedavg, inspect, predict, simulate, type_
+from fedkeys.cli import (
+    aggregate,
+    bench,
+    delta,
+    demo,
+    evaluate,
+    fedavg,
+    inspect,
+    predict,
+    simulate,
+    type_,
+    withdraw,
+)
 from fedkeys.cli.console import printable
 from fedkeys.errors import FedkeysError
 
@@ -22,6 +34,7 @@ app = typer.Typer(
 app.command("type")(type_.command)
 app.command("delta")(delta.command)
 app.command("aggregate")(aggregate.command)
+app.command("withdraw")(withdraw.command)
 app.command("predict")(predict.command)
 app.command("inspect")(inspect.command)
 app.command("simulate")(simulate.command)
