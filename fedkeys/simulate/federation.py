@@ -14,11 +14,12 @@ import numpy as np
 
 from fedkeys.aggregator import Aggregator
 from fedkeys.counts import Vocabulary
-from fedkeys.delta import Delta
-from fedkeys.errors import UsageError
+from fedkeys.errors import FedkeysError, UsageError
 from fedkeys.model import Model
 from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone
 from fedkeys.sources import Corpus, PhoneTexts
+
+_SENT_TOGETHER = 256  # deltas; the aggregator reads that many at once faster than one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +109,18 @@ class Federation:
         started = time.perf_counter()
         sampled = self._sample()
         sizes: list[int] = []
+        sent: list[tuple[Phone, bytes]] = []
         messages = 0
         for texts in self._corpus.phones():
             phone = self._phone(texts, number)
             if texts.name in sampled and phone.waiting:
-                sizes.append(self._send(phone, number))
+                sent.append((phone, phone.delta(self._base, number).to_bytes()))
+                sizes.append(len(sent[-1][1]))
                 messages += phone.waiting
-                phone.accepted()
+            if len(sent) == _SENT_TOGETHER:
+                self._carry(sent)
             on_phone(number)
+        self._carry(sent)
         model = self.aggregator.release(self._plan.min_phones)
         self._base = model.vocabulary
         self.aggregator.know(model.vocabulary)
@@ -151,8 +156,11 @@ class Federation:
         phone.type(texts.texts[count * (number - 1) // rounds : count * number // rounds])
         return phone
 
-    def _send(self, phone: Phone, number: int) -> int:
-        """Carry a phone's delta to the aggregator as bytes; give their number."""
-        data = phone.delta(self._base, number).to_bytes()
-        self.aggregator.add(Delta.from_bytes(data))
-        return len(data)
+    def _carry(self, sent: list[tuple[Phone, bytes]]) -> None:
+        """Carry phones' deltas to the aggregator as bytes, and its answers back."""
+        results = self.aggregator.add_messages([data for _, data in sent])
+        for (phone, _), result in zip(sent, results, strict=True):
+            if isinstance(result, FedkeysError):
+                raise result
+            phone.accepted()
+        sent.clear()
