@@ -11,6 +11,7 @@ command exits with.
     │   ├── DamagedError         cut short, or changed since they were written
     │   └── VersionError         written by a newer fedkeys
     ├── RefusedError             a sound delta that this aggregator must not merge
+    ├── StorageError             a disk that does not take, or keep, what it is given
     └── PartialError             some inputs were set aside, the rest is done  exit 3
 """
 
@@ -75,6 +76,10 @@ class DamagedError(FormatError):
 
 class VersionError(FormatError):
     """Bytes in a format newer than this fedkeys reads."""
+
+
+class StorageError(FedkeysError):
+    """Sums or a ledger that cannot be put on disk; whoever meets it has to open the state again."""
 
 
 class RefusedError(FedkeysError):

@@ -322,3 +322,10 @@ def test_the_server_merges_what_came_in_many_batches(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sums, "_LEAST_BATCH", 10)
     assert aggregate(deltas, 1).payload_digest == at_once.payload_digest
     assert MESSAGE_START not in at_once.vocabulary.words
+
+
+def test_of_very_many_bad_messages_the_first_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    log = tmp_path / "junk.deltas"
+    log.write_bytes(bytes(1100) + Phone(["hello"]).delta().to_bytes())
+    intake = merge_files(Aggregator(), [log])
+    assert (intake.merged, len(intake.refused), intake.unnamed) == (1, 1000, 100)

@@ -15,7 +15,7 @@ from fedkeys.aggregator.sums import Sums
 from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Batch
-from fedkeys.errors import FedkeysError
+from fedkeys.errors import StorageError
 from fedkeys.phone import Phone
 from fedkeys.simulate import Fleet
 from tests.strategies import corpora
@@ -88,18 +88,16 @@ def test_a_fleet_in_little_memory_gives_the_same_release() -> None:
     assert tight.release(2).to_bytes() == roomy.release(2).to_bytes()
 
 
-def test_a_disk_that_takes_no_more_is_an_error_and_nothing_is_lost() -> None:
+def test_a_disk_that_takes_no_more_ends_it_and_nothing_counts_twice() -> None:
     fleet = Fleet(40)
-    sums = Sums(State(None, "fedkeys"), memory=0)
-    sums.know(fleet.base)
-    batch = Batch.of(fleet.batch(0))
+    aggregator = Aggregator(bases=[fleet.base], memory=0)
+    deltas = fleet.batch(0)
     full = OSError(28, "No space left on device")
     with (
         patch.object(runs.Run, "write_forms", side_effect=full),
-        pytest.raises(FedkeysError, match="No space"),
+        pytest.raises(StorageError, match="No space"),
     ):
-        sums.add(batch)
-    other = Sums(State(None, "fedkeys"))
-    other.know(fleet.base)
-    other.add(batch)
-    assert said(sums.totals()) == said(other.totals())
+        aggregator.add_messages(deltas)
+    for use in (lambda: aggregator.add_messages(deltas), lambda: aggregator.withdraw(deltas[0])):
+        with pytest.raises(StorageError, match="could not be written before"):
+            use()

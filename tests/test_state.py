@@ -7,14 +7,24 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys.aggregator import Aggregator, merge_files
+from fedkeys.aggregator.runs import Run
 from fedkeys.counts import Vocabulary
-from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError, VersionError
+from fedkeys.errors import (
+    DamagedError,
+    FedkeysError,
+    FormatError,
+    RefusedError,
+    StorageError,
+    UsageError,
+    VersionError,
+)
 from fedkeys.phone import Phone
 from fedkeys.simulate import Fleet
 from tests.kills import kill_often
@@ -96,6 +106,10 @@ def test_what_is_no_state_of_this_federation_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(FedkeysError, match="cannot be put on disk"):
         Aggregator(state=tmp_path / "file")
+    (tmp_path / "c").mkdir()
+    sqlite3.connect(tmp_path / "c" / "state.sqlite").execute("CREATE TABLE runs (mine)").connection.close()
+    with pytest.raises(FormatError, match="another program's"):
+        Aggregator(state=tmp_path / "c")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs ulimit")
@@ -216,3 +230,49 @@ def test_withdrawal_by_command(fedkeys: Any, tmp_path: Path) -> None:
     assert fedkeys("aggregate", "all.deltas", "--state", "state", "--out", "a.model").returncode == 3
     assert (tmp_path / "a.model").read_bytes() == released(None, DELTAS[:3] + DELTAS[4:])
     assert fedkeys("withdraw", "mine.delta", "--state", "none").returncode == 2
+
+
+def test_nothing_of_others_is_touched(tmp_path: Path) -> None:
+    mine = tmp_path / "runs" / "mine"
+    mine.mkdir(parents=True)
+    with pytest.raises(UsageError, match="not empty, and no state"):
+        Aggregator(state=tmp_path)
+    assert mine.is_dir()
+    merged(tmp_path / "state", DELTAS[:2])
+    (tmp_path / "state" / "runs" / ".DS_Store").write_bytes(b"")
+    merged(tmp_path / "state", DELTAS[2:])
+    assert released(tmp_path / "state") == released(None, DELTAS)
+
+
+def test_a_run_that_is_not_as_it_was_is_named(tmp_path: Path) -> None:
+    merged(tmp_path, DELTAS)
+    (column,) = (tmp_path / "runs").glob("*/1.counts")
+    column.write_bytes(column.read_bytes()[:-8])
+    with pytest.raises(DamagedError, match="not as it was committed"):
+        Aggregator(state=tmp_path)
+
+
+def test_of_what_is_withdrawn_no_text_stays(tmp_path: Path) -> None:
+    delta = Phone(["say sEcReTnAmE to nobodyelse sEcReTnAmE"]).delta().to_bytes()
+    merged(tmp_path, [*DELTAS, delta])
+    everything = [file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()]
+    assert any(b"sEcReTnAmE" in data for data in everything)
+    aggregator = Aggregator(state=tmp_path)
+    aggregator.withdraw(delta)
+    aggregator.settle()
+    aggregator.commit()
+    aggregator.close()
+    for file in tmp_path.rglob("*"):
+        assert file.is_dir() or not {b"sEcReTnAmE", b"nobodyelse"} & set(file.read_bytes().split(b"\n")), file
+
+
+def test_a_disk_that_fails_during_a_withdrawal_withdraws_nothing(tmp_path: Path) -> None:
+    merged(tmp_path, DELTAS)
+    aggregator = Aggregator(state=tmp_path, memory=0)
+    aggregator._sums._most_rows = 1
+    full = OSError(28, "No space left on device")
+    with patch.object(Run, "write_forms", side_effect=full), pytest.raises(StorageError):
+        aggregator.withdraw(DELTAS[0])
+    with pytest.raises(StorageError):
+        aggregator.commit()
+    assert released(tmp_path) == released(None, DELTAS)

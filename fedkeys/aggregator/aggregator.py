@@ -187,7 +187,7 @@ class Aggregator:
     def _is_new(self, head: Head) -> bool:
         if head.federation != self.federation:
             raise _foreign(head, self.federation)
-        if not self._ledger.is_new(head):
+        if not self._state.is_new(head):
             return False
         self._sums.check(head)
         return True
@@ -201,7 +201,7 @@ class Aggregator:
         self._state.enter(heads.values())
         for at, head in heads.items():
             results[at] = True
-            if head.bounds not in self._bounds:
+            if len(self._bounds) < 2 and head.bounds not in self._bounds:  # one, or several: no more is told
                 self._bounds.append(head.bounds)
             self._last_round = max(self._last_round, head.round)
         self._keep_up()

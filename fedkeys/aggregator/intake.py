@@ -15,11 +15,12 @@ from fedkeys.aggregator.aggregator import Aggregator
 from fedkeys.aggregator.messages import messages
 from fedkeys.container import read_bytes
 from fedkeys.delta import MAX_DELTA_BYTES
-from fedkeys.errors import FedkeysError, UsageError
+from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
 
 SUFFIX = ".delta"
 LOG_SUFFIX = ".deltas"
 STDIN = Path("-")
+MOST_NAMED = 1000
 
 _GROUP_BYTES = 1 << 21
 _GROUP_SIZE = 1 << 12
@@ -34,12 +35,15 @@ class Intake:
     Attributes:
         merged: how many deltas were merged.
         repeated: how many had been merged before.
-        refused: for each message that was set aside, one sentence that names file, place and reason.
+        refused: for each message that was set aside, one sentence that names file, place and reason; of
+            very many the first `MOST_NAMED`.
+        unnamed: how many more were set aside.
     """
 
     merged: int
     repeated: int
     refused: tuple[str, ...]
+    unnamed: int = 0
 
 
 def delta_files(inputs: Iterable[Path]) -> list[Path]:
@@ -80,20 +84,23 @@ def merge_files(
         files: single deltas; logs of many, which end in `.deltas`; `-` for a log on standard input.
         on_bytes: told how many bytes were dealt with, from time to time.
     """
-    merged = repeated = 0
+    merged = repeated = unnamed = 0
     refused: list[str] = []
     for group in _groups(_everything(files, refused)):
         results = aggregator.add_messages([data for _, _, data in group])
         for (path, place, _), result in zip(group, results, strict=True):
             if isinstance(result, FedkeysError):
                 result.place = result.place or place
-                refused.append(str(result.at(path)))
+                if len(refused) < MOST_NAMED:
+                    refused.append(str(result.at(path)))
+                else:
+                    unnamed += 1
             elif result:
                 merged += 1
             else:
                 repeated += 1
         on_bytes(sum(len(data) for _, _, data in group))
-    return Intake(merged, repeated, tuple(refused))
+    return Intake(merged, repeated, tuple(refused), unnamed)
 
 
 def withdraw_files(aggregator: Aggregator, files: Sequence[Path]) -> tuple[int, tuple[str, ...]]:
@@ -104,7 +111,7 @@ def withdraw_files(aggregator: Aggregator, files: Sequence[Path]) -> tuple[int, 
         try:
             aggregator.withdraw(data)
             withdrawn += 1
-        except FedkeysError as error:
+        except (FormatError, RefusedError) as error:
             error.place = error.place or place
             refused.append(str(error.at(path)))
     return withdrawn, tuple(refused)

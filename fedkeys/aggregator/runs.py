@@ -207,8 +207,12 @@ def without_nothing(run: Run, path: Path) -> Run | None:
             rows = np.cumsum(mask) - 1
     forms = run.forms
     left = forms.counts > 0
-    keys = pack_keys(ids[forms.parents[left]].astype(np.int64), forms.words[left])
-    out.write_forms(Level(keys, forms.counts[left], forms.phones[left]), run.spelt)
+    styles = forms.words[left]
+    used = np.unique(styles[styles >= OTHER])
+    styles[styles >= OTHER] = OTHER + np.searchsorted(used, styles[styles >= OTHER])
+    keys = pack_keys(ids[forms.parents[left]].astype(np.int64), styles)
+    spelt = [run.spelt[style - OTHER] for style in used.tolist()]
+    out.write_forms(Level(keys, forms.counts[left], forms.phones[left]), spelt)
     return out
 
 

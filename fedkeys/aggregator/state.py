@@ -10,7 +10,9 @@ there without being named is left over from a process that was killed, and is re
 the transactions and the lock.
 """
 
+import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,16 +27,18 @@ from fedkeys.aggregator.runs import Run, merge_runs, without_nothing
 from fedkeys.aggregator.totals import Totals
 from fedkeys.container import sync_directory
 from fedkeys.delta import Head
-from fedkeys.errors import FedkeysError, FormatError, UsageError, VersionError
+from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError, UsageError, VersionError
 
 STATE_VERSION = 1
+APPLICATION_ID = 0x6665646B  # "fedk", by which SQLite files tell whose they are
 
 _DATABASE, _RUNS = "state.sqlite", "runs"
 _TABLES = (
     SCHEMA,
-    "CREATE TABLE runs (name TEXT PRIMARY KEY, highest INTEGER NOT NULL)",
+    "CREATE TABLE runs (name TEXT PRIMARY KEY, highest INTEGER NOT NULL, files TEXT NOT NULL)",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value)",
     "CREATE TABLE refused (reason TEXT PRIMARY KEY, times INTEGER NOT NULL)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {STATE_VERSION}",
 )
 _MOST_RUNS = 64  # that are merged at once, each with a few files open
@@ -55,25 +59,32 @@ class State:
 
     def __init__(self, path: Path | None, federation: str) -> None:
         self.path = path
+        self._broken = False
         self._scratch: Path | None = None
+        self._runs: list[Run] = []
+        self._replaced: list[Run] = []
+        self._uncommitted: list[Run] = []
         with self._naming_the_disk():
             if path is not None:
+                _refuse_what_is_not_ours(path)
                 (path / _RUNS).mkdir(parents=True, exist_ok=True)
             # "" is a database of SQLite's own that goes to disk when it outgrows its cache.
             database = "" if path is None else path / _DATABASE
             self._connection = sqlite3.connect(database, isolation_level=None, timeout=0.0)
             self._finalizer = finalize(self, self._connection.close)
-            self._begin(federation)
-        self.ledger = Ledger(self._connection)
-        rows = self._connection.execute("SELECT name, highest FROM runs ORDER BY name").fetchall()
-        self._runs = [Run(self._directory() / name, highest) for name, highest in rows]
-        self._replaced: list[Run] = []
-        if path is not None:
-            self._remove_leftovers()
+            try:
+                self._begin(federation)
+                self.ledger = Ledger(self._connection)
+                self._open_runs()
+            except BaseException:
+                self._finalizer()
+                raise
 
     def close(self) -> None:
         """Let others work on it; what was not committed is forgotten."""
         self._finalizer()
+        for run in self._uncommitted:
+            rmtree(run.path, ignore_errors=True)
 
     def _begin(self, federation: str) -> None:
         execute = self._connection.execute
@@ -82,6 +93,9 @@ class State:
         execute(f"PRAGMA synchronous = {'FULL' if self.path else 'OFF'}")
         execute("BEGIN EXCLUSIVE")
         version = execute("PRAGMA user_version").fetchone()[0]
+        foreign = execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID
+        if foreign and (version or execute("SELECT count(*) FROM sqlite_master").fetchone()[0]):
+            raise FormatError("no state of an aggregator, but another program's", file=self.path)
         if version > STATE_VERSION:
             raise VersionError(
                 f"a state of version {version} is newer than the {STATE_VERSION} that this fedkeys reads",
@@ -92,7 +106,6 @@ class State:
             for statement in _TABLES:
                 execute(statement)
             self.note(federation=federation)
-            self._commit()
         found = self.facts().get("federation")
         if found != federation:
             raise UsageError(
@@ -125,6 +138,15 @@ class State:
         """Note in the ledger that deltas were merged."""
         with self._naming_the_disk():
             self.ledger.enter(deltas)
+
+    def is_new(self, delta: Head) -> bool:
+        """Ask the ledger whether a delta is new.
+
+        Raises:
+            RefusedError: it must not be merged.
+        """
+        with self._naming_the_disk():
+            return self.ledger.is_new(delta)
 
     def withdraw(self, delta: Head) -> None:
         """Note in the ledger that a delta is taken back.
@@ -174,14 +196,14 @@ class State:
             self._commit()
         for run in self._replaced:
             rmtree(run.path, ignore_errors=True)
-        self._replaced = []
+        self._replaced, self._uncommitted = [], []
 
     def _commit(self) -> None:
         self._connection.execute("COMMIT")
         self._connection.execute("BEGIN EXCLUSIVE")
 
     def _new_path(self) -> Path:
-        taken = [int(path.name) for path in self._directory().iterdir()]
+        taken = [int(path.name) for path in self._directory().iterdir() if _is_run(path)]
         return self._directory() / f"{max(taken, default=0) + 1:08}"
 
     def _directory(self) -> Path:
@@ -205,22 +227,39 @@ class State:
     def _added(self, run: Run) -> None:
         if self.path is not None:
             for file in run.path.iterdir():
-                with file.open("rb") as opened:
+                with file.open("r+b") as opened:  # Windows flushes only what may be written
                     os.fsync(opened.fileno())
             sync_directory(run.path)
             sync_directory(run.path.parent)
-        self._connection.execute("INSERT INTO runs VALUES (?, ?)", (run.path.name, run.order))
+        row = (run.path.name, run.order, _files_of(run))
+        self._connection.execute("INSERT INTO runs VALUES (?, ?, ?)", row)
         self._runs.append(run)
+        self._uncommitted.append(run)
 
-    def _remove_leftovers(self) -> None:
-        named = {run.path.name for run in self._runs}
+    def _open_runs(self) -> None:
+        """Take up the runs that count, and remove those that a killed process left."""
+        if self.path is None:
+            return
+        rows = self._connection.execute("SELECT name, highest, files FROM runs ORDER BY name").fetchall()
+        for name, highest, files in rows:
+            run = Run(self._directory() / name, highest)
+            if not run.path.is_dir() or _files_of(run) != files:
+                raise DamagedError(
+                    "not as it was committed: files are missing or of another size",
+                    file=run.path,
+                    remedy="restore the state from a copy, or merge its deltas into a new one",
+                )
+            self._runs.append(run)
+        named = {run.path for run in self._runs}
         for path in self._directory().iterdir():
-            if path.name not in named:
+            if path not in named and _is_run(path):
                 rmtree(path, ignore_errors=True)
 
     @contextmanager
     def _naming_the_disk(self) -> Iterator[None]:
         """Say what an operator can do about a disk, or a database, that does not take what it is given."""
+        if self._broken:
+            raise StorageError("could not be written before", file=self.path, remedy="open it again")
         try:
             yield
         except sqlite3.OperationalError as error:
@@ -234,10 +273,31 @@ class State:
         except OSError as error:
             raise self._failure(error.strerror or str(error)) from None
 
-    def _failure(self, why: str) -> FedkeysError:
+    def _failure(self, why: str) -> StorageError:
+        """Give up: memory and disk may say different things now, and only the disk is right."""
+        self._broken = True
+        if hasattr(self, "_finalizer"):
+            self.close()
         remedy = (
             "make room and start again: what was committed before is there"
             if self.path is not None
             else "name another place with TMPDIR, or give more --memory"
         )
-        return FedkeysError(f"the sums cannot be put on disk ({why})", file=self.path, remedy=remedy)
+        return StorageError(f"the sums cannot be put on disk ({why})", file=self.path, remedy=remedy)
+
+
+def _refuse_what_is_not_ours(path: Path) -> None:
+    """A directory that is there must be a state, or empty: what lies in a state and is not named is removed."""
+    if path.is_dir() and not (path / _DATABASE).exists() and any(path.iterdir()):
+        raise UsageError(
+            "not empty, and no state of an aggregator", file=path, remedy="name a directory of its own"
+        )
+
+
+def _is_run(path: Path) -> bool:
+    return re.fullmatch(r"\d{8}", path.name) is not None and path.is_dir()
+
+
+def _files_of(run: Run) -> str:
+    """The names and sizes of a run's files."""
+    return json.dumps({file.name: file.stat().st_size for file in sorted(run.path.iterdir())})

@@ -105,7 +105,7 @@ class Sums:
         """Add deltas that `check` and `contradictions` found nothing against."""
         ids = self._ids_of(batch)
         self._waiting.append((_padded(batch.counts), ids))
-        self._waiting_rows += len(batch.counts)
+        self._waiting_rows += len(batch.counts) + len(batch.forms)
         if len(batch.forms):
             styles = batch.forms.words.astype(np.int64)
             styles[styles >= OTHER] = [self._style(form) for form in batch.spelt]
@@ -113,8 +113,8 @@ class Sums:
             self._waiting_forms.append(Level(keys, batch.forms.counts, batch.forms.phones))
         if self._waiting_rows >= min(_LEAST_BATCH, self._most_rows):
             self._add_up()
-            full = sum(map(len, self._added)) > self._most_rows
-            if full and len(self._gathered()) > self._most_rows // 2:
+            full = self._held_rows() > self._most_rows
+            if full and self._gathered() and self._held_rows() > self._most_rows // 2:
                 self.spill()
 
     def subtract(self, batch: Batch) -> None:
@@ -183,6 +183,9 @@ class Sums:
             parts, ids = zip(*self._waiting, strict=True)
             self._added.append(merge(parts, ids))
             self._waiting, self._waiting_rows = [], 0
+
+    def _held_rows(self) -> int:
+        return sum(map(len, self._added)) + sum(map(len, self._waiting_forms))
 
     def _gathered(self) -> NgramCounts:
         """Add up all that is held in memory."""

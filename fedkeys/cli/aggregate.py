@@ -75,7 +75,7 @@ def command(
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs or ())
-    kept = state if not dry_run or (state and state.is_dir()) else None  # a dry run makes none
+    kept = state if not dry_run or (state and (state / "state.sqlite").is_file()) else None
     aggregator = Aggregator(federation, bases, bytes_of(memory), kept, all_or_nothing=strict or dry_run)
     in_all = sum(file.stat().st_size for file in files if file.is_file())
     done = 0
@@ -89,9 +89,12 @@ def command(
         intake = merge_files(aggregator, files, on_bytes=count)
         for sentence in intake.refused:
             narrate(f"set aside: {sentence}")
+        if intake.unnamed:
+            narrate(f"set aside: {intake.unnamed:,} more")
+        set_aside = len(intake.refused) + intake.unnamed
         if strict and intake.refused:
             raise PartialError(
-                f"{_deltas(len(intake.refused))} had to be set aside, so nothing was written",
+                f"{_deltas(set_aside)} had to be set aside, so nothing was written",
                 remedy="leave --strict out to merge the others",
             )
         if not dry_run:
@@ -102,6 +105,7 @@ def command(
             "merged": intake.merged,
             "repeated": intake.repeated,
             "refused": list(intake.refused),
+            "refused_unnamed": intake.unnamed,
             "phones": aggregator.phones,
             "deltas": aggregator.deltas,
         }
@@ -120,11 +124,12 @@ def command(
                 "bytes": len(model.to_bytes()),
                 "out": None if dry_run else str(out),
             }
+    aggregator.close()
     if json:
         print_json(report)
     narrate(_sentence(report, state))
     if intake.refused:
-        raise PartialError(f"{_deltas(len(intake.refused))} set aside, the others are merged")
+        raise PartialError(f"{_deltas(set_aside)} set aside, the others are merged")
 
 
 def _sentence(report: dict[str, Any], state: Path | None) -> str:

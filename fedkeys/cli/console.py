@@ -108,7 +108,7 @@ def bytes_of(text: str) -> int:
 
     from fedkeys.errors import UsageError
 
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip(), re.IGNORECASE)
     if not found:
         raise UsageError(f"{text!r} is no size of memory", remedy="write for example 512M or 2G")
     return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))

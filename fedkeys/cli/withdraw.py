@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """Take back deltas that were merged into a state.
 
-    Whoever has a delta may take it back. Once all deltas of a phone are, the next release is, byte for byte, the
-    one in which it never took part; none of them is merged again. Models released before stay as they are.
+    Whoever has a delta may take it back. Once all deltas of a phone are, the payload of the next release is, byte
+    for byte, the one in which it never took part; none of them is merged again. Models released before stay.
     """
     from fedkeys.aggregator import Aggregator, delta_files, withdraw_files
     from fedkeys.errors import PartialError, UsageError
@@ -40,6 +40,7 @@ def command(
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
     aggregator = Aggregator(federation, bases, state=state)
     withdrawn, refused = withdraw_files(aggregator, files)
+    aggregator.settle()  # so that nothing of what was withdrawn stays on the disk
     aggregator.commit()
     for sentence in refused:
         narrate(f"set aside: {sentence}")
