@@ -43,6 +43,16 @@ app.add_typer(fedavg.app, name="fedavg")
 app.add_typer(bench.app, name="bench")
 
 
+def _flowing(text: str) -> str:
+    """Join the lines of each paragraph, so that help breaks where the terminal does."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
+for _group in (app, fedavg.app, bench.app):
+    for _command in _group.registered_commands:
+        _command.help = _flowing((_command.callback and _command.callback.__doc__) or "")
+
+
 def _version(asked: bool) -> None:
     if asked:
         from importlib.metadata import version
