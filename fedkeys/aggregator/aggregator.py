@@ -217,6 +217,8 @@ class Aggregator:
                     return batch
             except FormatError:
                 bad = unsound(list(heads.values()))
+                if not bad:  # each is sound alone, so that reading them together is at fault
+                    raise
             places = list(heads)
             for number, error in bad.items():
                 results[places[number]] = error
