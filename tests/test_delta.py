@@ -401,20 +401,7 @@ def part_of(batch: Batch, number: int) -> Delta:
         pack_keys(batch.forms.parents[own] - first, styles), batch.forms.counts[own], batch.forms.phones[own]
     )
     counts = NgramCounts(tuple(levels[: len(head.sizes) - 1]))
-    return Delta(
-        head.federation,
-        head.phone,
-        head.sequence,
-        head.round,
-        head.base,
-        head.known,
-        head.bounds,
-        head.words,
-        batch.ids[rows],
-        counts,
-        forms,
-        head.forms,
-    )
+    return Delta.of(head, batch.ids[rows], counts, forms)
 
 
 BATCH_BASE = Vocabulary(["hello", "london", "see", "you"])

@@ -256,7 +256,8 @@ class Aggregator:
         """
         if min_phones < 1:
             raise UsageError(f"min_phones is {min_phones}", remedy="choose 1 or more")
-        self.settle()
+        totals = self._sums.totals()
+        self._keep_up()
         account = {
             "federation": self.federation,
             "bounds": self._bounds[0] if len(self._bounds) == 1 else None,
@@ -264,7 +265,7 @@ class Aggregator:
             "phones": self.phones,
             "deltas": self.deltas,
         }
-        return release(self._sums.totals(), min_phones, account, frozenset(map(blocked_word, blocked)))
+        return release(totals, min_phones, account, frozenset(map(blocked_word, blocked)))
 
 
 def _foreign(head: Head, federation: str) -> RefusedError:

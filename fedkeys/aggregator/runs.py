@@ -25,12 +25,11 @@ from numpy.typing import NDArray
 
 from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts, merge
-from fedkeys.counts.ngrams import Ids, Rows, pack_keys
+from fedkeys.counts.ngrams import Ids, Rows, pack_keys, pieces
 from fedkeys.words import OTHER
 
 _TYPES = {"keys": "<u8", "counts": "<i8", "phones": "<i8"}
 _SAMPLED = 1 << 10  # one bigram in so many is looked at to cut runs into slices
-_PIECE = 1 << 19  # rows of a level that are copied together
 _WORDS, _SPELT, _FORMS = "words", "spelt", "forms"
 
 
@@ -199,9 +198,8 @@ def without_nothing(run: Run, path: Path) -> Run | None:
     rows = np.zeros(1, np.int64)
     with out.writer() as writer:
         for order, mask in enumerate(masks[: out.order], 1):
-            for start in range(0, len(mask), _PIECE):
-                piece = run.level(order, start, min(start + _PIECE, len(mask)))
-                kept = mask[start : start + _PIECE]
+            for start, piece in pieces(_LevelOnDisk(run, order)):
+                kept = mask[start : start + len(piece)]
                 keys = pack_keys(rows[piece.parents[kept]], ids[piece.words[kept]])
                 writer.append(order, Level(keys, piece.counts[kept], piece.phones[kept]))
             rows = np.cumsum(mask) - 1
@@ -218,10 +216,9 @@ def without_nothing(run: Run, path: Path) -> Run | None:
 
 def _counted(run: Run, order: int) -> NDArray[np.bool_]:
     """Which n-grams of an order somebody has sent."""
-    size = run.size(order)
-    found = np.empty(size, np.bool_)
-    for start in range(0, size, _PIECE):
-        found[start : start + _PIECE] = run.level(order, start, min(start + _PIECE, size)).counts > 0
+    found = np.empty(run.size(order), np.bool_)
+    for start, piece in pieces(_LevelOnDisk(run, order)):
+        found[start : start + len(piece)] = piece.counts > 0
     return found
 
 

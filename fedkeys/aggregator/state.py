@@ -286,6 +286,11 @@ class State:
         return StorageError(f"the sums cannot be put on disk ({why})", file=self.path, remedy=remedy)
 
 
+def is_state(path: Path) -> bool:
+    """Tell whether a directory holds the state of an aggregator."""
+    return (path / _DATABASE).is_file()
+
+
 def _refuse_what_is_not_ours(path: Path) -> None:
     """A directory that is there must be a state, or empty: what lies in a state and is not named is removed."""
     if path.is_dir() and not (path / _DATABASE).exists() and any(path.iterdir()):

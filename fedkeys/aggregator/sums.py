@@ -90,7 +90,7 @@ class Sums:
         rows = batch.forms.parents
         roots = batch.counts.levels[0].parents[rows]
         ids = batch.ids[rows]
-        known = ids < np.array([FIRST_WORD + head.known for head in batch.heads])[roots]
+        known = batch.is_known[rows]
         found: dict[int, RefusedError] = {}
         for digest, chosen in _by_base(batch.heads, roots):
             base = self._bases[digest]
@@ -169,7 +169,7 @@ class Sums:
     def _ids_of(self, batch: Batch) -> Ids:
         """For each row of order 1 of a batch the id here."""
         roots = batch.counts.levels[0].parents
-        is_known = batch.ids < np.array([FIRST_WORD + head.known for head in batch.heads])[roots]
+        is_known = batch.is_known
         ids = np.empty(len(roots), np.uint32)
         for digest, chosen in _by_base(batch.heads, roots):
             at = np.flatnonzero(is_known & chosen)

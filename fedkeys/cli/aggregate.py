@@ -10,6 +10,7 @@ from fedkeys.cli.console import (
     JsonOption,
     MemoryOption,
     MinPhonesOption,
+    adding_up,
     bytes_of,
     existing,
     narrate,
@@ -61,7 +62,7 @@ def command(
     With --state a delta counts once however many calls it is given to, and the model is made of all calls
     together. A kill at any instant leaves a state that the same call continues from.
     """
-    from fedkeys.aggregator import Aggregator, delta_files, merge_files, read_blocklist
+    from fedkeys.aggregator import Aggregator, delta_files, is_state, merge_files, read_blocklist
     from fedkeys.errors import PartialError, UsageError
     from fedkeys.model import Model
 
@@ -75,18 +76,11 @@ def command(
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs or ())
-    kept = state if not dry_run or (state and (state / "state.sqlite").is_file()) else None
+    kept = state if not dry_run or (state and is_state(state)) else None
     aggregator = Aggregator(federation, bases, bytes_of(memory), kept, all_or_nothing=strict or dry_run)
     in_all = sum(file.stat().st_size for file in files if file.is_file())
-    done = 0
     with progress() as step:
-
-        def count(bytes_: int) -> None:
-            nonlocal done
-            done += bytes_
-            step("merging", done / in_all if in_all else 0.0)
-
-        intake = merge_files(aggregator, files, on_bytes=count)
+        intake = merge_files(aggregator, files, on_bytes=adding_up(step, "merging", in_all))
         for sentence in intake.refused:
             narrate(f"set aside: {sentence}")
         if intake.unnamed:
@@ -151,10 +145,10 @@ def _deltas(number: int) -> str:
 
 def _tell(state: Path | None, federation: str, json: bool) -> None:
     """Tell what a state holds."""
-    from fedkeys.aggregator import Aggregator
+    from fedkeys.aggregator import Aggregator, is_state
     from fedkeys.errors import UsageError
 
-    if state is None or not (state / "state.sqlite").is_file():
+    if state is None or not is_state(state):
         raise UsageError("there is no state to tell of", file=state, remedy="name its directory with --state")
     found = Aggregator(federation, state=state, all_or_nothing=True).status()
     if json:

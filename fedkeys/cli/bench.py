@@ -12,6 +12,7 @@ from fedkeys.cli.console import (
     MemoryOption,
     MinPhonesOption,
     SeedOption,
+    adding_up,
     bytes_of,
     print_json,
     print_table,
@@ -70,17 +71,11 @@ def _measured(fleet: Any, scratch: Path, min_phones: int, memory: int) -> dict[s
         begin = time.perf_counter()
         rows = fleet.write(log, lambda done: step("generating", done / fleet.phones))
         generated = time.perf_counter()
-        in_all, done = log.stat().st_size, 0
-
-        def count(bytes_: int) -> None:
-            nonlocal done
-            done += bytes_
-            step("merging", done / in_all)
-
+        in_all = log.stat().st_size
         aggregator = Aggregator(fleet.federation, [fleet.base], memory)
         before = _peak_memory()
         begin_merge = time.perf_counter()
-        intake = merge_files(aggregator, [log], on_bytes=count)
+        intake = merge_files(aggregator, [log], on_bytes=adding_up(step, "merging", in_all))
         aggregator.settle()
         merged = time.perf_counter()
         peak = _peak_memory()

@@ -50,6 +50,18 @@ def progress() -> Iterator[Step]:
         yield step
 
 
+def adding_up(step: Step, name: str, total: int) -> Callable[[int], None]:
+    """Give what shows a step's progress from amounts that it is told one by one."""
+    done = 0
+
+    def add(amount: int) -> None:
+        nonlocal done
+        done += amount
+        step(name, done / total if total else 0.0)
+
+    return add
+
+
 def print_json(value: object) -> None:
     """Print one JSON object on stdout."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -28,11 +28,11 @@ def command(
     Whoever has a delta may take it back. Once all deltas of a phone are, the payload of the next release is, byte
     for byte, the one in which it never took part; none of them is merged again. Models released before stay.
     """
-    from fedkeys.aggregator import Aggregator, delta_files, withdraw_files
+    from fedkeys.aggregator import Aggregator, delta_files, is_state, withdraw_files
     from fedkeys.errors import PartialError, UsageError
     from fedkeys.model import Model
 
-    if not (state / "state.sqlite").is_file():
+    if not is_state(state):
         raise UsageError(
             "there is no state", file=state, remedy="name the directory that aggregate was given"
         )

@@ -9,7 +9,7 @@ them (RFC 7693, digest size 8).
 """
 
 from fedkeys.container.arrays import Container, pack_arrays, unpack_arrays
-from fedkeys.container.columns import pack_column, pack_columns, spans, unpack_columns
+from fedkeys.container.columns import pack_column, pack_columns, unpack_columns
 from fedkeys.container.files import read_bytes, sync_directory, write_atomically
 from fedkeys.container.sealed import SEAL_SIZE, check_seal, seal, unpack_list, unpack_map
 
@@ -22,7 +22,6 @@ __all__ = [
     "pack_columns",
     "read_bytes",
     "seal",
-    "spans",
     "sync_directory",
     "unpack_arrays",
     "unpack_columns",

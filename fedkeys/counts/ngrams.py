@@ -27,6 +27,7 @@ Number = TypeVar("Number", np.uint64, np.int64)
 
 _WORD_BITS = np.uint64(32)
 _WORD_MASK = np.uint64(0xFFFFFFFF)
+_PIECE = 1 << 19  # rows of a level that are read together
 _FEW = 1 << 11  # below that one sort of the keys is faster than two of their digits
 
 
@@ -189,6 +190,12 @@ class NgramCounts:
         for order, level in enumerate(self.levels, 1):
             for ids, count, phones in zip(self.ngrams(order), level.counts, level.phones, strict=True):
                 yield tuple(ids.tolist()), int(count), int(phones)
+
+
+def pieces(level: StoredLevel) -> Iterator[tuple[int, Level]]:
+    """Read a level in pieces; gives of each its first row, and its rows."""
+    for start in range(0, len(level), _PIECE):
+        yield start, level[start : start + _PIECE]
 
 
 def merge(

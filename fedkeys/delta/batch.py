@@ -121,6 +121,12 @@ class Batch:
     forms: Level
     spelt: Sequence[str]
 
+    @property
+    def is_known(self) -> NDArray[np.bool_]:
+        """bool[rows of order 1]: whether each is a mark or a word of its message's vocabulary, not a new word."""
+        first_new = np.array([FIRST_WORD + head.known for head in self.heads])
+        return self.ids < first_new[self.counts.levels[0].parents]
+
     @classmethod
     def read(cls, heads: Sequence[Head]) -> "Batch":
         """Read the columns of one message or more.

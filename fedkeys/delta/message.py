@@ -8,10 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.container import (
-    read_bytes,
-    write_atomically,
-)
+from fedkeys.container import read_bytes, write_atomically
 from fedkeys.counts import Level, NgramCounts
 from fedkeys.delta.batch import Batch, Head, digest_of
 from fedkeys.errors import FormatError
@@ -94,8 +91,14 @@ class Delta:
             FormatError: the bytes are not a sound delta (DamagedError: cut or changed; VersionError: newer).
         """
         batch = Batch.of([data])
-        head = batch.heads[0]
-        delta = cls(
+        delta = cls.of(batch.heads[0], batch.ids, batch.counts, batch.forms)
+        delta.__dict__["data"] = data
+        return delta
+
+    @classmethod
+    def of(cls, head: Head, ids: NDArray[np.uint32], counts: NgramCounts, forms: Level) -> "Delta":
+        """Put a header and what its columns say together."""
+        return cls(
             head.federation,
             head.phone,
             head.sequence,
@@ -104,13 +107,11 @@ class Delta:
             head.known,
             head.bounds,
             head.words,
-            batch.ids,
-            batch.counts,
-            batch.forms,
+            ids,
+            counts,
+            forms,
             head.forms,
         )
-        delta.__dict__["data"] = data
-        return delta
 
     def save(self, path: str | Path, *, durable: bool = True) -> None:
         """Write the message to a file, whole or not at all; `durable` flushes it to the disk."""

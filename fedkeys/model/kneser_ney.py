@@ -14,18 +14,16 @@ N-grams that begin with a mark have nothing before them and keep their counts, a
 one more distinct word.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts
-from fedkeys.counts.ngrams import Ids, Keys, Mask, Rows, StoredLevel, Sums, pack_keys, rows_of
+from fedkeys.counts.ngrams import Ids, Keys, Mask, Rows, StoredLevel, Sums, pack_keys, pieces, rows_of
 
 Floats = NDArray[np.float64]
-
-_CHUNK = 1 << 19  # rows of a level that are looked at together
 
 # Discounts where counts of counts cannot give any, as KenLM's --discount_fallback.
 _FALLBACK = (0.5, 1.0, 1.5)
@@ -128,7 +126,7 @@ def _linked(
         np.zeros(held, np.int64),
         np.zeros(held, np.int64),
     )
-    for start, rows in _pieces(level):
+    for start, rows in pieces(level):
         own = slice(start, start + len(rows))
         found.kept[own] = allowed(n, rows)
         from_mark = rows.words < FIRST_WORD
@@ -172,8 +170,8 @@ class _Chosen:
 def _chosen(level: StoredLevel, linked: _Linked, contexts: int) -> _Chosen:
     totals = np.zeros(contexts)
     times = np.zeros(5, np.int64)
-    pieces = []
-    for start, rows in _pieces(level):
+    columns = []
+    for start, rows in pieces(level):
         kept = linked.kept[start : start + len(rows)]
         parents, words = rows.parents, rows.words
         adjusted = np.where(words >= FIRST_WORD, linked.adjusted(rows, start), 0)
@@ -181,19 +179,14 @@ def _chosen(level: StoredLevel, linked: _Linked, contexts: int) -> _Chosen:
         sums = np.bincount(parents - first, adjusted)
         totals[first : first + len(sums)] += sums
         times += np.bincount(adjusted[adjusted <= 4], minlength=5)
-        pieces.append((parents[kept], words[kept], rows.counts[kept], rows.phones[kept], adjusted[kept]))
-    if not pieces:
+        columns.append((parents[kept], words[kept], rows.counts[kept], rows.phones[kept], adjusted[kept]))
+    if not columns:
         none = np.zeros(0, np.int64)
-        pieces.append((none, none.astype(np.uint32), none, none, none))
+        columns.append((none, none.astype(np.uint32), none, none, none))
     parents, words, counts, phones, adjusted = (
-        np.concatenate(column) for column in zip(*pieces, strict=True)
+        np.concatenate(column) for column in zip(*columns, strict=True)
     )
     return _Chosen(parents, words, counts, phones, adjusted, totals[parents], times[1:].tolist())
-
-
-def _pieces(level: StoredLevel) -> Iterator[tuple[int, Level]]:
-    for start in range(0, len(level), _CHUNK):
-        yield start, level[start : start + _CHUNK]
 
 
 def modified_discounts(counts_of_counts: Sequence[int]) -> tuple[float, float, float]:
