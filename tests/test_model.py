@@ -61,6 +61,8 @@ class Reference:
                             self.counts[n - 1][ngram] += 1
                             # Nothing before it, after a gap, is one more thing that it can follow.
                             before[n - 1][ngram].add(run[at - 1] if at else "\x00")
+        while order > 2 and not self.counts[order - 1]:  # no message was so long
+            order -= 1
         self.adjusted = [
             {
                 ngram: count if n == order - 1 or ngram[0] < "\x04" else len(before[n][ngram])
