@@ -74,13 +74,13 @@ def test_from_messages_to_suggestions(fedkeys: Any, tmp_path: Path) -> None:
 
 def test_a_second_round_by_commands(fedkeys: Any, tmp_path: Path) -> None:
     """Deltas written against a released model need that model to be merged."""
-    fedkeys("delta", shipped_corpus(), "--out", "first")
-    fedkeys("aggregate", "first", "--out", "first.model")
-    again = fedkeys("delta", shipped_corpus(), "--out", "second", "--base", "first.model")
+    fedkeys("delta", shipped_corpus(), "--out", "first", "--unbounded")
+    fedkeys("aggregate", "first", "--out", "first.model", "--unbounded")
+    again = fedkeys("delta", shipped_corpus(), "--out", "second", "--base", "first.model", "--unbounded")
     assert again.returncode == 0, again.stderr
     assert Delta.load(tmp_path / "second" / "nurse.delta").known > 1000
     fails(fedkeys("aggregate", "second", "--out", "second.model"), 3, "--base", "nurse.delta")
-    merged = fedkeys("aggregate", "second", "--out", "second.model", "--base", "first.model")
+    merged = fedkeys("aggregate", "second", "--out", "second.model", "--base", "first.model", "--unbounded")
     assert merged.returncode == 0, merged.stderr
     first, second = (Model.load(tmp_path / f"{name}.model") for name in ("first", "second"))
     assert first.payload_digest == second.payload_digest

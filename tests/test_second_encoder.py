@@ -1,6 +1,7 @@
 """A second encoder of the delta, from its specification alone: plain Python, no numpy, nothing of fedkeys.
 
-What it writes is what `fedkeys.delta` writes, byte for byte; so the specification says all that there is to know.
+What it writes is what `fedkeys.delta` writes, byte for byte; so the specification says all that there is to
+know.
 """
 
 import zlib
@@ -52,7 +53,7 @@ def encode(
     row = {id_: at for at, id_ in enumerate(ids)}
 
     def tally(entry: tuple[int, bool]) -> int:
-        return 2 * (entry[0] - 1) + (0 if entry[1] else 1)
+        return 2 * entry[0] - (1 if entry[1] else 0)
 
     def extensions(prefix: Ngram) -> list[int]:
         return sorted(other[-1] for other in ngrams if other[:-1] == prefix and len(other) == len(prefix) + 1)

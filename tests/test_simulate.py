@@ -1,14 +1,24 @@
 """A federation on one machine does what one over a network would."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fedkeys import Phone, aggregate
+from fedkeys.aggregator import Aggregator, Fate, RoundRule, Upload, collect, select
+from fedkeys.delta import Bounds
 from fedkeys.errors import UsageError
 from fedkeys.simulate import Federation, Plan, Round
+from fedkeys.simulate.member import Record
 from fedkeys.sources import PhoneTexts
 
 FLEET = {
@@ -71,9 +81,13 @@ def test_later_rounds_cost_less_since_words_are_known() -> None:
 
 
 def test_phones_are_told_as_they_are_done() -> None:
-    seen: list[int] = []
-    list(Federation(Memory(FLEET), Plan(rounds=2), np.random.default_rng(0)).run(seen.append))
-    assert seen == [1] * 4 + [2] * 4
+    seen: list[tuple[int, float]] = []
+    list(
+        Federation(Memory(FLEET), Plan(rounds=2), np.random.default_rng(0)).run(
+            lambda number, part: seen.append((number, part))
+        )
+    )
+    assert seen == [(number, done / 4) for number in (1, 2) for done in (1, 2, 3, 4)]
 
 
 @pytest.mark.parametrize("changes", [{"rounds": 0}, {"cohort": 0}, {"min_phones": 0}])
@@ -94,3 +108,142 @@ def test_the_account_of_a_round_is_true() -> None:
     assert round_.phones == 4
     assert round_.deltas == len(round_.bytes_up) == 3
     assert round_.bytes_down == len(round_.model.to_bytes())
+
+
+HARD = Plan(
+    rounds=5, min_phones=1, bounds=Bounds(60, 3), min_available=2, available=0.7, dropout=0.5, deadline=40.0
+)
+
+
+def fleet_of(seed: int) -> dict[str, list[str]]:
+    words = ["see", "you", "tomorrow", "in", "London", "hello", "on", "my", "way", "home"]
+    random = np.random.default_rng(seed)
+    return {
+        name: [" ".join(random.choice(words, 4)) for _ in range(int(random.integers(0, 12)))]
+        for name in ("ann", "bob", "cat", "dan", "eve", "fay")
+    }
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("bounds", [None, HARD.bounds])
+def test_dropouts_and_stragglers_lose_nothing_and_count_nothing_twice(
+    seed: int, bounds: Bounds | None
+) -> None:
+    fleet = fleet_of(seed)
+    federation = Federation(Memory(fleet), replace(HARD, bounds=bounds), np.random.default_rng(seed))
+    history = list(federation.run())
+    assert not any(round_.refused for round_ in history)
+    merged = {name: texts[: merged_of(federation, name)] for name, texts in fleet.items()}
+    assert sum(round_.messages for round_ in history) == sum(map(len, merged.values()))
+    model = history[-1].model
+    if bounds is None and model:
+        expected = aggregate([Phone(texts).delta() for texts in merged.values() if texts], 1)
+        assert federation.aggregator.release(1).payload_digest == expected.payload_digest
+
+
+def merged_of(federation: Federation, name: str) -> int:
+    """How many of a phone's messages the aggregator has merged, by its ledger and the phone's record."""
+    record = federation._records.get(name, Record())
+    pseudonym = blake2b(name.encode(), key=federation._key, digest_size=16).digest()
+    entries = federation.aggregator._state.entries(pseudonym)
+    assert len(record.accepted) <= len(entries) <= len(record.accepted) + (record.pending is not None)
+    sent = [*record.accepted, *filter(None, [record.pending])]
+    return sent[len(entries) - 1].messages if entries else 0
+
+
+def test_trouble_of_every_kind_comes_about() -> None:
+    rounds = [round_ for seed in range(12) for round_ in run(HARD, seed, fleet_of(seed))]
+    for name in ("lost", "late", "known", "deltas"):
+        assert any(getattr(round_, name) for round_ in rounds), name
+    idle = [round_ for round_ in rounds if not round_.started]
+    assert idle
+    for round_ in idle:
+        assert (round_.deltas, round_.bytes_down, len(round_.bytes_up)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("stop", range(5))
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_resumed_federation_goes_on_as_if_it_had_not_stopped(tmp_path: Path, stop: int, seed: int) -> None:
+    fleet = Memory(fleet_of(seed))
+    expected = run(HARD, seed, fleet.fleet)
+    first = Federation(fleet, HARD, np.random.default_rng(seed), tmp_path / "c")
+    begun = [round_ for _, round_ in zip(range(stop), first.run(), strict=False)]
+    first.aggregator.close()
+    second = Federation(fleet, HARD, np.random.default_rng(99), tmp_path / "c", resume=True)
+    history = [*begun, *second.run()]
+    for number in range(1, HARD.rounds + 1):  # a last round that did not start is gone through again
+        mine = [round_ for round_ in history if round_.number == number][-1]
+        other = expected[number - 1]
+        assert mine._replace(seconds=0, model=None, bytes_up=None) == other._replace(
+            seconds=0, model=None, bytes_up=None
+        )
+        assert mine.bytes_up.tolist() == other.bytes_up.tolist()
+        assert (mine.model and mine.model.to_bytes()) == (other.model and other.model.to_bytes())
+
+
+def test_a_checkpoint_is_for_the_rounds_it_began_with(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(UsageError, match="no rounds to resume"):
+        Federation(Memory(FLEET), HARD, rng, tmp_path / "c", resume=True)
+    Federation(Memory(FLEET), HARD, rng, tmp_path / "c").aggregator.close()
+    with pytest.raises(UsageError, match="go on with --resume"):
+        Federation(Memory(FLEET), HARD, rng, tmp_path / "c")
+    with pytest.raises(UsageError, match="min_phones was 1"):
+        Federation(Memory(FLEET), replace(HARD, min_phones=3), rng, tmp_path / "c", resume=True)
+    with pytest.raises(UsageError, match="the phones were others"):
+        Federation(Memory({"ann": ["hi"]}), HARD, rng, tmp_path / "c", resume=True)
+
+
+def test_a_killed_simulation_is_resumed(fedkeys: Any, home: dict[str, str], tmp_path: Path) -> None:
+    options = ["--rounds", "6", "--cohort", "20", "--dropout", "0.2", "--checkpoint"]
+    command = [sys.executable, "-m", "fedkeys", "simulate", *options]
+    with subprocess.Popen([*command, "killed"], cwd=tmp_path, env=home, stderr=subprocess.DEVNULL) as child:
+        while not (tmp_path / "killed" / "2.model").exists() and child.poll() is None:
+            time.sleep(0.01)
+        child.kill()
+    resumed = fedkeys("simulate", *options, "killed", "--resume", "--json")
+    whole = fedkeys("simulate", *options, "whole", "--json")
+    assert (resumed.returncode, whole.returncode) == (0, 0), resumed.stderr
+    rounds = [json.loads(result.stdout)["rounds"] for result in (resumed, whole)]
+    assert 1 <= len(rounds[0]) < 6
+    assert [round_["payload"] for round_ in rounds[0]] == [
+        round_["payload"] for round_ in rounds[1][-len(rounds[0]) :]
+    ]
+    for number in range(1, 7):
+        names = [tmp_path / at / f"{number}.model" for at in ("killed", "whole")]
+        assert names[0].read_bytes() == names[1].read_bytes()
+    again = fedkeys("simulate", *options, "killed", "--resume")
+    assert (again.returncode, "all rounds are done" in again.stderr) == (2, True)
+
+
+def test_the_aggregator_selects_and_answers() -> None:
+    rng = np.random.default_rng(0)
+    assert select(range(3), RoundRule(min_available=4), rng) is None
+    assert select(range(3), RoundRule(cohort=9), rng) == [0, 1, 2]
+    assert all(
+        len(set(select(range(9), RoundRule(cohort=4), np.random.default_rng(seed)) or [])) == 4
+        for seed in range(5)
+    )
+    delta = Phone(["hello world"]).delta().to_bytes()
+    uploads = [Upload("ann", 1.0, [delta]), Upload("bob", 9.0, [delta]), Upload("cat", 2.0, [b"junk"])]
+    answers = {answer.name: answer for answer in collect(Aggregator(), uploads, RoundRule(deadline=5.0))}
+    assert {name: answer.fate for name, answer in answers.items()} == {
+        "ann": Fate.MERGED,
+        "bob": Fate.LATE,
+        "cat": Fate.REFUSED,
+    }
+    assert "not one msgpack array" in str(answers["cat"].reason)
+    for wrong in ({"cohort": 0}, {"min_available": 0}, {"deadline": 0.0}):
+        with pytest.raises(UsageError):
+            RoundRule(**wrong)
+
+
+def test_no_model_without_a_round(fedkeys: Any) -> None:
+    result = fedkeys("simulate", "--min-available", 31)
+    assert (result.returncode, "no round started" in result.stderr, "not started" in result.stdout) == (
+        3,
+        True,
+        True,
+    )
+    assert fedkeys("simulate", "--available", 2).returncode == 2
+    assert fedkeys("simulate", "--resume").returncode == 2

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from fedkeys.aggregator import Aggregator, merge_files
 from fedkeys.aggregator.runs import Run
 from fedkeys.counts import Vocabulary
+from fedkeys.delta import DEFAULT_BOUNDS, Bounds
 from fedkeys.errors import (
     DamagedError,
     FedkeysError,
@@ -44,8 +45,8 @@ def merged(state: Path, deltas: list[bytes], **options: Any) -> list[bool | Fedk
     return results
 
 
-def released(state: Path | None, deltas: Sequence[bytes] = ()) -> bytes:
-    aggregator = Aggregator(state=state, all_or_nothing=True)
+def released(state: Path | None, deltas: Sequence[bytes] = (), bounds: Bounds | None = None) -> bytes:
+    aggregator = Aggregator(state=state, all_or_nothing=True, bounds=bounds)
     aggregator.add_messages(list(deltas))
     model = aggregator.release(2).to_bytes()
     aggregator.close()
@@ -158,7 +159,7 @@ def test_the_commands_keep_a_state(fedkeys: Any, tmp_path: Path) -> None:
     (tmp_path / "all.deltas").write_bytes(b"".join(DELTAS))
     assert fedkeys("aggregate", "all.deltas", "--state", "state").returncode == 0
     assert fedkeys("aggregate", "--state", "state", "--out", "a.model").returncode == 0
-    assert (tmp_path / "a.model").read_bytes() == released(None, DELTAS)
+    assert (tmp_path / "a.model").read_bytes() == released(None, DELTAS, DEFAULT_BOUNDS)
     (tmp_path / "bad.delta").write_bytes(b"junk")
     assert fedkeys("aggregate", "bad.delta", "--state", "state", "--strict").returncode == 3
     assert fedkeys("aggregate", "bad.delta", "--state", "state", "--dry-run").returncode == 3
@@ -228,7 +229,7 @@ def test_withdrawal_by_command(fedkeys: Any, tmp_path: Path) -> None:
     second = fedkeys("withdraw", "mine.delta", "--state", "state")
     assert (second.returncode, "withdrawn before" in second.stderr) == (3, True)
     assert fedkeys("aggregate", "all.deltas", "--state", "state", "--out", "a.model").returncode == 3
-    assert (tmp_path / "a.model").read_bytes() == released(None, DELTAS[:3] + DELTAS[4:])
+    assert (tmp_path / "a.model").read_bytes() == released(None, DELTAS[:3] + DELTAS[4:], DEFAULT_BOUNDS)
     assert fedkeys("withdraw", "mine.delta", "--state", "none").returncode == 2
 
 

@@ -8,15 +8,22 @@ here can reach a message (it imports neither `sources` nor `phone`).
 from fedkeys.aggregator.aggregator import Aggregator, aggregate
 from fedkeys.aggregator.blocklist import read_blocklist
 from fedkeys.aggregator.intake import Intake, delta_files, merge_files, withdraw_files
+from fedkeys.aggregator.rounds import Answer, Fate, RoundRule, Upload, collect, select
 from fedkeys.aggregator.state import is_state
 
 __all__ = [
     "Aggregator",
+    "Answer",
+    "Fate",
     "Intake",
+    "RoundRule",
+    "Upload",
     "aggregate",
+    "collect",
     "delta_files",
     "is_state",
     "merge_files",
     "read_blocklist",
+    "select",
     "withdraw_files",
 ]

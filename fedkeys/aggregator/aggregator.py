@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
+from fedkeys.aggregator.limits import Contribution, excess, told
 from fedkeys.aggregator.release import release
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
 from fedkeys.counts import Vocabulary
-from fedkeys.delta import Batch, Delta, Head, unsound
+from fedkeys.delta import Batch, Bounds, Delta, Head, unsound
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, RefusedError, UsageError, VersionError
 from fedkeys.model import Model
 
@@ -42,6 +43,8 @@ class Aggregator:
             where `TMPDIR` says, and lasts as long as the aggregator.
         all_or_nothing: leave the state as it is until `commit`; otherwise it also keeps up whenever sums go
             to disk.
+        bounds: what a phone may contribute in its life; what goes beyond is refused. None for no bounds: then
+            the marks, from which phones are counted, are taken on trust.
 
     Raises:
         FedkeysError: another process works on the state, or it cannot be read or written.
@@ -55,14 +58,17 @@ class Aggregator:
         memory: int = DEFAULT_MEMORY,
         state: Path | None = None,
         all_or_nothing: bool = False,
+        bounds: Bounds | None = None,
     ) -> None:
         self.federation = federation
+        self.bounds = bounds
         self._state = State(state, federation)
         self._ledger = self._state.ledger
         self._all_or_nothing = all_or_nothing
         self._sums = Sums(self._state, memory)
         facts = self._state.facts()
-        self._bounds: list[Mapping[str, int] | None] = json.loads(facts.get("bounds", "[]"))
+        self._kept_bounds: list[Mapping[str, int] | None] = json.loads(facts.get("bounds", "[]"))
+        self.round = int(facts.get("round", 0))
         self._last_round = int(facts.get("last_round", 0))
         for base in bases:
             self._sums.know(base)
@@ -111,10 +117,16 @@ class Aggregator:
                 heads[at] = Head.of(data)
             except FedkeysError as error:
                 results[at] = error
+        # Of each phone the earlier deltas first: a later one may rely on them.
+        heads = dict(sorted(heads.items(), key=lambda item: item[1].sequence))
+        shown: dict[bytes, dict[int, Head]] = {}
         while heads:
-            batch, heads = self._next(heads, results)
-            if batch:
-                self._merge(batch, results)
+            contributions, heads = self._next(heads, shown, results)
+            if contributions:
+                self._merge(contributions, results)
+            for contribution in contributions.values():
+                head = contribution.head
+                shown[head.phone][head.sequence] = head
         reasons = Counter(_reason(result) for result in results if isinstance(result, FedkeysError))
         self._state.count_refusals(reasons)
         return results
@@ -126,7 +138,8 @@ class Aggregator:
             data: the message as it was sent; whoever has it may take it back.
 
         Raises:
-            RefusedError: it does not count: it was never merged, or was taken back before.
+            RefusedError: it does not count: it was never merged, or was taken back before; or its phone has sent
+                another after it.
             FormatError: it is no sound delta.
         """
         head = Head.of(data)
@@ -137,6 +150,10 @@ class Aggregator:
         self._state.withdraw(head)
         self._sums.subtract(batch)
         self._keep_up()
+
+    def begin_round(self, number: int) -> None:
+        """Say which round this is; `commit` makes it last, and `round` says so to who opens the state next."""
+        self.round = number
 
     def commit(self) -> None:
         """Make all that was merged, and what was refused, last in the state."""
@@ -156,73 +173,92 @@ class Aggregator:
             self._state.commit()
 
     def _note(self) -> None:
-        self._state.note(bounds=json.dumps(self._bounds), last_round=self._last_round)
+        self._state.note(bounds=json.dumps(self._kept_bounds), round=self.round, last_round=self._last_round)
 
     def _next(
-        self, heads: dict[int, Head], results: list[bool | FedkeysError]
-    ) -> tuple[dict[int, Head], dict[int, Head]]:
-        """Choose what is merged next, of each identity one, and what is left after that."""
-        chosen: dict[int, Head] = {}
+        self,
+        heads: dict[int, Head],
+        shown: dict[bytes, dict[int, Head]],
+        results: list[bool | FedkeysError],
+    ) -> tuple[dict[int, Contribution], dict[int, Head]]:
+        """Choose what is merged next, of each phone one, and what is left after that.
+
+        Args:
+            heads: what is to be merged, or known.
+            shown: by phone and number, the deltas that turned out to be merged; they are added.
+            results: of what is refused the place is told why.
+        """
+        chosen: dict[int, Contribution] = {}
         left: dict[int, Head] = {}
-        identities: set[tuple[bytes, int]] = set()
+        phones: set[bytes] = set()
         numbers = 0
         waiting = iter(heads.items())
         for at, head in waiting:
-            identity = head.phone, head.sequence
-            if identity in identities:
+            if head.phone in phones:
                 left[at] = head
                 continue
+            own = shown.setdefault(head.phone, {})
             try:
-                if self._is_new(head):
-                    chosen[at] = head
-                    identities.add(identity)
-                    numbers += sum(head.sizes)
+                if head.federation != self.federation:
+                    raise _foreign(head, self.federation)
+                entries = self._state.entries(head.phone)
+                if head.sequence in entries:
+                    entries[head.sequence].check_may_come_again(head)
+                    if self._sums.knows(head.base):
+                        own[head.sequence] = head
+                    continue
+                self._sums.check(head)
             except RefusedError as error:
                 results[at] = error
+                continue
+            merged = [number for number, entry in entries.items() if not entry.withdrawn]
+            before = [own[number] for number in merged if number in own]
+            chosen[at] = Contribution(head, before, len(merged) - len(before))
+            phones.add(head.phone)
+            numbers += sum(head.sizes)
             if numbers >= _MOST_NUMBERS:
                 break
         left.update(waiting)
         return chosen, left
 
-    def _is_new(self, head: Head) -> bool:
-        if head.federation != self.federation:
-            raise _foreign(head, self.federation)
-        if not self._state.is_new(head):
-            return False
-        self._sums.check(head)
-        return True
-
-    def _merge(self, heads: dict[int, Head], results: list[bool | FedkeysError]) -> None:
+    def _merge(self, contributions: dict[int, Contribution], results: list[bool | FedkeysError]) -> None:
         """Merge what is sound of a batch of new deltas."""
-        batch = self._read(heads, results)
+        batch = self._read(contributions, results)
         if batch is None:
             return
         self._sums.add(batch)
-        self._state.enter(heads.values())
-        for at, head in heads.items():
+        self._state.enter(batch.heads)
+        for at, contribution in contributions.items():
             results[at] = True
-            if len(self._bounds) < 2 and head.bounds not in self._bounds:  # one, or several: no more is told
-                self._bounds.append(head.bounds)
-            self._last_round = max(self._last_round, head.round)
+            bounds = told(self.bounds, contribution.head)
+            if (
+                len(self._kept_bounds) < 2 and bounds not in self._kept_bounds
+            ):  # one, or several: no more is told
+                self._kept_bounds.append(bounds)
+            self._last_round = max(self._last_round, contribution.head.round)
         self._keep_up()
 
-    def _read(self, heads: dict[int, Head], results: list[bool | FedkeysError]) -> Batch | None:
-        """Read a batch; what is not sound is taken out of `heads`, and its result says why."""
-        while heads:
+    def _read(
+        self, contributions: dict[int, Contribution], results: list[bool | FedkeysError]
+    ) -> Batch | None:
+        """Read a batch; what must not be merged is taken out of `contributions`, and its result says why."""
+        while contributions:
             bad: Mapping[int, FedkeysError]
+            heads = [contribution.head for contribution in contributions.values()]
             try:
-                batch = Batch.read(list(heads.values()))
+                batch = Batch.read(heads)
                 bad = self._sums.contradictions(batch)
+                bad = bad or excess(list(contributions.values()), batch, self._sums, self.bounds)
                 if not bad:
                     return batch
             except FormatError:
-                bad = unsound(list(heads.values()))
+                bad = unsound(heads)
                 if not bad:  # each is sound alone, so that reading them together is at fault
                     raise
-            places = list(heads)
+            places = list(contributions)
             for number, error in bad.items():
                 results[places[number]] = error
-                del heads[places[number]]
+                del contributions[places[number]]
         return None
 
     def settle(self) -> None:
@@ -234,7 +270,7 @@ class Aggregator:
         """Tell what was merged and refused so far, as in the report of `fedkeys aggregate --status`."""
         return {
             "federation": self.federation,
-            "rounds": self._last_round,
+            "rounds": self.round or self._last_round,
             "phones": self.phones,
             "deltas": self.deltas,
             "withdrawn": self._ledger.withdrawn,
@@ -260,8 +296,8 @@ class Aggregator:
         self._keep_up()
         account = {
             "federation": self.federation,
-            "bounds": self._bounds[0] if len(self._bounds) == 1 else None,
-            "rounds": max(1, self._last_round),
+            "bounds": self._kept_bounds[0] if len(self._kept_bounds) == 1 else None,
+            "rounds": max(1, self.round or self._last_round),
             "phones": self.phones,
             "deltas": self.deltas,
         }

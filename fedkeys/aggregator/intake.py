@@ -14,7 +14,7 @@ from pathlib import Path
 from fedkeys.aggregator.aggregator import Aggregator
 from fedkeys.aggregator.messages import messages
 from fedkeys.container import read_bytes
-from fedkeys.delta import MAX_DELTA_BYTES
+from fedkeys.delta import MAX_DELTA_BYTES, Head
 from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
 
 SUFFIX = ".delta"
@@ -104,10 +104,13 @@ def merge_files(
 
 
 def withdraw_files(aggregator: Aggregator, files: Sequence[Path]) -> tuple[int, tuple[str, ...]]:
-    """Take back every delta of a list of files; gives how many, and why the others were not."""
+    """Take back every delta of a list of files; gives how many, and why the others were not.
+
+    Of each phone the last is taken back first.
+    """
     refused: list[str] = []
     withdrawn = 0
-    for path, place, data in _everything(files, refused):
+    for path, place, data in sorted(_everything(files, refused), key=_last_first):
         try:
             aggregator.withdraw(data)
             withdrawn += 1
@@ -124,6 +127,13 @@ def _everything(files: Iterable[Path], refused: list[str]) -> Iterator[_Found]:
                 yield path, place, data
         except FedkeysError as error:
             refused.append(str(error.at(path)))
+
+
+def _last_first(found: _Found) -> int:
+    try:
+        return -Head.of(found[2]).sequence
+    except FormatError:
+        return 0
 
 
 def _groups(found: Iterable[_Found]) -> Iterator[list[_Found]]:

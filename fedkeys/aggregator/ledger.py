@@ -6,6 +6,7 @@ digests, and nothing of what a delta says; what was taken back never counts agai
 
 import sqlite3
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from fedkeys.delta import Head
 from fedkeys.errors import RefusedError
@@ -46,36 +47,30 @@ class Ledger:
         """How many deltas were taken back."""
         return self._count("SELECT count(*) FROM ledger WHERE withdrawn")
 
-    def is_new(self, delta: Head) -> bool:
-        """Tell a new delta (True) from one that was merged before (False).
-
-        Raises:
-            RefusedError: another delta was merged under its identity, or it was taken back.
-        """
-        known = self._known(delta)
-        if known is None:
-            return True
-        digest, withdrawn = known
-        if digest != delta.digest:
-            raise self._another(delta)
-        if withdrawn:
-            raise RefusedError("it was merged and then withdrawn, and is not merged again")
-        return False
+    def entries(self, phone: bytes) -> "dict[int, Entry]":
+        """Give what is known of a phone's deltas, by their numbers."""
+        query = "SELECT sequence, digest, withdrawn FROM ledger WHERE phone = ?"
+        rows = self._connection.execute(query, (phone,))
+        return {sequence: Entry(digest, bool(withdrawn)) for sequence, digest, withdrawn in rows}
 
     def withdraw(self, delta: Head) -> None:
         """Note that a delta is taken back.
 
         Raises:
-            RefusedError: it was never merged, or was taken back before.
+            RefusedError: it was never merged, or was taken back before, or its phone has sent another after it.
         """
-        known = self._known(delta)
-        if known is None:
+        entries = self.entries(delta.phone)
+        entry = entries.get(delta.sequence)
+        if entry is None:
             raise RefusedError("it was never merged, so there is nothing to withdraw")
-        digest, withdrawn = known
-        if digest != delta.digest:
-            raise self._another(delta)
-        if withdrawn:
+        entry.check_is(delta)
+        if entry.withdrawn:
             raise RefusedError("it was withdrawn before")
+        last = max(sequence for sequence, other in entries.items() if not other.withdrawn)
+        if last > delta.sequence:
+            raise RefusedError(
+                f"its phone has sent number {last} after it, which relies on it", remedy="withdraw that first"
+            )
         statement = "UPDATE ledger SET withdrawn = 1 WHERE phone = ? AND sequence = ?"
         self._connection.execute(statement, (delta.phone, delta.sequence))
 
@@ -84,18 +79,34 @@ class Ledger:
         rows = ((delta.phone, delta.sequence, delta.digest) for delta in deltas)
         self._connection.executemany("INSERT INTO ledger (phone, sequence, digest) VALUES (?, ?, ?)", rows)
 
-    def _known(self, delta: Head) -> tuple[bytes, int] | None:
-        query = "SELECT digest, withdrawn FROM ledger WHERE phone = ? AND sequence = ?"
-        row: tuple[bytes, int] | None = self._connection.execute(
-            query, (delta.phone, delta.sequence)
-        ).fetchone()
-        return row
-
     def _count(self, query: str) -> int:
         return int(self._connection.execute(query).fetchone()[0])
 
-    def _another(self, delta: Head) -> RefusedError:
-        return RefusedError(
-            f"another delta was merged as number {delta.sequence} of phone {delta.phone.hex()[:8]}",
-            remedy="a phone must send a delta whose fate it does not know again unchanged",
-        )
+
+class Entry(NamedTuple):
+    """What is known of one delta: its digest, and whether it was taken back."""
+
+    digest: bytes
+    withdrawn: bool
+
+    def check_is(self, delta: Head) -> None:
+        """Refuse a delta that is another than the one that was merged under its identity.
+
+        Raises:
+            RefusedError: it is.
+        """
+        if self.digest != delta.digest:
+            raise RefusedError(
+                f"another delta was merged as number {delta.sequence} of phone {delta.phone.hex()[:8]}",
+                remedy="a phone must send a delta whose fate it does not know again unchanged",
+            )
+
+    def check_may_come_again(self, delta: Head) -> None:
+        """Refuse a delta that is another, or was taken back.
+
+        Raises:
+            RefusedError: it is, or was.
+        """
+        self.check_is(delta)
+        if self.withdrawn:
+            raise RefusedError("it was merged and then withdrawn, and is not merged again")

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +23,11 @@ from tempfile import mkdtemp
 from typing import Any
 from weakref import finalize
 
-from fedkeys.aggregator.ledger import SCHEMA, Ledger
+from fedkeys.aggregator.ledger import SCHEMA, Entry, Ledger
 from fedkeys.aggregator.runs import Run, merge_runs, without_nothing
 from fedkeys.aggregator.totals import Totals
 from fedkeys.container import sync_directory
+from fedkeys.counts import Vocabulary
 from fedkeys.delta import Head
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError, UsageError, VersionError
 
@@ -38,6 +40,7 @@ _TABLES = (
     "CREATE TABLE runs (name TEXT PRIMARY KEY, highest INTEGER NOT NULL, files TEXT NOT NULL)",
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value)",
     "CREATE TABLE refused (reason TEXT PRIMARY KEY, times INTEGER NOT NULL)",
+    "CREATE TABLE bases (digest BLOB PRIMARY KEY, words BLOB NOT NULL)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {STATE_VERSION}",
 )
@@ -139,14 +142,10 @@ class State:
         with self._naming_the_disk():
             self.ledger.enter(deltas)
 
-    def is_new(self, delta: Head) -> bool:
-        """Ask the ledger whether a delta is new.
-
-        Raises:
-            RefusedError: it must not be merged.
-        """
+    def entries(self, phone: bytes) -> dict[int, Entry]:
+        """Ask the ledger what is known of a phone's deltas."""
         with self._naming_the_disk():
-            return self.ledger.is_new(delta)
+            return self.ledger.entries(phone)
 
     def withdraw(self, delta: Head) -> None:
         """Note in the ledger that a delta is taken back.
@@ -156,6 +155,19 @@ class State:
         """
         with self._naming_the_disk():
             self.ledger.withdraw(delta)
+
+    def remember(self, vocabulary: Vocabulary) -> None:
+        """Keep a released vocabulary, so that deltas written against it can be read at any time."""
+        words = zlib.compress("\n".join(vocabulary.words).encode())
+        with self._naming_the_disk():
+            self._connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (vocabulary.digest, words))
+
+    def vocabulary(self, digest: bytes) -> Vocabulary | None:
+        """Give a vocabulary that was kept, if it was."""
+        with self._naming_the_disk():
+            query = "SELECT words FROM bases WHERE digest = ?"
+            row = self._connection.execute(query, (digest,)).fetchone()
+        return Vocabulary.from_sorted(zlib.decompress(row[0]).decode().split("\n")) if row else None
 
     def count_refusals(self, times: Mapping[str, int]) -> None:
         """Count deltas that were refused, by reason."""

@@ -63,6 +63,16 @@ class Sums:
         if digest not in self._bases:
             self._bases[digest] = base = Base(vocabulary)
             base.number(self._vocabulary)
+            if digest:
+                self._state.remember(vocabulary)
+
+    def knows(self, digest: bytes) -> bool:
+        """Tell whether deltas written against this vocabulary can be read."""
+        if digest not in self._bases:
+            kept = self._state.vocabulary(digest)
+            if kept is not None:
+                self.know(kept)
+        return digest in self._bases
 
     def check(self, head: Head) -> None:
         """Refuse a delta whose vocabulary is not known here, or which contradicts it.
@@ -70,12 +80,12 @@ class Sums:
         Raises:
             RefusedError: it does.
         """
-        base = self._bases.get(head.base)
-        if base is None:
+        if not self.knows(head.base):
             raise RefusedError(
                 f"written against the vocabulary {head.base.hex()[:8]}, which is not known here",
                 remedy="name the model it was written against with --base",
             )
+        base = self._bases[head.base]
         known = len(base.vocabulary)
         if known != head.known:
             raise RefusedError(
@@ -103,13 +113,11 @@ class Sums:
 
     def add(self, batch: Batch) -> None:
         """Add deltas that `check` and `contradictions` found nothing against."""
-        ids = self._ids_of(batch)
-        self._waiting.append((_padded(batch.counts), ids))
+        ids = self.ids_of(batch)
+        self._waiting.append((padded(batch.counts), ids))
         self._waiting_rows += len(batch.counts) + len(batch.forms)
         if len(batch.forms):
-            styles = batch.forms.words.astype(np.int64)
-            styles[styles >= OTHER] = [self._style(form) for form in batch.spelt]
-            keys = pack_keys(ids[batch.forms.parents].astype(np.int64), styles.astype(np.uint32))
+            keys = pack_keys(ids[batch.forms.parents].astype(np.int64), self.styles_of(batch))
             self._waiting_forms.append(Level(keys, batch.forms.counts, batch.forms.phones))
         if self._waiting_rows >= min(_LEAST_BATCH, self._most_rows):
             self._add_up()
@@ -150,8 +158,9 @@ class Sums:
         new_ids[:FIRST_WORD] = np.arange(FIRST_WORD)
         new_ids[used[used >= FIRST_WORD]] = [vocabulary.ids[word] for word in words]
         order = max(2, sum(1 for level in counts.levels if len(level)))
-        spelt = sorted(self._spelt)
-        new_styles = np.arange(OTHER + len(spelt), dtype=np.uint32)
+        styles = set(forms.words.tolist())
+        spelt = sorted(form for form, style in self._spelt.items() if style in styles)
+        new_styles = np.arange(OTHER + len(self._spelt), dtype=np.uint32)
         new_styles[[self._spelt[form] for form in spelt]] = np.arange(OTHER, OTHER + len(spelt))
         keys = pack_keys(new_ids[forms.parents].astype(np.int64), new_styles[forms.words])
         merged = merge([NgramCounts(counts.levels[:order])], [new_ids])
@@ -162,12 +171,16 @@ class Sums:
         self._state.add_run(self._held())
         self._forget()
 
-    def _style(self, form: str) -> int:
-        """Give the style of a spelt-out form, a new one if it has none."""
-        return self._spelt.setdefault(form, OTHER + len(self._spelt))
+    def styles_of(self, batch: Batch) -> Ids:
+        """For each written form of a batch the style here; a spelt-out form that has none gets one."""
+        styles = batch.forms.words.copy()
+        styles[styles >= OTHER] = [
+            self._spelt.setdefault(form, OTHER + len(self._spelt)) for form in batch.spelt
+        ]
+        return styles
 
-    def _ids_of(self, batch: Batch) -> Ids:
-        """For each row of order 1 of a batch the id here."""
+    def ids_of(self, batch: Batch) -> Ids:
+        """For each row of order 1 of a batch the id here; a word that has none gets one."""
         roots = batch.counts.levels[0].parents
         is_known = batch.is_known
         ids = np.empty(len(roots), np.uint32)
@@ -247,7 +260,7 @@ def _by_base(heads: Sequence[Head], roots: NDArray[np.int64]) -> Iterable[tuple[
         yield digest, (of_head == number)[roots]
 
 
-def _padded(counts: NgramCounts) -> NgramCounts:
+def padded(counts: NgramCounts) -> NgramCounts:
     """Fill up with empty levels, so that deltas of different order add."""
     missing = MAX_ORDER - counts.order
     if not missing:

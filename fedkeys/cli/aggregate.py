@@ -6,11 +6,19 @@ from typing import Annotated, Any
 import typer
 
 from fedkeys.cli.console import (
+    DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_COUNT,
+    DEFAULT_MAX_NGRAMS,
     FederationOption,
     JsonOption,
+    MaxBytesOption,
+    MaxCountOption,
+    MaxNgramsOption,
     MemoryOption,
     MinPhonesOption,
+    UnboundedOption,
     adding_up,
+    bounds_of,
     bytes_of,
     existing,
     narrate,
@@ -42,6 +50,10 @@ def command(
         Path | None,
         typer.Option("--blocklist", help="Text file of words, one a line, that the model must not hold."),
     ] = None,
+    max_ngrams: MaxNgramsOption = DEFAULT_MAX_NGRAMS,
+    max_count: MaxCountOption = DEFAULT_MAX_COUNT,
+    max_bytes: MaxBytesOption = DEFAULT_MAX_BYTES,
+    unbounded: UnboundedOption = False,
     memory: MemoryOption = "1G",
     state: Annotated[
         Path | None,
@@ -77,7 +89,14 @@ def command(
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs or ())
     kept = state if not dry_run or (state and is_state(state)) else None
-    aggregator = Aggregator(federation, bases, bytes_of(memory), kept, all_or_nothing=strict or dry_run)
+    aggregator = Aggregator(
+        federation,
+        bases,
+        bytes_of(memory),
+        kept,
+        all_or_nothing=strict or dry_run,
+        bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded),
+    )
     in_all = sum(file.stat().st_size for file in files if file.is_file())
     with progress() as step:
         intake = merge_files(aggregator, files, on_bytes=adding_up(step, "merging", in_all))
@@ -106,6 +125,7 @@ def command(
         if out is not None or dry_run:
             step("releasing", 0.0)
             model = aggregator.release(min_phones, blocked)
+            aggregator.know(model.vocabulary)
             if not dry_run:
                 aggregator.commit()
             if out is not None and not dry_run:

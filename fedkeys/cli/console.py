@@ -5,9 +5,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from fedkeys.delta import Bounds
 
 OrderOption = Annotated[int, typer.Option("--order", min=2, max=4, help="Highest order of n-grams.")]
 MinPhonesOption = Annotated[
@@ -25,6 +28,22 @@ MemoryOption = Annotated[
         help="About how much memory sums may take before they go to disk: 512M, 2G.",
     ),
 ]
+
+MaxNgramsOption = Annotated[
+    int,
+    typer.Option("--max-ngrams", min=1, help="The most n-grams and written forms of one phone, in its life."),
+]
+MaxCountOption = Annotated[
+    int, typer.Option("--max-count", min=1, help="The most that one phone can add to one count, in its life.")
+]
+MaxBytesOption = Annotated[
+    int, typer.Option("--max-bytes", min=512, help="The most bytes of one delta of a phone.")
+]
+UnboundedOption = Annotated[
+    bool, typer.Option("--unbounded", help="No bounds on what one phone may contribute.")
+]
+# Those of fedkeys.delta.DEFAULT_BOUNDS, which a test holds against these: importing it takes numpy.
+DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES = 2000, 16, 5000
 
 Step = Callable[[str, float], None]
 
@@ -124,6 +143,13 @@ def bytes_of(text: str) -> int:
     if not found:
         raise UsageError(f"{text!r} is no size of memory", remedy="write for example 512M or 2G")
     return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
+
+
+def bounds_of(max_ngrams: int, max_count: int, max_bytes: int, unbounded: bool) -> "Bounds | None":
+    """Give the bounds that were asked for."""
+    from fedkeys.delta import Bounds
+
+    return None if unbounded else Bounds(max_ngrams, max_count, max_bytes)
 
 
 def existing(path: Path) -> Path:

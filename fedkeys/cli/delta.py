@@ -5,7 +5,22 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli.console import FederationOption, OrderOption, existing, narrate, progress, size
+from fedkeys.cli.console import (
+    DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_COUNT,
+    DEFAULT_MAX_NGRAMS,
+    FederationOption,
+    MaxBytesOption,
+    MaxCountOption,
+    MaxNgramsOption,
+    OrderOption,
+    UnboundedOption,
+    bounds_of,
+    existing,
+    narrate,
+    progress,
+    size,
+)
 
 _LONGEST_NAME = 120  # bytes; file systems take 255
 
@@ -20,9 +35,16 @@ def command(
         Path | None, typer.Option("--base", help="Released model whose vocabulary the phones hold.")
     ] = None,
     order: OrderOption = 3,
+    max_ngrams: MaxNgramsOption = DEFAULT_MAX_NGRAMS,
+    max_count: MaxCountOption = DEFAULT_MAX_COUNT,
+    max_bytes: MaxBytesOption = DEFAULT_MAX_BYTES,
+    unbounded: UnboundedOption = False,
     federation: FederationOption = "fedkeys",
 ) -> None:
     """Write one delta for each phone: all that would leave it.
+
+    A phone sends the most useful of its n-grams, as many as its bounds let it; fedkeys inspect shows what is
+    left out.
 
     A phone's pseudonym is made from its name with a key of this machine, so writing the same corpus again
     gives the same deltas, and nobody without the key can tell whose they are.
@@ -33,13 +55,15 @@ def command(
     from fedkeys.sources import open_corpus
 
     vocabulary = Model.load(existing(base)).vocabulary if base else None
+    bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded)
     source = open_corpus(corpus)
     written = total = 0
     taken: set[str] = set()
     with progress() as step:
         phones = len(source.names(lambda part: step("reading", part)))
         for name, texts in source.phones():
-            phone = Phone(texts, order=order, federation=federation, pseudonym=pseudonym_of(name, federation))
+            pseudonym = pseudonym_of(name, federation)
+            phone = Phone(texts, order=order, federation=federation, pseudonym=pseudonym, bounds=bounds)
             delta = phone.delta(vocabulary)
             # What is lost in a power cut can be written again, and flushing each of many files takes long.
             delta.save(out / f"{file_name(name, taken)}.delta", durable=False)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from fedkeys.model import Model
     from fedkeys.phone import Keyboard
-    from fedkeys.simulate import Round
+    from fedkeys.simulate import Plan, Round
 
 _MESSAGES_SHOWN = 30
 
@@ -27,7 +27,7 @@ def open_demo() -> None:
     from fedkeys.cli.simulate import print_report
 
     narrate("no terminal is attached, so here is the federation's report instead of the typing demo")
-    print_report(_federate())
+    print_report(_federate(), _plan())
 
 
 def has_terminal() -> bool:
@@ -59,6 +59,7 @@ def demo_model() -> "Model":
         except FedkeysError as error:
             narrate(f"the cached model is not used: {error}")
     model = _federate()[-1].model
+    assert model is not None  # every phone is in reach
     try:
         model.save(path)
     except FedkeysError as error:
@@ -75,10 +76,16 @@ def open_screen(keyboard: "Keyboard", phone: str | None = None, sent: "Sequence[
 
 def _federate() -> "list[Round]":
     from fedkeys.cli.simulate import run
-    from fedkeys.simulate import Plan
     from fedkeys.sources import shipped_corpus
 
-    return run(str(shipped_corpus()), Plan(rounds=3), seed=0)
+    return run(str(shipped_corpus()), _plan(), seed=0)
+
+
+def _plan() -> "Plan":
+    from fedkeys.delta import DEFAULT_BOUNDS
+    from fedkeys.simulate import Plan
+
+    return Plan(rounds=3, bounds=DEFAULT_BOUNDS)
 
 
 def _cached_model() -> Path:

@@ -6,10 +6,18 @@ from typing import Annotated
 import typer
 
 from fedkeys.cli.console import (
+    DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_COUNT,
+    DEFAULT_MAX_NGRAMS,
     JsonOption,
+    MaxBytesOption,
+    MaxCountOption,
+    MaxNgramsOption,
     MinPhonesOption,
     OrderOption,
     SeedOption,
+    UnboundedOption,
+    bounds_of,
     existing,
     narrate,
     print_json,
@@ -38,6 +46,10 @@ def command(
     min_words: Annotated[int, typer.Option("--min-words", help="Replay only users with so many words.")] = 0,
     min_phones: MinPhonesOption = 2,
     order: OrderOption = 3,
+    max_ngrams: MaxNgramsOption = DEFAULT_MAX_NGRAMS,
+    max_count: MaxCountOption = DEFAULT_MAX_COUNT,
+    max_bytes: MaxBytesOption = DEFAULT_MAX_BYTES,
+    unbounded: UnboundedOption = False,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -55,7 +67,8 @@ def command(
     from fedkeys.simulate import Plan
     from fedkeys.sources import open_corpus
 
-    evaluation = Evaluation(split, users, min_words, Plan(min_phones=min_phones, order=order))
+    bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded)
+    evaluation = Evaluation(split, users, min_words, Plan(min_phones=min_phones, order=order, bounds=bounds))
     given = Model.load(existing(model)) if model else None
     with progress() as step:
         report = evaluate(open_corpus(corpus), evaluation, np.random.default_rng(seed), given, step)

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedkeys.cli.console import (
+    DEFAULT_MAX_BYTES,
+    DEFAULT_MAX_COUNT,
+    DEFAULT_MAX_NGRAMS,
     JsonOption,
+    MaxBytesOption,
+    MaxCountOption,
+    MaxNgramsOption,
     MinPhonesOption,
     OrderOption,
     SeedOption,
+    UnboundedOption,
+    bounds_of,
     narrate,
     print_json,
     print_table,
@@ -35,30 +43,80 @@ def command(
     ] = "all",
     min_phones: MinPhonesOption = 2,
     order: OrderOption = 3,
+    max_ngrams: MaxNgramsOption = DEFAULT_MAX_NGRAMS,
+    max_count: MaxCountOption = DEFAULT_MAX_COUNT,
+    max_bytes: MaxBytesOption = DEFAULT_MAX_BYTES,
+    unbounded: UnboundedOption = False,
+    min_available: Annotated[
+        int,
+        typer.Option("--min-available", min=1, help="A round starts with so many phones in reach, or not."),
+    ] = 1,
+    available: Annotated[
+        float, typer.Option("--available", help="Chance that a phone is in reach when a round begins.")
+    ] = 1.0,
+    dropout: Annotated[
+        float, typer.Option("--dropout", help="Chance that a phone that was asked is lost on the way.")
+    ] = 0.0,
+    deadline: Annotated[
+        float | None,
+        typer.Option("--deadline", help="Seconds after which an upload is too late; half take 30 or more."),
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for the last round's model.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option("--checkpoint", help="Directory that keeps what each round reached.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the rounds that --checkpoint holds.")
+    ] = False,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Federate a corpus: sample phones, collect what is new, merge, release, and again.
+    """Federate a corpus: ask phones, collect what is new, merge, release, and again.
 
     Each phone's messages are split in time over the rounds; from the second round on phones write against the
-    vocabulary released before.
+    vocabulary released before. A phone that is out of reach, lost or late sends what it has when it is next
+    asked.
+
+    With --checkpoint a run that was stopped goes on with --resume, and gives the same models as one that was
+    not.
     """
+    from fedkeys.errors import PartialError, UsageError
     from fedkeys.simulate import Plan
     from fedkeys.sources import shipped_corpus
 
-    plan = Plan(rounds=rounds, cohort=_cohort(cohort), min_phones=min_phones, order=order)
-    history = run(str(corpus or shipped_corpus()), plan, seed)
-    if out:
-        history[-1].model.save(out)
-        narrate(f"model of round {len(history)} in {out}")
+    if resume and checkpoint is None:
+        raise UsageError("--resume needs to know where the rounds are", remedy="name it with --checkpoint")
+    plan = Plan(
+        rounds=rounds,
+        cohort=_cohort(cohort),
+        min_phones=min_phones,
+        order=order,
+        bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded),
+        min_available=min_available,
+        available=available,
+        dropout=dropout,
+        deadline=deadline,
+    )
+    history = run(str(corpus or shipped_corpus()), plan, seed, checkpoint, resume)
+    if not history:
+        raise UsageError("all rounds are done", file=checkpoint, remedy="its models are in it")
+    model = history[-1].model
+    if out and model:
+        model.save(out)
+        narrate(f"model of round {history[-1].number} in {out}")
     if json:
         print_json({"rounds": [as_dict(round_) for round_ in history]})
     else:
-        print_report(history)
+        print_report(history, plan)
+    if model is None:
+        raise PartialError(
+            "no round started, so there is no model", remedy="lower --min-available, or raise --available"
+        )
 
 
-def run(corpus: str, plan: "Plan", seed: int) -> "list[Round]":
+def run(
+    corpus: str, plan: "Plan", seed: int, checkpoint: Path | None = None, resume: bool = False
+) -> "list[Round]":
     """Run a federation with progress on stderr."""
     import numpy as np
 
@@ -67,21 +125,19 @@ def run(corpus: str, plan: "Plan", seed: int) -> "list[Round]":
 
     source = open_corpus(corpus)
     with progress() as step:
-        phones = len(source.names(lambda part: step("reading", part)))
-        counted: dict[int, int] = {}
+        source.names(lambda part: step("reading", part))
+        federation = Federation(source, plan, np.random.default_rng(seed), checkpoint, resume)
+        done = 0
 
-        def count(number: int) -> None:
-            counted[number] = counted.get(number, 0) + 1
-            if not counted[number] % 16 or counted[number] == phones:
-                step(f"round {number}: counting and merging", counted[number] / phones)
-            if counted[number] == phones:
+        def count(number: int, part: float) -> None:
+            nonlocal done
+            done += 1
+            if not done % 16 or part == 1.0:
+                step(f"round {number}: counting and merging", part)
+            if part == 1.0:
                 step(f"round {number}: releasing", 0.0)
 
-        history = []
-        for round_ in Federation(source, plan, np.random.default_rng(seed)).run(count):
-            step(f"round {round_.number}: releasing", 1.0)
-            history.append(round_)
-        return history
+        return list(federation.run(count))
 
 
 def as_dict(round_: "Round") -> dict[str, Any]:
@@ -90,38 +146,53 @@ def as_dict(round_: "Round") -> dict[str, Any]:
 
     return {
         "round": round_.number,
+        "started": round_.started,
         "phones": round_.phones,
+        "available": round_.available,
         "sampled": round_.sampled,
+        "lost": round_.lost,
+        "late": round_.late,
+        "known": round_.known,
+        "refused": round_.refused,
         "deltas": round_.deltas,
         "messages": round_.messages,
         "bytes_up": int(round_.bytes_up.sum()),
         "bytes_up_median": float(np.median(round_.bytes_up)) if len(round_.bytes_up) else 0.0,
         "bytes_down": round_.bytes_down,
-        "ngrams": round_.model.ngrams,
-        "payload": round_.model.payload_digest.hex(),
+        "ngrams": round_.model.ngrams if round_.model else [],
+        "payload": round_.model.payload_digest.hex() if round_.model else None,
         "seconds": round(round_.seconds, 3),
     }
 
 
-def print_report(history: "Sequence[Round]") -> None:
+def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
     """Print a table of the rounds on stdout."""
     accounts = [as_dict(round_) for round_ in history]
-    first = accounts[0]
-    min_phones = history[0].model.header["release"]["min_phones"]
+    trouble = [
+        name
+        for name in ("available", "lost", "late", "known", "refused")
+        if any(account[name] != (account["phones"] if name == "available" else 0) for account in accounts)
+    ]
+    bounds = plan.bounds
     print_table(
-        f"{first['phones']:,} phones; released: what at least {min_phones} of them have sent",
-        ("round", "sampled", "deltas", "messages", "sent", "median", "model", "words", "n-grams", "seconds"),
+        f"{accounts[0]['phones']:,} phones, released: what at least {plan.min_phones} of them have sent; "
+        + (f"of each at most {bounds.max_ngrams:,} n-grams" if bounds else "no bounds on what one may send"),
+        (
+            *("round", *trouble, "asked", "deltas", "messages", "sent", "median"),
+            *("model", "words", "n-grams", "seconds"),
+        ),
         [
             (
                 str(account["round"]),
-                f"{account['sampled']:,}",
+                *(f"{account[name]:,}" for name in trouble),
+                f"{account['sampled']:,}" if account["started"] else "not started",
                 f"{account['deltas']:,}",
                 f"{account['messages']:,}",
                 size(account["bytes_up"]),
                 size(account["bytes_up_median"]),
                 size(account["bytes_down"]),
-                f"{account['ngrams'][0]:,}",
-                f"{sum(account['ngrams'][1:]):,}",
+                f"{account['ngrams'][0]:,}" if account["ngrams"] else "",
+                f"{sum(account['ngrams'][1:]):,}" if account["ngrams"] else "",
                 f"{account['seconds']:.1f}",
             )
             for account in accounts

@@ -18,7 +18,7 @@ One msgpack array of these fourteen entries:
     base        16 bytes, the digest of the released vocabulary that word ids refer to, or empty for none:
                 BLAKE2b with 16 bytes of digest over its words, in order, joined by newlines, as UTF-8
     known       V, the number of words in that vocabulary; 0 exactly where base is empty
-    bounds      nil, or a map from the name of each bound that the phone applied to a whole number
+    bounds      nil, or a map from the name of each bound that the phone applied to a whole number (see below)
     words       list of the words that are not in that vocabulary, strictly ascending by code point; each is
                 its own identity by the rules of `fedkeys.words`
     forms       list of the written forms that have no style (see below)
@@ -51,13 +51,31 @@ the list `forms`; then for each its `tally`. A form in the list is one whose ide
 neither style gives; those of one word ascend by code point. Forms are counted where they do not stand at the
 start of a sentence, and only if they differ from the word; a mark has none.
 
-*Tally.* 2 (count - 1) + (0 if this phone sends the n-gram or form for the first time, else 1).
+*Tally.* 2 count - (1 if this phone sends the n-gram or form for the first time, else 0). A count of 0 stands
+where a phone has sent an n-gram as often as its bound lets it, and a longer one, or a form, needs the n-gram
+to be named; a form has no count of 0.
+
+*Bounds.* `ngrams`, over all deltas of a phone the most n-grams and written forms, each counted once, that are
+ever sent; `count`, the most that the counts of one of them add up to; `bytes`, the most that one message has. A
+bounded phone shows its earlier deltas again beside a new one, unchanged, so that who keeps nothing but their
+digests can check them.
 
 Counts are not held against each other: that an n-gram is counted no more often than its prefix is the phone's
 word. A worked example stands in `tests/vectors/`.
 """
 
 from fedkeys.delta.batch import DELTA_FORMAT, DELTA_VERSION, Batch, Head, unsound
+from fedkeys.delta.bounds import DEFAULT_BOUNDS, Bounds
 from fedkeys.delta.message import MAX_DELTA_BYTES, Delta
 
-__all__ = ["DELTA_FORMAT", "DELTA_VERSION", "MAX_DELTA_BYTES", "Batch", "Delta", "Head", "unsound"]
+__all__ = [
+    "DEFAULT_BOUNDS",
+    "DELTA_FORMAT",
+    "DELTA_VERSION",
+    "MAX_DELTA_BYTES",
+    "Batch",
+    "Bounds",
+    "Delta",
+    "Head",
+    "unsound",
+]

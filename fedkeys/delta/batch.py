@@ -58,6 +58,7 @@ class Head:
     Attributes:
         digest: 16 bytes of BLAKE2b of the whole message, which tell two deltas of one identity apart; empty
             in a delta that is not a message yet.
+        length: bytes of the whole message; 0 likewise.
         sizes: how many n-grams of each order, then how many written forms.
         body: the columns, deflated, not yet looked at; empty likewise.
         federation, phone, sequence, round, base, known, bounds, words, forms: as in `Delta`.
@@ -75,6 +76,7 @@ class Head:
     forms: tuple[str, ...]
     sizes: tuple[int, ...]
     body: bytes
+    length: int = 0
 
     @classmethod
     def of(cls, data: bytes) -> "Head":
@@ -100,6 +102,7 @@ class Head:
             forms,
             sizes,
             entries["body"],
+            len(data),
         )
 
 
@@ -283,6 +286,7 @@ def _read_forms(
     rows = within + (np.cumsum(unigrams) - unigrams)[messages]
     keys = pack_keys(rows, np.where(is_other, OTHER + np.cumsum(is_other) - 1, styles).astype(np.uint32))
     require(not np.any(keys[1:] <= keys[:-1]), "the written forms are out of order")
+    require(bool(np.all(tally)), "a written form was counted 0 times")
     counts, phones = from_tallies(tally)
     return Level(keys, counts, phones)
 

@@ -70,13 +70,13 @@ def read_ngrams(columns: Sequence[Column], sizes: Column, is_mark: NDArray[np.bo
 
 def tallies(level: Level) -> Column:
     """Fold count and first-time mark of each row into one number."""
-    tally: Column = 2 * (level.counts - 1) + (level.phones == 0)
+    tally: Column = 2 * level.counts - level.phones
     return tally
 
 
 def from_tallies(tally: Column) -> tuple[Column, Column]:
     """Give counts and first-time marks back."""
-    return (tally >> 1) + 1, (tally & 1) ^ 1
+    return (tally + 1) >> 1, tally & 1
 
 
 def gaps(places: Column, groups: Column) -> Column:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fedkeys.errors import UsageError
 from fedkeys.evaluate.replay import Score, Suggests, asked_words, replay
 from fedkeys.evaluate.systems import BaselineSystem, Counting, KeyboardSystem
 from fedkeys.model import Model
-from fedkeys.simulate import Federation, Plan
+from fedkeys.simulate import Federation, Plan, Round
 from fedkeys.sources import Corpus, PhoneTexts
 from fedkeys.sources.corpus import OnProgress
 
@@ -56,12 +57,14 @@ class Report:
         model: the model that was used.
         scores: system -> score; "keyboard" is the one that a user has.
         seconds: how long replaying took, all systems together.
+        bytes_up: bytes of each upload of the last round, where a model was federated.
     """
 
     users: int
     model: Model
     scores: dict[str, Score]
     seconds: float
+    bytes_up: NDArray[np.int64] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Give the report for `--json`: figures as parts of 1, latency in microseconds of CPU time."""
@@ -121,8 +124,12 @@ def evaluate(
     corpus.names(lambda part: on_step("reading", part))
     chosen = _choose(corpus, evaluation, rng)
     first_parts = _FirstParts(corpus, evaluation.split)
+    bytes_up = None
     if model is None:
-        model = _federate(first_parts, evaluation.plan, rng, on_step)
+        last = _federate(first_parts, evaluation.plan, rng, on_step)
+        model, bytes_up = last.model, last.bytes_up
+        if model is None:
+            raise UsageError("no round had enough phones", remedy="lower min_available")
     counting = Counting(text for phone in first_parts.phones() for text in phone.texts)
     scores = {name: Score() for name in ("keyboard", "model", "bigram", "frequent_words")}
     began = time.perf_counter()
@@ -135,7 +142,7 @@ def evaluate(
                     replay(message, system, scores[name])
             done += chosen[phone.name]
             on_step("replaying", done / sum(chosen.values()))
-    return Report(len(chosen), model, scores, time.perf_counter() - began)
+    return Report(len(chosen), model, scores, time.perf_counter() - began, bytes_up)
 
 
 def _choose(corpus: Corpus, evaluation: Evaluation, rng: np.random.Generator) -> dict[str, int]:
@@ -156,17 +163,14 @@ def _choose(corpus: Corpus, evaluation: Evaluation, rng: np.random.Generator) ->
     return {name: able[name] for name in names}
 
 
-def _federate(corpus: Corpus, plan: Plan, rng: np.random.Generator, on_step: OnStep) -> Model:
+def _federate(corpus: Corpus, plan: Plan, rng: np.random.Generator, on_step: OnStep) -> Round:
     federation = Federation(corpus, plan, rng)
-    steps = plan.rounds * len(corpus.names())
-    done = 0
 
-    def count(_: int) -> None:
-        nonlocal done
-        done += 1
-        on_step("federating", done / steps)
+    def count(number: int, part: float) -> None:
+        on_step("federating", (number - 1 + part) / plan.rounds)
 
-    return list(federation.run(count))[-1].model
+    *_, last = federation.run(count)
+    return last
 
 
 def _systems(model: Model, counting: Counting, train: Sequence[str]) -> dict[str, Suggests]:

@@ -6,7 +6,8 @@ is sent and never again; nothing else of a phone can be pickled.
 """
 
 import secrets
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -14,9 +15,10 @@ import numpy as np
 
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary, count_ngrams, merge
 from fedkeys.counts.ngrams import Ids, pack_keys
-from fedkeys.delta import Delta
+from fedkeys.delta import Bounds, Delta
 from fedkeys.delta.checks import PHONE_SIZE, check_identity
 from fedkeys.errors import UsageError
+from fedkeys.phone.bounds import bounded
 from fedkeys.phone.lexicon import Lexicon
 from fedkeys.words import OTHER, fold, style_of
 
@@ -24,6 +26,7 @@ DEFAULT_FEDERATION = "fedkeys"
 DEFAULT_ORDER = 3
 
 _NO_VOCABULARY = Vocabulary([])
+_SHRINK = 0.97  # of what would fit if all n-grams took as many bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class _Pending:
     delta: Delta
     messages: int
     counts: NgramCounts
-    forms: frozenset[str]
+    forms: Mapping[str, int]
 
 
 class Phone:
@@ -44,6 +47,7 @@ class Phone:
         order: the highest order of n-grams to count, 2 to 4.
         federation: the federation that it takes part in.
         pseudonym: 16 bytes that name it there; drawn from the operating system's source when not given.
+        bounds: the most that it contributes in its life there; None for no bounds.
 
     Raises:
         UsageError: the order is none of these.
@@ -65,6 +69,7 @@ class Phone:
         order: int = DEFAULT_ORDER,
         federation: str = DEFAULT_FEDERATION,
         pseudonym: bytes | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         if not 2 <= order <= 4:
             raise UsageError(f"an order of {order} was asked for", remedy="choose 2, 3 or 4")
@@ -72,12 +77,14 @@ class Phone:
         self.federation = federation
         self.pseudonym = secrets.token_bytes(PHONE_SIZE) if pseudonym is None else pseudonym
         check_identity(self.federation, self.pseudonym)
+        self.bounds = bounds
         self.sequence = 0
         self._waiting: list[str] = _messages(texts)
         self._pending: _Pending | None = None
         self._lexicon = Lexicon()
         self._sent = NgramCounts.empty(order)
-        self._sent_forms: set[str] = set()
+        self._sent_forms: Counter[str] = Counter()
+        self._accepted: list[bytes] = []
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a phone cannot be pickled or copied: only its deltas may leave it")
@@ -105,6 +112,14 @@ class Phone:
             self._pending = self._new_delta(base or _NO_VOCABULARY, round)
         return self._pending.delta
 
+    def upload(self, base: Vocabulary | None = None, round: int = 0) -> list[bytes]:
+        """Give all messages that go to the aggregator: the delta, and before it what a bounded phone shows again.
+
+        Its earlier deltas prove that it keeps its bounds, and marks nothing twice, to an aggregator that
+        keeps of them only digests.
+        """
+        return [*self._accepted, self.delta(base, round).data]
+
     def accepted(self) -> None:
         """The aggregator has merged the last delta: never count its messages again.
 
@@ -114,7 +129,9 @@ class Phone:
         done = self._settled()
         del self._waiting[: done.messages]
         self._sent = merge([self._sent, done.counts])
-        self._sent_forms |= done.forms
+        self._sent_forms.update(done.forms)
+        if self.bounds:
+            self._accepted.append(done.delta.data)
         self.sequence += 1
 
     def refused(self) -> None:
@@ -129,24 +146,48 @@ class Phone:
 
     def _new_delta(self, base: Vocabulary, round: int) -> _Pending:
         reading = self._lexicon.read(self._waiting)
-        counts = self._marked(count_ngrams(reading.sequence, self.order))
+        new = count_ngrams(reading.sequence, self.order)
+        most = len(new) + len(reading.forms)
+        while True:
+            counts, forms = self._to_send(new, reading.forms, most)
+            delta = self._written(counts, forms, base, round)
+            excess = len(delta.data) / self.bounds.max_bytes if self.bounds else 0.0
+            if excess <= 1.0:
+                return _Pending(delta, len(self._waiting), counts, forms)
+            most = int(min(most, len(counts) + len(forms)) * _SHRINK / excess)
+
+    def _written(self, counts: NgramCounts, forms: Mapping[str, int], base: Vocabulary, round: int) -> Delta:
         ids, words, local = self._numbered(counts.levels[0].words, base)
-        forms, other_forms = self._forms(reading.forms, local)
-        delta = Delta(
+        form_level, other_forms = self._forms(forms, local)
+        return Delta(
             federation=self.federation,
             phone=self.pseudonym,
             sequence=self.sequence,
             round=round,
             base=base.digest if len(base) else b"",
             known=len(base),
-            bounds=None,
+            bounds=self.bounds.as_map() if self.bounds else None,
             words=words,
             ids=ids,
             counts=merge([counts], [local]),
-            forms=forms,
+            forms=form_level,
             other_forms=other_forms,
         )
-        return _Pending(delta, len(self._waiting), counts, frozenset(reading.forms))
+
+    def _to_send(
+        self, new: NgramCounts, forms: Mapping[str, int], most: int
+    ) -> tuple[NgramCounts, Mapping[str, int]]:
+        """Give what is sent of what is new, with first-time marks, with room for so many n-grams and forms."""
+        if self.bounds is None:
+            return self._marked(new), forms
+        rows = {word: row for row, word in enumerate(new.levels[0].words.tolist())}
+        parents = np.array([rows[self._lexicon.id(fold(form))] for form in forms], np.int64)
+        counted = np.fromiter(forms.values(), np.int64, len(forms))
+        level = Level(pack_keys(parents, np.zeros(len(forms), np.uint32)), counted, np.zeros_like(counted))
+        before = np.array([self._sent_forms[form] for form in forms], np.int64)
+        left = self.bounds.max_ngrams - len(self._sent) - len(self._sent_forms)
+        counts, times = bounded(new, level, self._sent, before, self.bounds, left, most)
+        return counts, {form: count for form, count in zip(forms, times.tolist(), strict=True) if count}
 
     def _marked(self, counts: NgramCounts) -> NgramCounts:
         """Clear the first-time mark of every n-gram that was sent before."""
@@ -175,7 +216,7 @@ class Phone:
         local[[id_ for _, id_ in order]] = np.arange(len(order), dtype=np.uint32)
         return ids, tuple(word for word, _ in new), local
 
-    def _forms(self, forms: dict[str, int], local: Ids) -> tuple[Level, tuple[str, ...]]:
+    def _forms(self, forms: Mapping[str, int], local: Ids) -> tuple[Level, tuple[str, ...]]:
         """Lay written forms out as rows of (local word, style), those without a style in their order."""
         rows = sorted(
             (int(local[self._lexicon.id(fold(form))]), style_of(form, fold(form)), form) for form in forms

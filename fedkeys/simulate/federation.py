@@ -1,25 +1,35 @@
-"""`Federation`: rounds of sampling, counting, sending, merging and releasing.
+"""`Federation`: rounds of selecting, counting, sending, merging and releasing.
 
-In: a corpus and a `Plan`. Out: one `Round` after the other. Law: each phone's messages are split in time over
-the rounds, and a phone that is not sampled sends what it has when it next is; nothing is counted twice.
+In: a corpus and a `Plan`. Out: one `Round` after the other. Laws: each phone's messages are split in time
+over the rounds, and a phone that is not asked, or is lost on the way, sends what it has when it is next
+asked; nothing is lost or counted twice. Every draw of a round comes from the seed and the round's number, so
+the round after a resumption is the one that would have been.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fedkeys.aggregator import Aggregator
+from fedkeys.aggregator import Aggregator, Answer, Fate, RoundRule, Upload, collect, select
 from fedkeys.counts import Vocabulary
-from fedkeys.errors import FedkeysError, UsageError
+from fedkeys.delta import Bounds
+from fedkeys.errors import UsageError
 from fedkeys.model import Model
-from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone
+from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER
+from fedkeys.simulate.checkpoint import Checkpoint
+from fedkeys.simulate.member import Member, Record
 from fedkeys.sources import Corpus, PhoneTexts
 
-_SENT_TOGETHER = 256  # deltas; the aggregator reads that many at once faster than one by one
+_MIDDLING_SECONDS = 30.0  # of a phone, from being asked to its upload's arrival
+_SPREAD = 1.0  # the standard deviation of its logarithm
+
+OnPhone = Callable[[int, float], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +38,20 @@ class Plan:
 
     Attributes:
         rounds: how many.
-        cohort: how many phones take part in a round; None for all.
+        cohort: how many phones are asked in a round; None for all that can be reached.
         min_phones: what a release needs.
         order: the highest order of n-grams.
         federation: its name.
+        bounds: the most that a phone may contribute; None for no bounds.
+        min_available: a round does not start with fewer phones that can be reached.
+        available: the chance that a phone can be reached when a round begins.
+        dropout: the chance that a phone that was asked is lost, half of them before their upload arrives and
+            half after it, before the answer does.
+        deadline: seconds after which an upload is too late; None to wait for all. How long a phone takes is
+            drawn from a log-normal distribution with a median of 30 seconds.
+
+    Raises:
+        UsageError: a number is out of its range.
     """
 
     rounds: int = 1
@@ -39,15 +59,24 @@ class Plan:
     min_phones: int = 2
     order: int = DEFAULT_ORDER
     federation: str = DEFAULT_FEDERATION
+    bounds: Bounds | None = None
+    min_available: int = 1
+    available: float = 1.0
+    dropout: float = 0.0
+    deadline: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (
-            ("rounds", self.rounds),
-            ("cohort", self.cohort),
-            ("min_phones", self.min_phones),
-        ):
-            if value is not None and value < 1:
+        for name, value in (("rounds", self.rounds), ("min_phones", self.min_phones)):
+            if value < 1:
                 raise UsageError(f"{name} is {value}", remedy="choose 1 or more")
+        if not 0 < self.available <= 1 or not 0 <= self.dropout < 1:
+            raise UsageError("available lies above 0 and up to 1, dropout from 0 to below 1")
+        _ = self.rule
+
+    @property
+    def rule(self) -> RoundRule:
+        """How the aggregator goes about a round."""
+        return RoundRule(self.cohort, self.min_available, self.deadline)
 
 
 class Round(NamedTuple):
@@ -55,24 +84,45 @@ class Round(NamedTuple):
 
     Attributes:
         number: from 1.
-        phones: how many there are; sampled: how many took part.
+        phones: how many there are; available: how many could be reached; sampled: how many were asked.
+        lost: how many were lost on the way; late: how many came too late; known: how many had been merged
+            before, their answer lost; refused: how many were refused.
         deltas: how many were merged; a phone with nothing new sends none.
         messages: how many messages they counted.
-        bytes_up: bytes of each delta, in the order in which they came.
+        bytes_up: bytes of each upload, whatever became of it, in the order in which they were sent.
         bytes_down: bytes of the released model.
         seconds: how long it took, by the wall clock.
-        model: the release.
+        model: the release; the one before if the round did not start, and None before the first.
     """
 
     number: int
     phones: int
+    available: int
     sampled: int
+    lost: int
+    late: int
+    known: int
+    refused: int
     deltas: int
     messages: int
-    bytes_up: np.ndarray[tuple[int], np.dtype[np.int64]]
+    bytes_up: NDArray[np.int64]
     bytes_down: int
     seconds: float
-    model: Model
+    model: Model | None
+
+    @property
+    def started(self) -> bool:
+        """Whether enough phones could be reached."""
+        return self.sampled > 0
+
+
+class _Fates(NamedTuple):
+    """What chance has in store for each phone of a round; one entry a phone."""
+
+    available: NDArray[np.bool_]
+    lost_before: NDArray[np.bool_]
+    lost_after: NDArray[np.bool_]
+    seconds: NDArray[np.float64]
 
 
 class Federation:
@@ -81,86 +131,154 @@ class Federation:
     Args:
         corpus: the phones' messages.
         plan: how the rounds go.
-        rng: draws the cohorts and the phones' pseudonyms.
+        rng: draws the seed of all rounds.
+        checkpoint: directory that keeps what was reached after each round; None to keep nothing.
+        resume: go on with the rounds that the checkpoint holds.
+
+    Raises:
+        UsageError: the corpus has no phones; there is a checkpoint and none is to be resumed, or none and one
+            is; it was made with another plan, or of other phones.
+        FormatError: the checkpoint is damaged.
     """
 
-    def __init__(self, corpus: Corpus, plan: Plan, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        plan: Plan,
+        rng: np.random.Generator,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+    ) -> None:
         self._corpus = corpus
         self._plan = plan
-        self._rng = rng
-        self._key = rng.bytes(32)
-        self._names = corpus.names()
+        self._names = sorted(corpus.names())
         if not self._names:
             raise UsageError("the corpus has no phones")
-        self.aggregator = Aggregator(plan.federation)
-        self._phones: dict[str, Phone] = {}
-        self._base: Vocabulary | None = None
+        self._seed = int(rng.integers(1 << 62))
+        self._checkpoint = Checkpoint(checkpoint) if checkpoint else None
+        if self._checkpoint and resume:
+            self._seed = self._checkpoint.resume(plan, self._names)
+        elif self._checkpoint:
+            self._checkpoint.begin(plan, self._names, self._seed)
+        self._key = np.random.default_rng([self._seed, 0]).bytes(32)
+        state = self._checkpoint.state if self._checkpoint else None
+        self.aggregator = Aggregator(plan.federation, state=state, all_or_nothing=True, bounds=plan.bounds)
+        self._members: dict[str, Member] = {}
+        self._records: dict[str, Record] = {}
+        self._model: Model | None = None
+        if self._checkpoint and self.aggregator.round:
+            self._records = self._checkpoint.records(self.aggregator.round)
+            self._model = self._checkpoint.model(self.aggregator.round)
 
-    def run(self, on_phone: Callable[[int], None] = lambda _: None) -> Iterator[Round]:
-        """Run the rounds.
+    def run(self, on_phone: OnPhone = lambda *_: None) -> Iterator[Round]:
+        """Run the rounds that are left.
 
         Args:
-            on_phone: called with the round's number after each phone.
+            on_phone: called with the round's number, and the part of its phones that is done.
         """
-        for number in range(1, self._plan.rounds + 1):
+        for number in range(self.aggregator.round + 1, self._plan.rounds + 1):
             yield self._round(number, on_phone)
 
-    def _round(self, number: int, on_phone: Callable[[int], None]) -> Round:
+    def _round(self, number: int, on_phone: OnPhone) -> Round:
         started = time.perf_counter()
-        sampled = self._sample()
+        rng = np.random.default_rng([self._seed, number])
+        fates = self._fates(rng)
+        available = np.flatnonzero(fates.available).tolist()
+        chosen = select(available, self._plan.rule, rng) or []
+        cohort = {self._names[place]: place for place in chosen}
+        if cohort:
+            self.aggregator.begin_round(number)
         sizes: list[int] = []
-        sent: list[tuple[Phone, bytes]] = []
+        uploads = self._uploads(number, cohort, fates, sizes, on_phone)
+        tally = dict.fromkeys(Fate, 0)
         messages = 0
-        for texts in self._corpus.phones():
-            phone = self._phone(texts, number)
-            if texts.name in sampled and phone.waiting:
-                sent.append((phone, phone.delta(self._base, number).to_bytes()))
-                sizes.append(len(sent[-1][1]))
-                messages += phone.waiting
-            if len(sent) == _SENT_TOGETHER:
-                self._carry(sent)
-            on_phone(number)
-        self._carry(sent)
-        model = self.aggregator.release(self._plan.min_phones)
-        self._base = model.vocabulary
-        self.aggregator.know(model.vocabulary)
+        for answer in collect(self.aggregator, uploads, self._plan.rule):
+            tally[answer.fate] += 1
+            messages += self._carry(number, answer, cohort, fates)
+        if cohort:
+            self._release()
         return Round(
             number=number,
             phones=len(self._names),
-            sampled=len(sampled),
-            deltas=len(sizes),
+            available=len(available),
+            sampled=len(cohort),
+            lost=int((fates.lost_before | fates.lost_after)[chosen].sum()),
+            late=tally[Fate.LATE],
+            known=tally[Fate.KNOWN],
+            refused=tally[Fate.REFUSED],
+            deltas=tally[Fate.MERGED],
             messages=messages,
             bytes_up=np.array(sizes, np.int64),
-            bytes_down=len(model.to_bytes()),
+            bytes_down=len(self._model.to_bytes()) if self._model and cohort else 0,
             seconds=time.perf_counter() - started,
-            model=model,
+            model=self._model,
         )
 
-    def _sample(self) -> set[str]:
-        names = sorted(self._names)
-        if self._plan.cohort is None:
-            return set(names)
-        chosen = self._rng.choice(len(names), min(self._plan.cohort, len(names)), replace=False)
-        return {names[place] for place in chosen.tolist()}
+    def _fates(self, rng: np.random.Generator) -> _Fates:
+        reach, loss, half = rng.random((3, len(self._names)))
+        is_lost = loss < self._plan.dropout
+        seconds = _MIDDLING_SECONDS * np.exp(_SPREAD * rng.standard_normal(len(self._names)))
+        return _Fates(reach < self._plan.available, is_lost & (half < 0.5), is_lost & (half >= 0.5), seconds)
 
-    def _phone(self, texts: PhoneTexts, number: int) -> Phone:
-        """Give a phone, with its messages up to this round typed. The last round lets it go again."""
-        phone = self._phones.pop(texts.name, None)
-        if phone is None:
-            name = texts.name.encode()
-            pseudonym = blake2b(name, key=self._key, digest_size=16).digest()
-            phone = Phone(order=self._plan.order, federation=self._plan.federation, pseudonym=pseudonym)
-        if number < self._plan.rounds:
-            self._phones[texts.name] = phone
-        count, rounds = len(texts.texts), self._plan.rounds
-        phone.type(texts.texts[count * (number - 1) // rounds : count * number // rounds])
-        return phone
+    def _uploads(
+        self,
+        number: int,
+        cohort: Mapping[str, int],
+        fates: _Fates,
+        sizes: list[int],
+        on_phone: OnPhone,
+    ) -> Iterator[Upload[str]]:
+        """Give what the phones of a cohort send; notes how many bytes."""
+        done = 0
+        for texts in self._corpus.phones() if cohort else ():
+            place = cohort.get(texts.name)
+            if place is None:
+                continue
+            member = self._member(texts)
+            member.catch_up(texts.texts, number, self._plan.rounds)
+            if member.phone.waiting and not fates.lost_before[place]:
+                upload = member.upload(self._base, number)
+                self._records[texts.name] = member.record
+                sizes.append(sum(map(len, upload)))
+                yield Upload(texts.name, float(fates.seconds[place]), upload)
+            elif number == self._plan.rounds:
+                del self._members[texts.name]
+            done += 1
+            on_phone(number, done / len(cohort))
 
-    def _carry(self, sent: list[tuple[Phone, bytes]]) -> None:
-        """Carry phones' deltas to the aggregator as bytes, and its answers back."""
-        results = self.aggregator.add_messages([data for _, data in sent])
-        for (phone, _), result in zip(sent, results, strict=True):
-            if isinstance(result, FedkeysError):
-                raise result
-            phone.accepted()
-        sent.clear()
+    def _carry(self, number: int, answer: Answer[str], cohort: Mapping[str, int], fates: _Fates) -> int:
+        """Carry an answer back to its phone, unless it is lost; gives how many messages were merged."""
+        member = self._members[answer.name]
+        merged = member.pending_messages if answer.fate is Fate.MERGED else 0
+        if not fates.lost_after[cohort[answer.name]]:
+            if answer.fate in (Fate.MERGED, Fate.KNOWN):
+                member.accepted()
+            elif answer.fate is Fate.REFUSED:
+                member.refused()
+            self._records[answer.name] = member.record
+        if number == self._plan.rounds:  # nobody asks it again
+            del self._members[answer.name]
+        return merged
+
+    def _release(self) -> None:
+        """Release a model, and make the round last."""
+        self._model = self.aggregator.release(self._plan.min_phones)
+        self.aggregator.know(self._model.vocabulary)
+        if self._checkpoint:
+            self._checkpoint.keep(self.aggregator.round, self._model, self._records)
+        self.aggregator.commit()
+
+    @property
+    def _base(self) -> Vocabulary | None:
+        return self._model.vocabulary if self._model else None
+
+    def _member(self, texts: PhoneTexts) -> Member:
+        """Give a phone as it was left, or as the checkpoint says."""
+        name = texts.name
+        if name not in self._members:
+            pseudonym = blake2b(name.encode(), key=self._key, digest_size=16).digest()
+            plan = self._plan
+            member = self._members[name] = Member(plan.order, plan.federation, pseudonym, plan.bounds)
+            if self._checkpoint and name in self._records:
+                member.resume(texts.texts, self._records[name], self._checkpoint.base_of)
+        return self._members[name]

@@ -1,0 +1,49 @@
+"""`Bounds`: the most that one phone may contribute in its life in a federation.
+
+In: three numbers. Out: the same, as a delta's header says them. Law: a phone applies them, its deltas declare
+them, and an aggregator that was given them enforces them again, whatever a delta declares.
+"""
+
+from dataclasses import dataclass
+
+from fedkeys.errors import UsageError
+
+_MOST = (1 << 32) - 1
+_LEAST_BYTES = 512  # a delta that says nothing has room
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one phone may contribute.
+
+    Attributes:
+        max_ngrams: over all its deltas, the most distinct n-grams and written forms.
+        max_count: the most that its counts of one of them may add up to.
+        max_bytes: the most that one of its deltas may have.
+
+    Raises:
+        UsageError: one of them is no whole number below 2^32 from 1 up, or 512 up for `max_bytes`.
+    """
+
+    max_ngrams: int
+    max_count: int
+    max_bytes: int = 5000
+
+    def __post_init__(self) -> None:
+        for name, value in (("max_ngrams", self.max_ngrams), ("max_count", self.max_count)):
+            if not 1 <= value <= _MOST:
+                raise UsageError(f"{name} is {value}", remedy="choose 1 or more")
+        if not _LEAST_BYTES <= self.max_bytes <= _MOST:
+            raise UsageError(f"max_bytes is {self.max_bytes}", remedy=f"choose {_LEAST_BYTES} or more")
+
+    def as_map(self) -> dict[str, int]:
+        """Give what a delta's header says.
+
+        >>> Bounds(max_ngrams=1000, max_count=16).as_map()
+        {'ngrams': 1000, 'count': 16, 'bytes': 5000}
+        """
+        return {"ngrams": self.max_ngrams, "count": self.max_count, "bytes": self.max_bytes}
+
+
+# Chosen with `python -m tests.bench.tune_bounds CORPUS`.
+DEFAULT_BOUNDS = Bounds(max_ngrams=2000, max_count=16, max_bytes=5000)

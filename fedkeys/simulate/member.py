@@ -1,0 +1,100 @@
+"""`Member`: a simulated phone, how far its messages were typed, and the record that makes it again.
+
+In: a phone's texts, round by round, and what became of its uploads. Out: uploads; a `Record`. Law: a member
+made anew from its texts and its record sends what the one that was recorded would have sent.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from fedkeys.counts import Vocabulary
+from fedkeys.delta import Bounds
+from fedkeys.errors import UsageError
+from fedkeys.phone import Phone
+
+
+class Sent(NamedTuple):
+    """One delta: how many of the phone's messages it and those before it count, and which round asked for it."""
+
+    messages: int
+    round: int
+
+
+class Record(NamedTuple):
+    """What a phone has sent.
+
+    Attributes:
+        accepted: the deltas that it knows to be merged, in order.
+        pending: the one whose fate it does not know, if there is one.
+    """
+
+    accepted: tuple[Sent, ...] = ()
+    pending: Sent | None = None
+
+
+class Member:
+    """A phone of a simulated federation.
+
+    Args:
+        order, federation, pseudonym, bounds: as of `Phone`.
+    """
+
+    def __init__(self, order: int, federation: str, pseudonym: bytes, bounds: Bounds | None) -> None:
+        self.phone = Phone(order=order, federation=federation, pseudonym=pseudonym, bounds=bounds)
+        self.record = Record()
+        self._typed = 0
+
+    def resume(
+        self, texts: Sequence[str], record: Record, base_of: Callable[[int], Vocabulary | None]
+    ) -> None:
+        """Do again what a record tells.
+
+        Args:
+            texts: all messages of the phone.
+            record: of a phone with these messages.
+            base_of: gives the vocabulary that was known when a round began.
+
+        Raises:
+            UsageError: there are fewer messages than the record counts.
+        """
+        for sent in (*record.accepted, *filter(None, [record.pending])):
+            if sent.messages > len(texts):
+                raise UsageError(
+                    f"a phone had {sent.messages} messages and has {len(texts)} now",
+                    remedy="resume with the corpus that the rounds began with",
+                )
+            self._type_up_to(texts, sent.messages)
+            self.upload(base_of(sent.round), sent.round)
+            if sent != record.pending:
+                self.accepted()
+
+    def catch_up(self, texts: Sequence[str], number: int, rounds: int) -> None:
+        """Type the messages that belong to the rounds up to this one."""
+        self._type_up_to(texts, len(texts) * number // rounds)
+
+    def upload(self, base: Vocabulary | None, number: int) -> list[bytes]:
+        """Give what the phone sends when a round asks."""
+        if self.record.pending is None:
+            self.record = self.record._replace(pending=Sent(self._typed, number))
+        return self.phone.upload(base, number)
+
+    @property
+    def pending_messages(self) -> int:
+        """How many messages the delta counts whose fate is not known."""
+        accepted, pending = self.record
+        return (pending.messages if pending else 0) - (accepted[-1].messages if accepted else 0)
+
+    def accepted(self) -> None:
+        """Its last delta is merged."""
+        self.phone.accepted()
+        accepted, pending = self.record
+        self.record = Record((*accepted, *filter(None, [pending])))
+
+    def refused(self) -> None:
+        """Its last delta will never be merged."""
+        self.phone.refused()
+        self.record = self.record._replace(pending=None)
+
+    def _type_up_to(self, texts: Sequence[str], end: int) -> None:
+        self.phone.type(texts[self._typed : end])
+        self._typed = max(self._typed, end)
