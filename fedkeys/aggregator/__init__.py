@@ -7,11 +7,13 @@ here can reach a message (it imports neither `sources` nor `phone`).
 
 from fedkeys.aggregator.aggregator import Aggregator, aggregate
 from fedkeys.aggregator.blocklist import read_blocklist
+from fedkeys.aggregator.enrolment import Enrolment
 from fedkeys.aggregator.intake import Intake, delta_files, merge_files, withdraw_files
 from fedkeys.aggregator.state import is_state
 
 __all__ = [
     "Aggregator",
+    "Enrolment",
     "Intake",
     "aggregate",
     "delta_files",

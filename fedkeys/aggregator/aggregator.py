@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
+from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
 from fedkeys.aggregator.release import release
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Batch, Delta, Head, unsound
+from fedkeys.delta.signed import Kind
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, RefusedError, UsageError, VersionError
 from fedkeys.model import Model
 
@@ -42,10 +44,12 @@ class Aggregator:
             where `TMPDIR` says, and lasts as long as the aggregator.
         all_or_nothing: leave the state as it is until `commit`; otherwise it also keeps up whenever sums go
             to disk.
+        enrolment: the phones that may take part, each signing what it sends; without it whoever can make K
+            pseudonyms counts as K phones.
 
     Raises:
         FedkeysError: another process works on the state, or it cannot be read or written.
-        UsageError: it is the state of another federation.
+        UsageError: it is the state of another federation, or holds what no enrolled phone signed.
     """
 
     def __init__(
@@ -55,9 +59,12 @@ class Aggregator:
         memory: int = DEFAULT_MEMORY,
         state: Path | None = None,
         all_or_nothing: bool = False,
+        enrolment: Enrolment | None = None,
     ) -> None:
         self.federation = federation
         self._state = State(state, federation)
+        self._enrolment = enrolment
+        begin_enrolment(self._state, enrolment, federation)
         self._ledger = self._state.ledger
         self._all_or_nothing = all_or_nothing
         self._sums = Sums(self._state, memory)
@@ -103,12 +110,16 @@ class Aggregator:
 
         Returns:
             For each True if it was merged, False if it had been before, or why it must not be merged.
+
+        Raises:
+            UsageError: the state takes only what enrolled phones signed, and no enrolment was given.
         """
+        require_enrolment(self._state, self._enrolment)
         results: list[bool | FedkeysError] = [False] * len(messages)
         heads: dict[int, Head] = {}
         for at, data in enumerate(messages):
             try:
-                heads[at] = Head.of(data)
+                heads[at] = opened(data, self._enrolment)
             except FedkeysError as error:
                 results[at] = error
         while heads:
@@ -123,13 +134,16 @@ class Aggregator:
         """Take back a delta that was merged: a release is then what it had been without it.
 
         Args:
-            data: the message as it was sent; whoever has it may take it back.
+            data: the message as it was sent; whoever has it may take it back. With enrolment a withdrawal
+                that its phone signed.
 
         Raises:
             RefusedError: it does not count: it was never merged, or was taken back before.
             FormatError: it is no sound delta.
+            UsageError: the state takes only what enrolled phones signed, and no enrolment was given.
         """
-        head = Head.of(data)
+        require_enrolment(self._state, self._enrolment)
+        head = opened(data, self._enrolment, Kind.WITHDRAWAL)
         if head.federation != self.federation:
             raise _foreign(head, self.federation)
         self._sums.check(head)
@@ -234,6 +248,7 @@ class Aggregator:
         """Tell what was merged and refused so far, as in the report of `fedkeys aggregate --status`."""
         return {
             "federation": self.federation,
+            "enrolled": is_enrolled(self._state),
             "rounds": self._last_round,
             "phones": self.phones,
             "deltas": self.deltas,

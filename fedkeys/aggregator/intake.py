@@ -14,11 +14,12 @@ from pathlib import Path
 from fedkeys.aggregator.aggregator import Aggregator
 from fedkeys.aggregator.messages import messages
 from fedkeys.container import read_bytes
-from fedkeys.delta import MAX_DELTA_BYTES
+from fedkeys.delta.signed import MAX_MESSAGE_BYTES
 from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
 
 SUFFIX = ".delta"
 LOG_SUFFIX = ".deltas"
+WITHDRAWAL_SUFFIX = ".withdrawal"
 STDIN = Path("-")
 MOST_NAMED = 1000
 
@@ -46,8 +47,12 @@ class Intake:
     unnamed: int = 0
 
 
-def delta_files(inputs: Iterable[Path]) -> list[Path]:
+def delta_files(inputs: Iterable[Path], suffixes: Sequence[str] = (SUFFIX, LOG_SUFFIX)) -> list[Path]:
     """Give the files meant by files and directories; of a directory all deltas and logs below it, in order.
+
+    Args:
+        inputs: files, directories, or - for standard input.
+        suffixes: of the files that are looked for in directories.
 
     Raises:
         UsageError: an input does not exist, or a directory holds no delta.
@@ -57,12 +62,10 @@ def delta_files(inputs: Iterable[Path]) -> list[Path]:
         if path == STDIN:
             files.append(path)
         elif path.is_dir():
-            found = sorted(
-                file for suffix in (SUFFIX, LOG_SUFFIX) for file in path.rglob(f"*{suffix}") if file.is_file()
-            )
+            found = sorted(file for suffix in suffixes for file in path.rglob(f"*{suffix}") if file.is_file())
             if not found:
                 raise UsageError(
-                    f"no *{SUFFIX} or *{LOG_SUFFIX} file below it",
+                    f"no {' or '.join(f'*{suffix}' for suffix in suffixes)} file below it",
                     file=path,
                     remedy="make some with fedkeys delta",
                 )
@@ -146,8 +149,8 @@ def _messages_of(path: Path) -> Iterator[tuple[str | None, bytes]]:
     Raises:
         FedkeysError: the file cannot be read, or not to its end.
     """
-    if path != STDIN and path.suffix != LOG_SUFFIX:
-        yield None, read_bytes(path, MAX_DELTA_BYTES)
+    if path != STDIN and path.suffix not in (LOG_SUFFIX, WITHDRAWAL_SUFFIX):
+        yield None, read_bytes(path, MAX_MESSAGE_BYTES)
         return
     try:
         with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as stream:
