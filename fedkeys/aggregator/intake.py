@@ -67,7 +67,7 @@ def delta_files(inputs: Iterable[Path], suffixes: Sequence[str] = (SUFFIX, LOG_S
                 raise UsageError(
                     f"no {' or '.join(f'*{suffix}' for suffix in suffixes)} file below it",
                     file=path,
-                    remedy="make some with fedkeys delta",
+                    remedy=f"make some with fedkeys {'delta' if SUFFIX in suffixes else 'withdraw --key'}",
                 )
             files += found
         elif path.exists():
@@ -108,16 +108,21 @@ def merge_files(
 
 def withdraw_files(aggregator: Aggregator, files: Sequence[Path]) -> tuple[int, tuple[str, ...]]:
     """Take back every delta of a list of files; gives how many, and why the others were not."""
+    return each_message(files, aggregator.withdraw)
+
+
+def each_message(files: Sequence[Path], do: Callable[[bytes], object]) -> tuple[int, tuple[str, ...]]:
+    """Do something with every message of a list of files; gives how many, and why not with the others."""
     refused: list[str] = []
-    withdrawn = 0
+    done = 0
     for path, place, data in _everything(files, refused):
         try:
-            aggregator.withdraw(data)
-            withdrawn += 1
+            do(data)
+            done += 1
         except (FormatError, RefusedError) as error:
             error.place = error.place or place
             refused.append(str(error.at(path)))
-    return withdrawn, tuple(refused)
+    return done, tuple(refused)
 
 
 def _everything(files: Iterable[Path], refused: list[str]) -> Iterator[_Found]:

@@ -58,7 +58,9 @@ class Kind(StrEnum):
 # As much as an envelope can have besides its message: the longest beginning, signature and length.
 MAX_MESSAGE_BYTES = MAX_DELTA_BYTES + 2 + len(Kind.WITHDRAWAL) + 1 + 2 + SIGNATURE_SIZE + 5
 
-_BEGINNINGS = {kind: b"\x94" + msgpack.packb(kind.value) + msgpack.packb(SIGNED_VERSION) for kind in Kind}
+_BEGINNINGS: dict[Kind, bytes] = {
+    kind: b"\x94" + msgpack.packb(kind.value) + msgpack.packb(SIGNED_VERSION) for kind in Kind
+}
 _NAMES = tuple(beginning[:-1] for beginning in _BEGINNINGS.values())
 
 
