@@ -50,8 +50,8 @@ def command(
         if names and name in names:
             narrate(f"{key_file(keys, name)}: {'new' if is_new else 'was there, and is kept'}; {public}")
     narrate(
-        f"{len(everyone):,} phones enrolled in {directory}; {drawn:,} new keys in {keys}, "
-        f"{len(everyone) - drawn:,} kept"
+        f"{len(everyone):,} phone{'s' if len(everyone) != 1 else ''} enrolled in {directory}; "
+        f"{drawn:,} new keys in {keys}, {len(everyone) - drawn:,} kept"
     )
 
 

@@ -79,6 +79,14 @@ def _signed(envelope: "Envelope | None", checked: bool) -> dict[str, Any] | None
     return {"kind": envelope.kind.value, "bytes": len(envelope.to_bytes()), "checked": checked}
 
 
+def _kind(signed: dict[str, Any] | None) -> str:
+    from fedkeys.delta.signed import Kind
+
+    if signed is None:
+        return "delta"
+    return "signed delta" if signed["kind"] == Kind.DELTA else "withdrawal of a delta"
+
+
 def _of_signature(signed: dict[str, Any] | None, phone: str) -> str:
     """What an envelope tells, in sentences."""
     from fedkeys.delta.signed import Kind
@@ -86,11 +94,11 @@ def _of_signature(signed: dict[str, Any] | None, phone: str) -> str:
     if signed is None:
         return ""
     withdrawal = signed["kind"] == Kind.WITHDRAWAL
+    true = "is true" if signed["checked"] else "was not checked, which --enrolled does"
     return (
-        f"It is signed {'as a withdrawal, which takes this delta back,' if withdrawal else 'as a delta'} by the "
-        f"phone with the pseudonym {phone}:\nonly the holder of the key that this pseudonym is made of can "
-        "have signed it. "
-        + ("The signature was checked.\n" if signed["checked"] else "--enrolled checks the signature.\n")
+        f"It is signed {'to take this delta back' if withdrawal else 'as a delta'}, in the name of "
+        f"{phone}: only the holder\nof the key that this pseudonym is made of can sign so. "
+        f"The signature {true}.\n"
     )
 
 
@@ -122,7 +130,7 @@ def _delta(
         )
         return
     typer.echo(
-        f"A delta of {size(len(delta.data))}: all that would leave this phone.\n\n"
+        f"A {_kind(signed)} of {size(len(delta.data))}: all that would leave this phone.\n\n"
         f"It says that the phone with the pseudonym {facts['phone']} in the federation "
         f"{delta.federation!r} sends its delta number {delta.sequence}"
         + (f" in round {delta.round}" if delta.round else "")
