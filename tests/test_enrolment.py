@@ -11,6 +11,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +74,20 @@ def test_the_envelope_is_as_it_is_written_down() -> None:
     raw = KEYS[0].private.public_key().public_bytes_raw()
     said = b"fedkeys.pseudonym\0" + "größe".encode() + b"\0" + raw
     assert PUBLIC[0].pseudonym("größe") == blake2b(said, digest_size=16).digest()
+
+
+def test_the_vector() -> None:
+    """What a phone in another language must come to."""
+    path = Path(__file__).parent / "vectors" / "signed" / "first.json"
+    said = json.loads(path.read_text())
+    private, public, phone, delta = (
+        bytes.fromhex(said[name]) for name in ("private", "public", "phone", "delta")
+    )
+    key = PhoneKey(Ed25519PrivateKey.from_private_bytes(private), PublicKey(public))
+    assert key.private.public_key().public_bytes_raw() == public
+    assert key.public.pseudonym(said["federation"]) == phone == Delta.from_bytes(delta).phone
+    assert key.sign(delta).hex() == said["signed"]
+    assert key.sign(delta, Kind.WITHDRAWAL).hex() == said["withdrawal"]
 
 
 @given(st.binary(max_size=70_000), st.sampled_from(Kind))

@@ -30,7 +30,8 @@ signature fits both kinds.
 
 *Whose it is.* The delta names its phone by a pseudonym, and an enrolled phone's is made of its public key and the
 federation's name (`fedkeys.delta.keys`): the signature must be that of the key with this pseudonym. Ledger and
-digests know the delta only: sent in two envelopes, or in one and without, it is the same delta.
+digests know the delta only: sent in two envelopes, or in one and without, it is the same delta. A worked example
+stands in `tests/vectors/signed/`.
 """
 
 from dataclasses import dataclass
