@@ -288,7 +288,7 @@ def test_a_bad_message_of_a_log_is_named_by_its_place(tmp_path: Path) -> None:
 
 
 def test_a_message_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedkeys.aggregator.messages.MAX_DELTA_BYTES", 1000)
+    monkeypatch.setattr("fedkeys.aggregator.messages.MAX_MESSAGE_BYTES", 1000)
     endless = b"\xc6\xff\xff\xff\xff" + bytes(300_000)  # says that it has 4 GiB
     with pytest.raises(FormatError, match=r"byte 0: .* more than the 1,000 bytes"):
         list(cut(io.BytesIO(endless)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedkeys.aggregator import Aggregator
+from fedkeys.aggregator import Aggregator, intake
 from fedkeys.cli import console
 from fedkeys.counts import Level, NgramCounts, Vocabulary
 from fedkeys.delta import DEFAULT_BOUNDS, Bounds, Delta
@@ -268,3 +268,20 @@ def test_defaults_are_the_same_everywhere() -> None:
     assert console.bounds_of(*defaults, True) is None
     with pytest.raises(UsageError, match="max_count is 0"):
         Bounds(1, 0)
+
+
+def test_a_log_is_never_cut_between_what_a_phone_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_GROUP_SIZE", 4)
+    phone = Phone(["hello"], bounds=DEFAULT_BOUNDS)
+    uploads = []
+    for text in ("world", "again", "and again"):
+        uploads.append(phone.upload())
+        phone.accepted()
+        phone.type([text])
+    other = Phone(["hello"]).delta().to_bytes()
+    log = tmp_path / "all.deltas"
+    log.write_bytes(b"".join([other, *uploads[0], other, *uploads[1], *uploads[2]]))
+    found = intake.merge_files(Aggregator(bounds=DEFAULT_BOUNDS), [log])
+    assert (found.merged, found.repeated, found.refused) == (4, 4, ())

@@ -41,7 +41,17 @@ def test_without_a_terminal_the_demo_reports_and_exits_0(fedkeys: Any) -> None:
 
 
 def test_help_and_version(fedkeys: Any) -> None:
-    for command in ("type", "delta", "aggregate", "predict", "inspect", "simulate", "evaluate"):
+    for command in (
+        "type",
+        "delta",
+        "enroll",
+        "aggregate",
+        "withdraw",
+        "predict",
+        "inspect",
+        "simulate",
+        "evaluate",
+    ):
         assert command in fedkeys("--help").stdout
         result = fedkeys(command, "--help")
         assert result.returncode == 0

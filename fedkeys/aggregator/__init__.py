@@ -7,13 +7,22 @@ here can reach a message (it imports neither `sources` nor `phone`).
 
 from fedkeys.aggregator.aggregator import Aggregator, aggregate
 from fedkeys.aggregator.blocklist import read_blocklist
-from fedkeys.aggregator.intake import Intake, delta_files, merge_files, withdraw_files
+from fedkeys.aggregator.enrolment import Enrolment
+from fedkeys.aggregator.intake import (
+    WITHDRAWAL_SUFFIX,
+    Intake,
+    delta_files,
+    each_message,
+    merge_files,
+)
 from fedkeys.aggregator.rounds import Answer, Fate, RoundRule, Upload, collect, select
 from fedkeys.aggregator.state import is_state
 
 __all__ = [
+    "WITHDRAWAL_SUFFIX",
     "Aggregator",
     "Answer",
+    "Enrolment",
     "Fate",
     "Intake",
     "RoundRule",
@@ -21,9 +30,9 @@ __all__ = [
     "aggregate",
     "collect",
     "delta_files",
+    "each_message",
     "is_state",
     "merge_files",
     "read_blocklist",
     "select",
-    "withdraw_files",
 ]

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
+from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
 from fedkeys.aggregator.limits import Contribution, excess, told
 from fedkeys.aggregator.release import release
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Batch, Bounds, Delta, Head, unsound
+from fedkeys.delta.signed import Kind
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, RefusedError, UsageError, VersionError
 from fedkeys.model import Model
 
@@ -45,10 +47,12 @@ class Aggregator:
             to disk.
         bounds: what a phone may contribute in its life; what goes beyond is refused. None for no bounds: then
             the marks, from which phones are counted, are taken on trust.
+        enrolment: the phones that may take part, each signing what it sends; without it whoever can make K
+            pseudonyms counts as K phones.
 
     Raises:
         FedkeysError: another process works on the state, or it cannot be read or written.
-        UsageError: it is the state of another federation.
+        UsageError: it is the state of another federation, or holds what no enrolled phone signed.
     """
 
     def __init__(
@@ -59,10 +63,13 @@ class Aggregator:
         state: Path | None = None,
         all_or_nothing: bool = False,
         bounds: Bounds | None = None,
+        enrolment: Enrolment | None = None,
     ) -> None:
         self.federation = federation
         self.bounds = bounds
         self._state = State(state, federation)
+        self._enrolment = enrolment
+        begin_enrolment(self._state, enrolment, federation)
         self._ledger = self._state.ledger
         self._all_or_nothing = all_or_nothing
         self._sums = Sums(self._state, memory)
@@ -109,12 +116,16 @@ class Aggregator:
 
         Returns:
             For each True if it was merged, False if it had been before, or why it must not be merged.
+
+        Raises:
+            UsageError: the state takes only what enrolled phones signed, and no enrolment was given.
         """
+        require_enrolment(self._state, self._enrolment)
         results: list[bool | FedkeysError] = [False] * len(messages)
         heads: dict[int, Head] = {}
         for at, data in enumerate(messages):
             try:
-                heads[at] = Head.of(data)
+                heads[at] = opened(data, self._enrolment)
             except FedkeysError as error:
                 results[at] = error
         # Of each phone the earlier deltas first: a later one may rely on them.
@@ -135,14 +146,17 @@ class Aggregator:
         """Take back a delta that was merged: a release is then what it had been without it.
 
         Args:
-            data: the message as it was sent; whoever has it may take it back.
+            data: the message as it was sent; whoever has it may take it back. With enrolment a withdrawal
+                that its phone signed.
 
         Raises:
             RefusedError: it does not count: it was never merged, or was taken back before; or its phone has sent
                 another after it.
             FormatError: it is no sound delta.
+            UsageError: the state takes only what enrolled phones signed, and no enrolment was given.
         """
-        head = Head.of(data)
+        require_enrolment(self._state, self._enrolment)
+        head = opened(data, self._enrolment, Kind.WITHDRAWAL)
         if head.federation != self.federation:
             raise _foreign(head, self.federation)
         self._sums.check(head)
@@ -270,6 +284,7 @@ class Aggregator:
         """Tell what was merged and refused so far, as in the report of `fedkeys aggregate --status`."""
         return {
             "federation": self.federation,
+            "enrolled": is_enrolled(self._state),
             "rounds": self.round or self._last_round,
             "phones": self.phones,
             "deltas": self.deltas,

@@ -14,11 +14,13 @@ from pathlib import Path
 from fedkeys.aggregator.aggregator import Aggregator
 from fedkeys.aggregator.messages import messages
 from fedkeys.container import read_bytes
-from fedkeys.delta import MAX_DELTA_BYTES, Head
+from fedkeys.delta import Head
+from fedkeys.delta.signed import MAX_MESSAGE_BYTES, message_in
 from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
 
 SUFFIX = ".delta"
 LOG_SUFFIX = ".deltas"
+WITHDRAWAL_SUFFIX = ".withdrawal"
 STDIN = Path("-")
 MOST_NAMED = 1000
 
@@ -46,8 +48,12 @@ class Intake:
     unnamed: int = 0
 
 
-def delta_files(inputs: Iterable[Path]) -> list[Path]:
+def delta_files(inputs: Iterable[Path], suffixes: Sequence[str] = (SUFFIX, LOG_SUFFIX)) -> list[Path]:
     """Give the files meant by files and directories; of a directory all deltas and logs below it, in order.
+
+    Args:
+        inputs: files, directories, or - for standard input.
+        suffixes: of the files that are looked for in directories.
 
     Raises:
         UsageError: an input does not exist, or a directory holds no delta.
@@ -57,14 +63,12 @@ def delta_files(inputs: Iterable[Path]) -> list[Path]:
         if path == STDIN:
             files.append(path)
         elif path.is_dir():
-            found = sorted(
-                file for suffix in (SUFFIX, LOG_SUFFIX) for file in path.rglob(f"*{suffix}") if file.is_file()
-            )
+            found = sorted(file for suffix in suffixes for file in path.rglob(f"*{suffix}") if file.is_file())
             if not found:
                 raise UsageError(
-                    f"no *{SUFFIX} or *{LOG_SUFFIX} file below it",
+                    f"no {' or '.join(f'*{suffix}' for suffix in suffixes)} file below it",
                     file=path,
-                    remedy="make some with fedkeys delta",
+                    remedy=f"make some with fedkeys {'delta' if SUFFIX in suffixes else 'withdraw --key'}",
                 )
             files += found
         elif path.exists():
@@ -103,21 +107,21 @@ def merge_files(
     return Intake(merged, repeated, tuple(refused), unnamed)
 
 
-def withdraw_files(aggregator: Aggregator, files: Sequence[Path]) -> tuple[int, tuple[str, ...]]:
-    """Take back every delta of a list of files; gives how many, and why the others were not.
+def each_message(files: Sequence[Path], do: Callable[[bytes], object]) -> tuple[int, tuple[str, ...]]:
+    """Do something with every message of a list of files, the last one of each phone first.
 
-    Of each phone the last is taken back first.
+    Gives with how many it was done, and why not with the others.
     """
     refused: list[str] = []
-    withdrawn = 0
+    done = 0
     for path, place, data in sorted(_everything(files, refused), key=_last_first):
         try:
-            aggregator.withdraw(data)
-            withdrawn += 1
+            do(data)
+            done += 1
         except (FormatError, RefusedError) as error:
             error.place = error.place or place
             refused.append(str(error.at(path)))
-    return withdrawn, tuple(refused)
+    return done, tuple(refused)
 
 
 def _everything(files: Iterable[Path], refused: list[str]) -> Iterator[_Found]:
@@ -130,24 +134,40 @@ def _everything(files: Iterable[Path], refused: list[str]) -> Iterator[_Found]:
 
 
 def _last_first(found: _Found) -> int:
-    try:
-        return -Head.of(found[2]).sequence
-    except FormatError:
-        return 0
+    head = _head_of(found)
+    return -head.sequence if head else 0
 
 
 def _groups(found: Iterable[_Found]) -> Iterator[list[_Found]]:
-    """Cut messages into groups that are merged together."""
+    """Cut messages into groups that are merged together.
+
+    What a phone shows of its earlier deltas stands beside its new one, so neighbours of one phone stay together.
+    """
     group: list[_Found] = []
     bytes_ = 0
     for message in found:
+        if bytes_ >= _GROUP_BYTES or len(group) >= _GROUP_SIZE:
+            too_many = bytes_ >= 2 * _GROUP_BYTES or len(group) >= 2 * _GROUP_SIZE
+            if too_many or not _are_of_one_phone(group[-1], message):
+                yield group
+                group, bytes_ = [], 0
         group.append(message)
         bytes_ += len(message[2])
-        if bytes_ >= _GROUP_BYTES or len(group) >= _GROUP_SIZE:
-            yield group
-            group, bytes_ = [], 0
     if group:
         yield group
+
+
+def _are_of_one_phone(one: _Found, other: _Found) -> bool:
+    heads = _head_of(one), _head_of(other)
+    return heads[0] is not None and heads[1] is not None and heads[0].phone == heads[1].phone
+
+
+def _head_of(found: _Found) -> Head | None:
+    """Open a message without judging it."""
+    try:
+        return Head.of(message_in(found[2]))
+    except FormatError:
+        return None
 
 
 def _messages_of(path: Path) -> Iterator[tuple[str | None, bytes]]:
@@ -156,8 +176,8 @@ def _messages_of(path: Path) -> Iterator[tuple[str | None, bytes]]:
     Raises:
         FedkeysError: the file cannot be read, or not to its end.
     """
-    if path != STDIN and path.suffix != LOG_SUFFIX:
-        yield None, read_bytes(path, MAX_DELTA_BYTES)
+    if path != STDIN and path.suffix not in (LOG_SUFFIX, WITHDRAWAL_SUFFIX):
+        yield None, read_bytes(path, MAX_MESSAGE_BYTES)
         return
     try:
         with nullcontext(sys.stdin.buffer) if path == STDIN else path.open("rb") as stream:

@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 import msgpack
 
-from fedkeys.delta import MAX_DELTA_BYTES
+from fedkeys.delta.signed import MAX_MESSAGE_BYTES
 from fedkeys.errors import FormatError
 
 _BLOCK = 1 << 16
@@ -32,9 +32,9 @@ def messages(stream: BinaryIO) -> Iterator[Message]:
     """Cut a stream of concatenated deltas into messages.
 
     Raises:
-        FormatError: what begins at the place named is no msgpack object of at most `MAX_DELTA_BYTES`.
+        FormatError: what begins at the place named is no msgpack object of at most `MAX_MESSAGE_BYTES`.
     """
-    unpacker = msgpack.Unpacker(max_buffer_size=MAX_DELTA_BYTES + 2 * _BLOCK)
+    unpacker = msgpack.Unpacker(max_buffer_size=MAX_MESSAGE_BYTES + 2 * _BLOCK)
     held, start = bytearray(), 0
     while block := stream.read(_BLOCK):
         held += block
@@ -52,8 +52,8 @@ def messages(stream: BinaryIO) -> Iterator[Message]:
             yield Message(start, bytes(held[:length]))
             del held[:length]
             start += length
-        if len(held) > MAX_DELTA_BYTES:
-            raise _lost(start, f"a message of more than the {MAX_DELTA_BYTES:,} bytes that are read")
+        if len(held) > MAX_MESSAGE_BYTES:
+            raise _lost(start, f"a message of more than the {MAX_MESSAGE_BYTES:,} bytes that are read")
     if held:
         raise _lost(start, f"it ends in the middle of a message, {len(held)} bytes into it")
 

@@ -130,7 +130,8 @@ class State:
 
     def facts(self) -> dict[str, Any]:
         """Give what was noted."""
-        return dict(self._connection.execute("SELECT name, value FROM facts"))
+        with self._naming_the_disk():
+            return dict(self._connection.execute("SELECT name, value FROM facts"))
 
     def note(self, **facts: Any) -> None:
         """Note facts, each a number or a text."""

@@ -46,6 +46,10 @@ def command(
         list[Path] | None,
         typer.Option("--base", help="Model that deltas were written against; may be given again."),
     ] = None,
+    enrolled: Annotated[
+        Path | None,
+        typer.Option("--enrolled", help="Directory of public keys: only what these phones signed is taken."),
+    ] = None,
     blocklist: Annotated[
         Path | None,
         typer.Option("--blocklist", help="Text file of words, one a line, that the model must not hold."),
@@ -73,8 +77,18 @@ def command(
 
     With --state a delta counts once however many calls it is given to, and the model is made of all calls
     together. A kill at any instant leaves a state that the same call continues from.
+
+    With --enrolled only deltas count that a phone with a key in that directory signed; without it whoever can
+    make K pseudonyms counts as K phones.
     """
-    from fedkeys.aggregator import Aggregator, delta_files, is_state, merge_files, read_blocklist
+    from fedkeys.aggregator import (
+        Aggregator,
+        Enrolment,
+        delta_files,
+        is_state,
+        merge_files,
+        read_blocklist,
+    )
     from fedkeys.errors import PartialError, UsageError
     from fedkeys.model import Model
 
@@ -88,6 +102,7 @@ def command(
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs or ())
+    enrolment = Enrolment.read(enrolled, federation) if enrolled else None
     kept = state if not dry_run or (state and is_state(state)) else None
     aggregator = Aggregator(
         federation,
@@ -96,6 +111,7 @@ def command(
         kept,
         all_or_nothing=strict or dry_run,
         bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded),
+        enrolment=enrolment,
     )
     in_all = sum(file.stat().st_size for file in files if file.is_file())
     with progress() as step:
@@ -176,6 +192,7 @@ def _tell(state: Path | None, federation: str, json: bool) -> None:
         return
     rows = [
         ["federation", found["federation"]],
+        ["only enrolled phones", "yes" if found["enrolled"] else "no"],
         ["last round", f"{found['rounds']:,}"],
         ["phones", f"{found['phones']:,}"],
         ["deltas accepted", f"{found['deltas']:,}"],

@@ -11,6 +11,7 @@ from fedkeys.cli import (
     bench,
     delta,
     demo,
+    enroll,
     evaluate,
     fedavg,
     inspect,
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command("type")(type_.command)
 app.command("delta")(delta.command)
+app.command("enroll")(enroll.command)
 app.command("aggregate")(aggregate.command)
 app.command("withdraw")(withdraw.command)
 app.command("predict")(predict.command)

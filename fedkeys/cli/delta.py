@@ -34,6 +34,10 @@ def command(
     base: Annotated[
         Path | None, typer.Option("--base", help="Released model whose vocabulary the phones hold.")
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option("--keys", help="Directory of the phones' keys, made by fedkeys enroll, to sign with."),
+    ] = None,
     order: OrderOption = 3,
     max_ngrams: MaxNgramsOption = DEFAULT_MAX_NGRAMS,
     max_count: MaxCountOption = DEFAULT_MAX_COUNT,
@@ -47,9 +51,12 @@ def command(
     left out.
 
     A phone's pseudonym is made from its name with a key of this machine, so writing the same corpus again
-    gives the same deltas, and nobody without the key can tell whose they are.
+    gives the same deltas, and nobody without the key can tell whose they are. With --keys each phone signs its
+    delta, and its pseudonym is made of its own key.
     """
+    from fedkeys.cli.enroll import keys_of
     from fedkeys.cli.secret import pseudonym_of
+    from fedkeys.container import write_atomically
     from fedkeys.model import Model
     from fedkeys.phone import Phone
     from fedkeys.sources import open_corpus
@@ -60,17 +67,21 @@ def command(
     written = total = 0
     taken: set[str] = set()
     with progress() as step:
-        phones = len(source.names(lambda part: step("reading", part)))
+        names = source.names(lambda part: step("reading", part))
+        phones = len(names)
+        key_of = keys_of(keys, names) if keys else {}
         for name, texts in source.phones():
-            pseudonym = pseudonym_of(name, federation)
+            key = key_of.get(name)
+            pseudonym = key.public.pseudonym(federation) if key else pseudonym_of(name, federation)
             phone = Phone(texts, order=order, federation=federation, pseudonym=pseudonym, bounds=bounds)
             delta = phone.delta(vocabulary)
+            data = key.sign(delta.data) if key else delta.data
             # What is lost in a power cut can be written again, and flushing each of many files takes long.
-            delta.save(out / f"{file_name(name, taken)}.delta", durable=False)
+            write_atomically(out / f"{file_name(name, taken)}.delta", data, durable=False)
             written += 1
-            total += len(delta.data)
+            total += len(data)
             step("counting", written / phones)
-    narrate(f"{written:,} deltas, {size(total)}, in {out}")
+    narrate(f"{written:,} {'signed ' if keys else ''}deltas, {size(total)}, in {out}")
 
 
 def file_name(name: str, taken: set[str]) -> str:

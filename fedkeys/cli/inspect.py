@@ -10,6 +10,7 @@ from fedkeys.cli.console import JsonOption, existing, print_json, print_table, s
 
 if TYPE_CHECKING:
     from fedkeys.delta import Delta
+    from fedkeys.delta.signed import Envelope
     from fedkeys.model import Model
 
 _SHOWN = 20
@@ -22,10 +23,16 @@ class _Row(NamedTuple):
 
 
 def command(
-    file: Annotated[Path, typer.Argument(help="A delta or a model.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(help="A delta, signed or not, a withdrawal or a model.", show_default=False)
+    ],
     base: Annotated[
         Path | None,
         typer.Option("--base", help="Model that the delta was written against, to show known words."),
+    ] = None,
+    enrolled: Annotated[
+        Path | None,
+        typer.Option("--enrolled", help="Directory of public keys, to check the signature of a delta."),
     ] = None,
     all_: Annotated[
         bool, typer.Option("--all", help=f"Show every n-gram, not the first {_SHOWN} an order.")
@@ -34,25 +41,70 @@ def command(
 ) -> None:
     """Show what a delta would tell the aggregator about its phone, or what a model says of itself."""
     from fedkeys.container import read_bytes
-    from fedkeys.delta import MAX_DELTA_BYTES, Delta
-    from fedkeys.errors import FormatError, UsageError
+    from fedkeys.delta import Delta
+    from fedkeys.delta.signed import MAX_MESSAGE_BYTES, Envelope
+    from fedkeys.errors import FormatError, RefusedError, UsageError
     from fedkeys.model import Model
 
-    # A model is a msgpack array of three, whose first is a map; a delta is one of fourteen.
+    # A model is a msgpack array of three, whose first is a map; a delta is one of fourteen, an envelope of four.
     if existing(file).open("rb").read(1) == b"\x93":
         _model(Model.load(file), file, json)
         return
     vocabulary = Model.load(existing(base)).vocabulary if base else None
     try:
-        delta = Delta.from_bytes(read_bytes(file, MAX_DELTA_BYTES))
-    except FormatError as error:
+        data = read_bytes(file, MAX_MESSAGE_BYTES)
+        envelope = Envelope.of(data)
+        delta = Delta.from_bytes(data if envelope is None else envelope.message)
+        if enrolled:
+            _check_signature(data, envelope, delta.federation, enrolled)
+    except (FormatError, RefusedError) as error:
         raise error.at(file) from None
     if vocabulary is not None and vocabulary.digest != delta.base:
         raise UsageError("the delta was not written against this model", file=base)
-    _delta(delta, vocabulary.words if vocabulary else None, all_, json)
+    signed = _signed(envelope, enrolled is not None)
+    _delta(delta, signed, vocabulary.words if vocabulary else None, all_, json)
 
 
-def _delta(delta: "Delta", known: Sequence[str] | None, all_: bool, json: bool) -> None:
+def _check_signature(data: bytes, envelope: "Envelope | None", federation: str, enrolled: Path) -> None:
+    from fedkeys.aggregator import Enrolment
+    from fedkeys.delta.signed import Kind
+
+    Enrolment.read(enrolled, federation).open(data, envelope.kind if envelope else Kind.DELTA)
+
+
+def _signed(envelope: "Envelope | None", checked: bool) -> dict[str, Any] | None:
+    """What there is to say of an envelope."""
+    if envelope is None:
+        return None
+    return {"kind": envelope.kind.value, "bytes": len(envelope.to_bytes()), "checked": checked}
+
+
+def _kind(signed: dict[str, Any] | None) -> str:
+    from fedkeys.delta.signed import Kind
+
+    if signed is None:
+        return "delta"
+    return "signed delta" if signed["kind"] == Kind.DELTA else "withdrawal of a delta"
+
+
+def _of_signature(signed: dict[str, Any] | None, phone: str) -> str:
+    """What an envelope tells, in sentences."""
+    from fedkeys.delta.signed import Kind
+
+    if signed is None:
+        return ""
+    withdrawal = signed["kind"] == Kind.WITHDRAWAL
+    true = "is true" if signed["checked"] else "was not checked, which --enrolled does"
+    return (
+        f"It is signed {'to take this delta back' if withdrawal else 'as a delta'}, in the name of "
+        f"{phone}: only the holder\nof the key that this pseudonym is made of can sign so. "
+        f"The signature {true}.\n"
+    )
+
+
+def _delta(
+    delta: "Delta", signed: dict[str, Any] | None, known: Sequence[str] | None, all_: bool, json: bool
+) -> None:
     named = _names(delta, known)
     facts = {
         "federation": delta.federation,
@@ -62,6 +114,7 @@ def _delta(delta: "Delta", known: Sequence[str] | None, all_: bool, json: bool) 
         "base": delta.base.hex() or None,
         "bounds": delta.bounds,
         "bytes": len(delta.data),
+        "signed": signed,
         "ngrams": [len(level) for level in delta.counts.levels],
         "new_words": list(delta.words),
     }
@@ -77,11 +130,13 @@ def _delta(delta: "Delta", known: Sequence[str] | None, all_: bool, json: bool) 
         )
         return
     typer.echo(
-        f"A delta of {size(len(delta.data))}: all that would leave this phone.\n\n"
+        f"A {_kind(signed)} of {size(len(delta.data))}: all that would leave this phone.\n\n"
         f"It says that the phone with the pseudonym {facts['phone']} in the federation "
         f"{delta.federation!r} sends its delta number {delta.sequence}"
         + (f" in round {delta.round}" if delta.round else "")
-        + f".\nIt names {len(delta.words):,} words by their letters"
+        + ".\n"
+        + _of_signature(signed, delta.phone.hex())
+        + f"It names {len(delta.words):,} words by their letters"
         + (f" and others by their number in a vocabulary of {delta.known:,}" if delta.known else "")
         + f".\nBounds applied on the phone: {delta.bounds or 'none, so every new n-gram is in it'}.\n"
         "The order of messages, their time, and whatever the phone's filter dropped are not in it;\n"

@@ -34,8 +34,7 @@ def data_directory() -> Path:
 def _key(path: Path) -> bytes:
     try:
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _draw_key(path)
+            keep_secret(path, secrets.token_bytes(_KEY_SIZE))
         key = path.read_bytes()
     except OSError as error:
         raise FedkeysError(
@@ -50,12 +49,19 @@ def _key(path: Path) -> bytes:
     return key
 
 
-def _draw_key(path: Path) -> None:
-    """Write a whole key, then give it its name; of several processes at once the first one's stays."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".phones.key.")
+def keep_secret(path: Path, secret: bytes) -> None:
+    """Write a whole secret for its owner only, then give it its name; what has the name already stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".secret.")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_SIZE))
+            file.write(secret)
+            file.flush()
+            os.fsync(descriptor)
         with suppress(FileExistsError):
             os.link(name, path)
     finally:

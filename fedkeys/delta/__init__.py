@@ -62,6 +62,9 @@ digests can check them.
 
 Counts are not held against each other: that an n-gram is counted no more often than its prefix is the phone's
 word. A worked example stands in `tests/vectors/`.
+
+The envelope in which an enrolled phone sends its delta is specified in `fedkeys.delta.signed`, and what its
+pseudonym is made of in `fedkeys.delta.keys`.
 """
 
 from fedkeys.delta.batch import DELTA_FORMAT, DELTA_VERSION, Batch, Head, unsound

@@ -7,6 +7,7 @@ checkout, else the shipped phones.
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 
 from fedkeys import Aggregator, Delta, Keyboard, Model, Phone
+from fedkeys.aggregator import Enrolment
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import Sums
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Batch
+from fedkeys.delta.keys import PhoneKey
 from fedkeys.simulate import Fleet
 from fedkeys.sources import open_corpus, shipped_corpus
 from fedkeys.words import at_cursor, fold, tokens
@@ -142,6 +145,47 @@ def test_merge_in_dictionaries(benchmark: Any) -> None:
     read = tables(size(benchmark))
     expected = merged(generated(size(benchmark))[0], batches(size(benchmark)))
     assert benchmark.pedantic(merged_in_dictionaries, (read,), rounds=3) == expected
+
+
+@cache
+def enrolled(phones: int) -> tuple[list[bytes], list[bytes], Enrolment]:
+    """The deltas of a generated fleet whose phones have keys, without signatures and with."""
+    keys = [PhoneKey.draw() for _ in range(phones)]
+    read = Batch.of(generated(phones)[1])
+    heads = [
+        replace(head, phone=key.public.pseudonym("fedkeys"))
+        for head, key in zip(read.heads, keys, strict=True)
+    ]
+    plain = replace(read, heads=heads).to_messages()
+    signed = [key.sign(data) for data, key in zip(plain, keys, strict=True)]
+    return plain, signed, Enrolment(key.public for key in keys)
+
+
+def merged_messages(base: Vocabulary, deltas: list[bytes], enrolment: Enrolment | None = None) -> int:
+    aggregator = Aggregator(bases=[base], enrolment=enrolment)
+    assert all(result is True for result in aggregator.add_messages(deltas))
+    aggregator.settle()
+    return aggregator.deltas
+
+
+@pytest.mark.benchmark(group="decode and merge the deltas of 4,000 enrolled phones")
+def test_merge_unsigned(benchmark: Any) -> None:
+    phones = 4_000 if benchmark.enabled else 300
+    plain, _, _ = enrolled(phones)
+    assert benchmark(merged_messages, generated(phones)[0], plain) == phones
+
+
+@pytest.mark.benchmark(group="decode and merge the deltas of 4,000 enrolled phones")
+def test_verify_and_merge(benchmark: Any) -> None:
+    phones = 4_000 if benchmark.enabled else 300
+    _, signed, enrolment = enrolled(phones)
+    assert benchmark(merged_messages, generated(phones)[0], signed, enrolment) == phones
+
+
+@pytest.mark.benchmark(group="decode and merge the deltas of 4,000 enrolled phones")
+def test_verify_alone(benchmark: Any) -> None:
+    _, signed, enrolment = enrolled(4_000 if benchmark.enabled else 300)
+    assert len(benchmark(lambda: [enrolment.open(data) for data in signed])) == len(signed)
 
 
 @cache

@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from fedkeys.counts import Vocabulary
+from fedkeys.delta.keys import PhoneKey, PublicKey
+from fedkeys.delta.signed import Kind
 from fedkeys.phone import Phone
 from tests.test_delta import said
 
@@ -13,8 +17,16 @@ CASES = {
     "nothing": ([], None, 3, 0),
 }
 
+# The first test of RFC 8032, section 7.1.
+PRIVATE = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+
 
 def main() -> None:
+    write_deltas()
+    write_envelopes()
+
+
+def write_deltas() -> None:
     for name, (messages, base, order, round_) in CASES.items():
         vocabulary = Vocabulary(base) if base else None
         delta = Phone(messages, order=order, pseudonym=bytes(range(16))).delta(vocabulary, round_)
@@ -29,6 +41,24 @@ def main() -> None:
         }
         path = Path(__file__).parent / f"{name}.json"
         path.write_text(json.dumps(vector, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_envelopes() -> None:
+    private = Ed25519PrivateKey.from_private_bytes(PRIVATE)
+    key = PhoneKey(private, PublicKey(private.public_key().public_bytes_raw()))
+    pseudonym = key.public.pseudonym("fedkeys")
+    delta = Phone(["see you tom. see you"], order=2, pseudonym=pseudonym).delta().to_bytes()
+    vector = {
+        "private": PRIVATE.hex(),
+        "public": key.public.raw.hex(),
+        "federation": "fedkeys",
+        "phone": pseudonym.hex(),
+        "delta": delta.hex(),
+        "signed": key.sign(delta).hex(),
+        "withdrawal": key.sign(delta, Kind.WITHDRAWAL).hex(),
+    }
+    path = Path(__file__).parent / "signed" / "first.json"
+    path.write_text(json.dumps(vector, indent=1) + "\n")
 
 
 if __name__ == "__main__":
