@@ -15,10 +15,12 @@ from fedkeys.aggregator.intake import (
     each_message,
     merge_files,
 )
+from fedkeys.aggregator.partial import PARTIAL_SUFFIX
 from fedkeys.aggregator.rounds import Answer, Fate, RoundRule, Upload, collect, select
 from fedkeys.aggregator.state import is_state
 
 __all__ = [
+    "PARTIAL_SUFFIX",
     "WITHDRAWAL_SUFFIX",
     "Aggregator",
     "Answer",

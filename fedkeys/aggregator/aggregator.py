@@ -6,13 +6,15 @@ or refused, and then everything is as before.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
 from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
 from fedkeys.aggregator.limits import Contribution, excess, told
+from fedkeys.aggregator.partial import Account, write_partial
+from fedkeys.aggregator.partial_checks import check_account, check_overlap
 from fedkeys.aggregator.release import release
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
@@ -142,6 +144,58 @@ class Aggregator:
         self._state.count_refusals(reasons)
         return results
 
+    def add_partial(self, path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
+        """Merge what another aggregator has merged.
+
+        Args:
+            path: a file that `save_partial` wrote, to be trusted as its writer is.
+            on_bytes: told how many bytes were read, from time to time.
+
+        Returns:
+            How many deltas were merged with it, and how many had been before: one of the two is 0.
+
+        Raises:
+            RefusedError: some of its deltas are merged already, or it was made under other rules; nothing has
+                changed.
+            FormatError: it is no sound partial.
+        """
+        require_enrolment(self._state, self._enrolment)
+        try:
+            partial = self._state.take_partial(path, on_bytes)
+            try:
+                check_account(partial, self.federation, self.bounds, self._enrolment)
+                overlap = self._state.overlap(partial, self.bounds is not None)
+                check_overlap(overlap)
+            except RefusedError:
+                self._state.drop_partial(partial)
+                raise
+        except (FormatError, RefusedError) as error:
+            self._state.count_refusals({_reason(error): 1})
+            raise
+        if overlap.new:
+            self._state.count_partial(partial)
+            self._keep(partial.account.bounds, partial.account.round)
+        else:
+            self._state.drop_partial(partial)
+        self._keep_up()
+        return overlap.new, overlap.same
+
+    def save_partial(self, path: Path) -> None:
+        """Write everything merged so far as a partial aggregate, which another aggregator can merge.
+
+        Raises:
+            FedkeysError: the file cannot be written.
+        """
+        account = Account(
+            self.federation,
+            [dict(kept) if kept else None for kept in self._kept_bounds],
+            self.round or self._last_round,
+            is_enrolled(self._state),
+        )
+        totals = self._sums.totals()
+        self._keep_up()
+        write_partial(path, account, totals, self._ledger.rows())
+
     def withdraw(self, data: bytes) -> None:
         """Take back a delta that was merged: a release is then what it had been without it.
 
@@ -244,13 +298,15 @@ class Aggregator:
         self._state.enter(batch.heads)
         for at, contribution in contributions.items():
             results[at] = True
-            bounds = told(self.bounds, contribution.head)
-            if (
-                len(self._kept_bounds) < 2 and bounds not in self._kept_bounds
-            ):  # one, or several: no more is told
-                self._kept_bounds.append(bounds)
-            self._last_round = max(self._last_round, contribution.head.round)
+            self._keep([told(self.bounds, contribution.head)], contribution.head.round)
         self._keep_up()
+
+    def _keep(self, bounds: Iterable[Mapping[str, int] | None], round_: int) -> None:
+        """Keep which bounds and rounds what was merged is known to have had."""
+        for one in bounds:  # one, or several: no more is told
+            if len(self._kept_bounds) < 2 and one not in self._kept_bounds:
+                self._kept_bounds.append(one)
+        self._last_round = max(self._last_round, round_)
 
     def _read(
         self, contributions: dict[int, Contribution], results: list[bool | FedkeysError]

@@ -1,8 +1,8 @@
 """Who may take part: only phones whose keys are enrolled, where there is an enrolment.
 
 In: a directory of public keys; messages as they came. Out: the heads of those that an enrolled phone signed.
-Laws: K keys are at most K pseudonyms; the pseudonym that is held against the keys is read by the same code as the
-one that is merged; a state is all signed, or all not. What a phone says of itself is still its own word.
+Laws: K keys are at most K pseudonyms; the pseudonym that is held against the keys is read by the same code as
+the one that is merged; a state is all signed, or all not. What a phone says of itself is still its own word.
 
 To revoke a phone is to remove its file: what it sent before stays, and nothing more of it is taken, not even a
 withdrawal. Who may write to the directory decides who takes part.
@@ -56,6 +56,10 @@ class Enrolment:
         if not len(enrolment):
             raise UsageError(f"no *{KEY_SUFFIX} file in it", file=directory, remedy=remedy)
         return enrolment
+
+    def has(self, phone: bytes) -> bool:
+        """Tell whether a pseudonym is that of an enrolled phone."""
+        return phone in self._keys
 
     def open(self, data: bytes, kind: Kind = Kind.DELTA) -> Head:
         """Open a message that an enrolled phone signed.

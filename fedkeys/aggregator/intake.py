@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fedkeys.aggregator.aggregator import Aggregator
 from fedkeys.aggregator.messages import messages
+from fedkeys.aggregator.partial import PARTIAL_SUFFIX
 from fedkeys.container import read_bytes
 from fedkeys.delta import Head
 from fedkeys.delta.signed import MAX_MESSAGE_BYTES, message_in
@@ -48,7 +49,9 @@ class Intake:
     unnamed: int = 0
 
 
-def delta_files(inputs: Iterable[Path], suffixes: Sequence[str] = (SUFFIX, LOG_SUFFIX)) -> list[Path]:
+def delta_files(
+    inputs: Iterable[Path], suffixes: Sequence[str] = (SUFFIX, LOG_SUFFIX, PARTIAL_SUFFIX)
+) -> list[Path]:
     """Give the files meant by files and directories; of a directory all deltas and logs below it, in order.
 
     Args:
@@ -85,11 +88,20 @@ def merge_files(
 
     Args:
         aggregator: what they are merged into.
-        files: single deltas; logs of many, which end in `.deltas`; `-` for a log on standard input.
+        files: single deltas; logs of many, which end in `.deltas`; partial aggregates, which end in `.partial`
+            and are merged first; `-` for a log on standard input.
         on_bytes: told how many bytes were dealt with, from time to time.
     """
     merged = repeated = unnamed = 0
     refused: list[str] = []
+    partials = [path for path in files if path.suffix == PARTIAL_SUFFIX]
+    files = [path for path in files if path.suffix != PARTIAL_SUFFIX]
+    for path in partials:
+        try:
+            found = aggregator.add_partial(path, on_bytes)
+            merged, repeated = merged + found[0], repeated + found[1]
+        except (FormatError, RefusedError) as error:
+            refused.append(str(error.at(path)))
     for group in _groups(_everything(files, refused)):
         results = aggregator.add_messages([data for _, _, data in group])
         for (path, place, _), result in zip(group, results, strict=True):

@@ -79,8 +79,70 @@ class Ledger:
         rows = ((delta.phone, delta.sequence, delta.digest) for delta in deltas)
         self._connection.executemany("INSERT INTO ledger (phone, sequence, digest) VALUES (?, ?, ?)", rows)
 
+    def rows(self) -> "list[Row]":
+        """Give everything, by phone and number."""
+        found = self._connection.execute(
+            "SELECT phone, sequence, digest, withdrawn FROM ledger ORDER BY phone, sequence"
+        )
+        return [Row(phone, sequence, digest, bool(withdrawn)) for phone, sequence, digest, withdrawn in found]
+
+    def overlap(self, rows: "Iterable[Row]", whole_phones: bool) -> "Overlap":
+        """Tell what of some rows is known here.
+
+        Args:
+            rows: of another ledger.
+            whole_phones: also tell of which phones both have deltas, though not the same.
+        """
+        execute = self._connection.execute
+        execute("DROP TABLE IF EXISTS temp.incoming")
+        execute(SCHEMA.replace("TABLE ledger", "TEMP TABLE incoming"))
+        self._connection.executemany("INSERT INTO incoming VALUES (?, ?, ?, ?)", rows)
+        both = "FROM incoming JOIN ledger USING (phone, sequence)"
+        same = f"{both} WHERE incoming.digest = ledger.digest AND incoming.withdrawn = ledger.withdrawn"
+        phones = (
+            "SELECT count(DISTINCT phone) FROM incoming WHERE NOT withdrawn "
+            "AND phone IN (SELECT phone FROM ledger WHERE NOT withdrawn)"
+        )
+        return Overlap(
+            new=self._count("SELECT count(*) FROM incoming WHERE NOT withdrawn")
+            - self._count(f"SELECT count(*) {same} AND NOT incoming.withdrawn"),
+            same=self._count(f"SELECT count(*) {same} AND NOT incoming.withdrawn"),
+            contrary=self._count(f"SELECT count(*) {both}") - self._count(f"SELECT count(*) {same}"),
+            phones=self._count(phones) if whole_phones else 0,
+        )
+
+    def enter_incoming(self) -> None:
+        """Note what `overlap` was asked of as merged, or as taken back."""
+        self._connection.execute("INSERT OR IGNORE INTO ledger SELECT * FROM incoming")
+        self._connection.execute("DROP TABLE incoming")
+
     def _count(self, query: str) -> int:
         return int(self._connection.execute(query).fetchone()[0])
+
+
+class Row(NamedTuple):
+    """One line of a ledger: a delta's identity and digest, and whether it was taken back."""
+
+    phone: bytes
+    sequence: int
+    digest: bytes
+    withdrawn: bool
+
+
+class Overlap(NamedTuple):
+    """How the deltas of another ledger stand to this one.
+
+    Attributes:
+        new: how many count there and are not known here.
+        same: how many count there and here.
+        contrary: how many are another delta here, or were taken back on one side only.
+        phones: how many phones have deltas that count on both sides.
+    """
+
+    new: int
+    same: int
+    contrary: int
+    phones: int
 
 
 class Entry(NamedTuple):

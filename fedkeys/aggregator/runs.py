@@ -1,18 +1,18 @@
 """Runs: sums that were put on disk because memory is bounded, and merging them without reading them whole.
 
 In: totals that fit memory, or runs. Out: a run. Laws: merging any runs of the same deltas, in any order or tree,
-gives the same columns, byte for byte; of a run no more than a slice is in memory at once, beside the counts of its
-words.
+gives the same columns, byte for byte; of a run no more than a slice is in memory at once, beside the counts
+of its words.
 
-A run is a directory of columns, raw and little-endian, each level sorted by key over an alphabetical vocabulary of
-its own, the words of which stand one a line. A vocabulary and one that holds it are in the same order, and so are
-their n-grams: what runs say of an n-gram lies in the same slice of each, and a merge goes through them slice by
-slice, as one goes through sorted files.
+A run is a directory of columns, raw and little-endian, each level sorted by key over an alphabetical
+vocabulary of its own, the words of which stand one a line. A vocabulary and one that holds it are in the same
+order, and so are their n-grams: what runs say of an n-gram lies in the same slice of each, and a merge goes
+through them slice by slice, as one goes through sorted files.
 """
 
 import heapq
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,8 +50,7 @@ class Run:
         """Put totals into a new directory."""
         path.mkdir()
         run = cls(path, len(totals.levels))
-        with _lines(path / _WORDS) as file:
-            file.writelines(word.encode() + b"\n" for word in totals.words)
+        run.append_words(totals.words)
         with run.writer() as writer:
             for order, level in enumerate(totals.levels, 1):
                 writer.append(order, level[:])
@@ -93,6 +92,11 @@ class Run:
         """Give what a release is made of, to be read from the disk piece by piece."""
         levels = tuple(_LevelOnDisk(self, order) for order in range(1, self.order + 1))
         return Totals(_Lines(self.path / _WORDS), levels, self.forms, self.spelt)
+
+    def append_words(self, words: Iterable[str]) -> None:
+        """Write words behind those that are there."""
+        with (self.path / _WORDS).open("ab") as file:
+            file.writelines(word.encode() + b"\n" for word in words)
 
     def writer(self) -> "Writer":
         """Begin to write the levels."""
@@ -191,10 +195,7 @@ def without_nothing(run: Run, path: Path) -> Run | None:
     ids[kept_words] = np.arange(FIRST_WORD, FIRST_WORD + len(kept_words))
     is_kept = np.zeros(len(ids), np.bool_)
     is_kept[kept_words] = True
-    with _lines(path / _WORDS) as file:
-        file.writelines(
-            word.encode() + b"\n" for word in compress(run.words(), is_kept[FIRST_WORD:].tolist())
-        )
+    out.append_words(compress(run.words(), is_kept[FIRST_WORD:].tolist()))
     rows = np.zeros(1, np.int64)
     with out.writer() as writer:
         for order, mask in enumerate(masks[: out.order], 1):
@@ -245,7 +246,7 @@ class _Source:
         before = 0
         for n in range(2, order + 1):
             if n > self.run.order:
-                levels.append(NgramCounts.empty(1).levels[0])
+                levels.append(Level.empty())
                 continue
             level = self.run.level(n, start, end)
             levels.append(_moved(level, -before) if n > 2 else level)

@@ -15,7 +15,7 @@ import os
 import re
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
@@ -23,7 +23,8 @@ from tempfile import mkdtemp
 from typing import Any
 from weakref import finalize
 
-from fedkeys.aggregator.ledger import SCHEMA, Entry, Ledger
+from fedkeys.aggregator.ledger import SCHEMA, Entry, Ledger, Overlap
+from fedkeys.aggregator.partial import Partial, read_partial
 from fedkeys.aggregator.runs import Run, merge_runs, without_nothing
 from fedkeys.aggregator.totals import Totals
 from fedkeys.container import sync_directory
@@ -186,6 +187,35 @@ class State:
         """Put sums on disk."""
         with self._naming_the_disk():
             self._added(Run.write(self._new_path(), totals))
+
+    def take_partial(self, path: Path, on_bytes: Callable[[int], None]) -> Partial:
+        """Read a partial aggregate into a run that does not count yet; `count_partial` or `drop_partial` follows.
+
+        Raises:
+            FormatError: it is no sound partial; nothing of it stays.
+        """
+        into = self._new_path()
+        with self._naming_the_disk():
+            try:
+                return read_partial(path, into, on_bytes)
+            except BaseException:
+                rmtree(into, ignore_errors=True)
+                raise
+
+    def overlap(self, partial: Partial, whole_phones: bool) -> Overlap:
+        """Tell which of a partial's deltas are known here."""
+        with self._naming_the_disk():
+            return self.ledger.overlap(partial.ledger, whole_phones)
+
+    def count_partial(self, partial: Partial) -> None:
+        """Count a partial, after `overlap` was asked of it, and its deltas as merged."""
+        with self._naming_the_disk():
+            self.ledger.enter_incoming()
+            self._added(partial.run)
+
+    def drop_partial(self, partial: Partial) -> None:
+        """Do not count a partial after all."""
+        rmtree(partial.run.path, ignore_errors=True)
 
     def merge_runs(self, rows_at_once: int) -> None:
         """Make one run of all."""

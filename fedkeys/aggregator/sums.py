@@ -150,7 +150,7 @@ class Sums:
 
     def _held(self) -> Totals:
         """Give what is held in memory, over an alphabetical vocabulary."""
-        counts, forms = self._gathered(), Level.joined(self._waiting_forms or [_NONE])
+        counts, forms = self._gathered(), Level.joined(self._waiting_forms or [Level.empty()])
         used = counts.levels[0].words
         words = [self._vocabulary.words[id_ - FIRST_WORD] for id_ in used.tolist() if id_ >= FIRST_WORD]
         vocabulary = Vocabulary(words)
@@ -245,7 +245,6 @@ class Base:
 
 
 _UNASKED = -1
-_NONE = NgramCounts.empty(1).levels[0]
 
 
 def _negative(level: Level) -> Level:

@@ -34,10 +34,17 @@ def command(
         list[Path] | None,
         typer.Argument(
             metavar="INPUT...",
-            help="Delta files, logs of many (.deltas), directories of both, or - for a log on standard input.",
+            help="Delta files, logs of many (.deltas), partial aggregates (.partial), directories of these, "
+            "or - for a log on standard input.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for the model.")] = None,
+    partial: Annotated[
+        Path | None,
+        typer.Option(
+            "--partial", help="File for all that was merged, .partial, for another aggregator to merge."
+        ),
+    ] = None,
     min_phones: MinPhonesOption = 2,
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing if any file has to be set aside.")
@@ -78,10 +85,14 @@ def command(
     With --state a delta counts once however many calls it is given to, and the model is made of all calls
     together. A kill at any instant leaves a state that the same call continues from.
 
+    With --partial what was merged goes into a file that is an input itself: machines can merge parts of a fleet,
+    and others what these have merged, and the model is the same.
+
     With --enrolled only deltas count that a phone with a key in that directory signed; without it whoever can
     make K pseudonyms counts as K phones.
     """
     from fedkeys.aggregator import (
+        PARTIAL_SUFFIX,
         Aggregator,
         Enrolment,
         delta_files,
@@ -95,8 +106,10 @@ def command(
     if status:
         _tell(state, federation, json)
         return
-    if out is None and not dry_run and not state:
+    if out is None and partial is None and not dry_run and not state:
         raise UsageError("the model has no file to go to", remedy="name it with --out, or try --dry-run")
+    if partial is not None and partial.suffix != PARTIAL_SUFFIX:
+        raise UsageError(f"a partial aggregate ends in {PARTIAL_SUFFIX}", file=partial)
     if not inputs and not state:
         raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
@@ -138,6 +151,10 @@ def command(
             "phones": aggregator.phones,
             "deltas": aggregator.deltas,
         }
+        if partial is not None and not dry_run:
+            aggregator.save_partial(partial)
+            aggregator.commit()
+            report["partial"] = str(partial)
         if out is not None or dry_run:
             step("releasing", 0.0)
             model = aggregator.release(min_phones, blocked)
@@ -168,6 +185,8 @@ def _sentence(report: dict[str, Any], state: Path | None) -> str:
     )
     repeated = f", {report['repeated']:,} merged before" if report["repeated"] else ""
     held = f"; {state} holds {_deltas(report['deltas'])} of {report['phones']:,} phones" if state else ""
+    if "partial" in report:
+        held += f"; all of it in {report['partial']}"
     if "ngrams" not in report:
         return merged + repeated + held
     released = f"; {report['ngrams'][0]:,} words and {sum(report['ngrams'][1:]):,} n-grams"

@@ -10,12 +10,13 @@ them (RFC 7693, digest size 8).
 
 from fedkeys.container.arrays import Container, pack_arrays, unpack_arrays
 from fedkeys.container.columns import pack_column, pack_columns, unpack_columns
-from fedkeys.container.files import read_bytes, sync_directory, write_atomically
+from fedkeys.container.files import atomic_file, read_bytes, sync_directory, write_atomically
 from fedkeys.container.sealed import SEAL_SIZE, check_seal, seal, unpack_list, unpack_map
 
 __all__ = [
     "SEAL_SIZE",
     "Container",
+    "atomic_file",
     "check_seal",
     "pack_arrays",
     "pack_column",

@@ -5,7 +5,10 @@ In: a path. Out: bytes; or a complete file. Law: nobody ever sees half a file un
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from fedkeys.errors import FedkeysError, FormatError
 
@@ -29,14 +32,14 @@ def read_bytes(path: Path, limit: int) -> bytes:
     return data
 
 
-def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+@contextmanager
+def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Write beside the target, flush to the disk, then rename over it (POSIX rename is atomic).
 
     A target that is no regular file, such as a pipe or /dev/null, is written to as it is.
 
     Args:
         path: the file; directories above it are made.
-        data: all of it.
         durable: flush to the disk; without it a power cut may lose the file, though no kill can.
 
     Raises:
@@ -44,14 +47,15 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
-            path.write_bytes(data)
+            with path.open("wb") as file:
+                yield file
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         partial = Path(name)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
+                yield file
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
@@ -61,6 +65,16 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise FedkeysError(f"cannot be written ({error.strerror})", file=path) from None
+
+
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file whole, as `atomic_file` does.
+
+    Raises:
+        FedkeysError: the file cannot be written; the old one, if any, is as it was.
+    """
+    with atomic_file(path, durable=durable) as file:
+        file.write(data)
 
 
 def sync_directory(path: Path) -> None:

@@ -47,6 +47,12 @@ class Level:
     phones: Sums
 
     @classmethod
+    def empty(cls) -> "Level":
+        """A level without n-grams."""
+        none = np.zeros(0, np.int64)
+        return cls(none.astype(np.uint64), none, none)
+
+    @classmethod
     def summed(cls, keys: Keys, counts: Sums, phones: Sums) -> "Level":
         """Sort rows by key and add up those of one key."""
         return _grouped(keys, counts, phones)[0]
@@ -103,8 +109,7 @@ class NgramCounts:
     @classmethod
     def empty(cls, order: int) -> "NgramCounts":
         """Counts of nothing."""
-        none = np.zeros(0, np.int64)
-        return cls(tuple(Level(none.astype(np.uint64), none, none) for _ in range(order)))
+        return cls(tuple(Level.empty() for _ in range(order)))
 
     @property
     def order(self) -> int:
