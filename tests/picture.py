@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fedkeys import Keyboard
+from fedkeys.delta import DEFAULT_BOUNDS
 from fedkeys.simulate import Federation, Plan
 from fedkeys.sources import open_corpus, shipped_corpus
 from fedkeys.tui import TypingApp
@@ -16,8 +17,10 @@ KEYS = [*"On my way", "enter", *"See you to", "tab", *"at ", *"the ca", "tab", "
 
 async def draw(path: Path) -> None:
     corpus = open_corpus(shipped_corpus())
-    model = list(Federation(corpus, Plan(rounds=3), np.random.default_rng(0)).run())[-1].model
-    keyboard = Keyboard(model)
+    plan = Plan(rounds=3, bounds=DEFAULT_BOUNDS)
+    *_, last = Federation(corpus, plan, np.random.default_rng(0)).run()
+    assert last.model is not None
+    keyboard = Keyboard(last.model)
     texts = next(texts for name, texts in corpus.phones() if name == PHONE)
     for text in texts:
         keyboard.learn(text)
