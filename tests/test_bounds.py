@@ -13,7 +13,7 @@ from fedkeys.aggregator import Aggregator, intake
 from fedkeys.cli import console
 from fedkeys.counts import Level, NgramCounts, Vocabulary
 from fedkeys.delta import DEFAULT_BOUNDS, Bounds, Delta
-from fedkeys.errors import RefusedError, UsageError
+from fedkeys.errors import FormatError, RefusedError, UsageError
 from fedkeys.phone import Phone
 from fedkeys.words import OTHER
 from tests.strategies import corpora
@@ -164,7 +164,7 @@ def test_whoever_goes_too_far_is_refused_alone() -> None:
     many = Phone([f"word{chr(97 + at)} other{chr(97 + at)}" for at in range(20)]).delta().to_bytes()
     often = Phone(["spam " * 4]).delta().to_bytes()
     results = Aggregator(bounds=bounds).add_messages([many, good, often])
-    assert "different n-grams and forms, more than 30" in str(results[0])
+    assert "has 101 n-grams and forms, more than 30" in str(results[0])
     assert results[1] is True
     assert "counting one n-gram 4 times, more than 3" in str(results[2])
     assert Aggregator().add_messages([many, good, often]) == [True] * 3
@@ -242,6 +242,103 @@ def test_the_model_says_which_bounds_were_enforced() -> None:
         assert aggregator.release(1).header["bounds"] == (bounds and bounds.as_map())
 
 
+def test_one_unbounded_call_is_not_forgotten(tmp_path: Path) -> None:
+    first, second = (Phone(["hello world"], bounds=DEFAULT_BOUNDS).delta().to_bytes() for _ in range(2))
+    for delta, bounds in ((first, DEFAULT_BOUNDS), (second, None)):
+        aggregator = Aggregator(bounds=bounds, state=tmp_path)
+        assert aggregator.add_messages([delta]) == [True]
+        aggregator.commit()
+        aggregator.close()
+    assert Aggregator(bounds=DEFAULT_BOUNDS, state=tmp_path).release(1).header["bounds"] is None
+
+
+def test_a_phone_sends_no_more_deltas_than_it_may() -> None:
+    bounds = Bounds(100, 16, max_deltas=2)
+    phone = Phone(["hello"], bounds=bounds)
+    uploads = []
+    while phone.may_send:
+        uploads.append(phone.upload())
+        phone.accepted()
+        phone.type(["hello"])
+    assert len(uploads) == 2
+    aggregator = Aggregator(bounds=bounds)
+    assert aggregator.add_messages(uploads[0]) == [True]
+    assert aggregator.add_messages(uploads[1]) == [False, True]
+    *_, refused = aggregator.add_messages(phone.upload())
+    assert "2 deltas, which is as many as it may" in str(refused)
+
+
+def test_what_is_refused_takes_no_memory() -> None:
+    """Else a phone could fill it with words that are never counted."""
+    first, *more = sent([["buy my coin"], ["buy many words"], ["buy other words"]], None, [False] * 3)
+    aggregator = Aggregator(bounds=DEFAULT_BOUNDS)
+    aggregator.add_messages([first.to_bytes()])
+    before = len(aggregator._sums._vocabulary)
+    for delta in more:
+        _, refused = aggregator.add_messages([first.to_bytes(), remade(delta, counts=all_marked(delta))])
+        assert "marks an n-gram as new" in str(refused)
+    assert len(aggregator._sums._vocabulary) == before
+
+
+@given(st.lists(corpora, min_size=4, max_size=4), all_bounds | st.just(Bounds(10_000, 2)), st.integers(0, 3))
+def test_a_phone_that_withdrew_goes_on(parts: list[list[str]], bounds: Bounds, back: int) -> None:
+    """As if it had not sent what it took back."""
+    aggregator, phone = Aggregator(bounds=bounds), Phone(bounds=bounds, pseudonym=bytes(16))
+    sent_so_far: list[bytes] = []
+    for texts in parts[:3]:
+        phone.type(texts)
+        upload = phone.upload()
+        assert aggregator.add_messages(upload)[-1] is True
+        sent_so_far.append(upload[-1])
+        phone.accepted()
+    for data in sent_so_far[3 - back :][::-1]:
+        aggregator.withdraw(data)
+    phone.withdrawn(back)
+    phone.type(parts[3])
+    assert aggregator.add_messages(phone.upload())[-1] is True
+    other = Phone(bounds=bounds, pseudonym=bytes(16))
+    for texts in parts[: 3 - back]:
+        other.type(texts)
+        other.delta()
+        other.accepted()
+    other.type(parts[3])
+    if bounds.max_ngrams == 10_000:  # else of equally useful ones those go that the phone met first
+        assert said(phone.delta()) == said(other.delta())
+
+
+def test_only_what_was_accepted_can_have_been_withdrawn() -> None:
+    phone = Phone(["hello"])
+    with pytest.raises(UsageError, match="1 deltas cannot be withdrawn of 0"):
+        phone.withdrawn()
+    phone.delta()
+    with pytest.raises(UsageError, match="under way"):
+        phone.withdrawn(0)
+
+
+@pytest.mark.parametrize("bounds", [{"x" * 17: 1}, {"a\nb": 1}, {str(at): at for at in range(9)}])
+def test_a_map_of_bounds_is_short(bounds: dict[str, int]) -> None:
+    with pytest.raises(FormatError, match="short map"):
+        Delta.from_bytes(remade(Phone(["hello"]).delta(), bounds=bounds))
+
+
+def test_a_letter_has_one_capital_form() -> None:
+    """Else "I" would be two forms, each with a count of its own."""
+    delta = Phone(["so I say"]).delta()
+    assert len(delta.forms) == 1
+    forged = remade(
+        delta, forms=Level(delta.forms.keys + np.uint64(1), delta.forms.counts, delta.forms.phones)
+    )
+    with pytest.raises(FormatError, match="not written so"):
+        Delta.from_bytes(forged)
+    base = Vocabulary(["i"])
+    known = Phone(["so I say"]).delta(base)
+    forged = remade(
+        known, forms=Level(known.forms.keys + np.uint64(1), known.forms.counts, known.forms.phones)
+    )
+    (refused,) = Aggregator(bases=[base]).add_messages([forged])
+    assert "is written 'I'" in str(refused)
+
+
 def test_the_commands_keep_bounds(fedkeys: Any, tmp_path: Path) -> None:
     letters = "abcdefghijklmnopqrstuvwxyz"
     (tmp_path / "ann.txt").write_text("\n".join(f"x{a}{b} y{b}{a}" for a in letters for b in letters))
@@ -251,8 +348,8 @@ def test_the_commands_keep_bounds(fedkeys: Any, tmp_path: Path) -> None:
     assert len(Delta.load(tmp_path / "d" / "ann.delta").counts) == 700
     fedkeys("delta", "ann.txt", "--out", "free", "--unbounded")
     for options, why in (
-        ([], "more than 2,000"),
-        (["--max-ngrams", 9999, "--max-count", 9999], "more than 5,000"),
+        ([], "more than 5,000"),
+        (["--max-bytes", 9999], "more than 2,000"),
     ):
         refused = fedkeys("aggregate", "free", "--out", "a.model", *options)
         assert (refused.returncode, why in refused.stderr) == (3, True)
@@ -262,7 +359,6 @@ def test_the_commands_keep_bounds(fedkeys: Any, tmp_path: Path) -> None:
 
 
 def test_defaults_are_the_same_everywhere() -> None:
-    assert console.bounds_of(2000, 16, 5000, False) == DEFAULT_BOUNDS
     defaults = (console.DEFAULT_MAX_NGRAMS, console.DEFAULT_MAX_COUNT, console.DEFAULT_MAX_BYTES)
     assert Bounds(*defaults) == DEFAULT_BOUNDS
     assert console.bounds_of(*defaults, True) is None

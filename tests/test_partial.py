@@ -2,10 +2,12 @@
 
 import json
 import random
+from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,6 +132,38 @@ def test_a_phone_in_two_partials_cannot_be_held_to_its_bounds(tmp_path: Path) ->
     assert aggregator.release(2).vocabulary.words == ()
 
 
+def test_what_was_merged_without_bounds_never_passes_for_bounded(tmp_path: Path) -> None:
+    """Not by what its deltas declare, nor by way of an aggregator that holds nobody to anything."""
+    bounds = Bounds(100, 16)
+    declaring = Phone(["hello world"], bounds=bounds).delta().to_bytes()
+    held = saved(tmp_path / "held.partial", [declaring], bounds=bounds)
+    free = saved(tmp_path / "free.partial", [declaring])
+    through = Aggregator()
+    through.add_partial(held)
+    through.save_partial(tmp_path / "through.partial")
+    assert Aggregator(bounds=bounds).add_partial(held) == (1, 0)
+    for path in (free, tmp_path / "through.partial"):
+        with pytest.raises(RefusedError, match="under other bounds"):
+            Aggregator(bounds=bounds).add_partial(path)
+
+
+def test_what_was_withdrawn_everywhere_is_remembered(tmp_path: Path) -> None:
+    aggregator = merged(DELTAS[:1])
+    aggregator.withdraw(DELTAS[0])
+    aggregator.save_partial(tmp_path / "none.partial")
+    other = Aggregator()
+    assert other.add_partial(tmp_path / "none.partial") == (0, 0)
+    (refused,) = other.add_messages(DELTAS[:1])
+    assert "withdrawn" in str(refused)
+
+
+def test_the_larger_partial_comes_first(tmp_path: Path) -> None:
+    """Else the smaller one, which is in it, would keep it out."""
+    small, large = saved(tmp_path / "a.partial", DELTAS[:2]), saved(tmp_path / "b.partial", DELTAS)
+    found = merge_files(Aggregator(), [small, large])
+    assert (found.merged, found.repeated, found.refused) == (6, 2, ())
+
+
 def test_a_partial_keeps_the_rules_of_who_merges_it(tmp_path: Path) -> None:
     free = saved(tmp_path / "free.partial", DELTAS)
     other = saved(tmp_path / "other.partial", [], federation="other")
@@ -148,18 +182,15 @@ def test_a_partial_keeps_the_rules_of_who_merges_it(tmp_path: Path) -> None:
 
 def test_enrolment_holds_for_partials_too(tmp_path: Path) -> None:
     pytest.importorskip("cryptography")
-    keys = [PhoneKey.draw() for _ in range(2)]
-    signed = [
-        key.sign(Phone(["hello"], pseudonym=key.public.pseudonym("fedkeys")).delta().to_bytes())
-        for key in keys
-    ]
-    both, one = (Enrolment([key.public for key in some]) for some in (keys, keys[:1]))
-    path = saved(tmp_path / "both.partial", signed, enrolment=both)
-    assert Aggregator(enrolment=both).add_partial(path) == (2, 0)
-    with pytest.raises(RefusedError, match="1 deltas of phones that are not enrolled"):
-        Aggregator(enrolment=one).add_partial(path)
+    key = PhoneKey.draw()
+    pseudonym = key.public.pseudonym("fedkeys")
+    signed = key.sign(Phone(["hello"], pseudonym=pseudonym).delta().to_bytes())
+    enrolment, revoked = Enrolment([key.public]), Enrolment([PhoneKey.draw().public])
+    path = saved(tmp_path / "signed.partial", [signed], enrolment=enrolment)
+    assert Aggregator(enrolment=enrolment).add_partial(path) == (1, 0)
+    assert Aggregator(enrolment=revoked).add_partial(path) == (1, 0)  # what it sent before stays
     with pytest.raises(RefusedError, match="without enrolment"):
-        Aggregator(enrolment=both).add_partial(saved(tmp_path / "plain.partial", DELTAS))
+        Aggregator(enrolment=enrolment).add_partial(saved(tmp_path / "plain.partial", DELTAS))
 
 
 def test_what_is_cut_or_changed_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
@@ -189,6 +220,26 @@ def pieces_of(path: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return [(dict(piece.header), dict(piece.arrays)) for piece in found]
 
 
+def _more_phones(piece: Any) -> None:
+    piece[1].update(counts=piece[1]["counts"] + 9, phones=piece[1]["phones"] + 9)
+
+
+def test_a_lower_order_never_comes_after_a_higher_one(tmp_path: Path) -> None:
+    pieces = pieces_of(saved(tmp_path / "whole.partial", DELTAS))[:-1]
+    levels = [at for at, piece in enumerate(pieces) if piece[0]["kind"] == "level"]
+    pieces[levels[0] : levels[0] + 2] = pieces[levels[0] : levels[0] + 2][::-1]
+    with pytest.raises(FormatError, match=r"no prefix|a lower order comes after"):
+        Aggregator().add_partial(rewritten(tmp_path / "bad.partial", pieces))
+
+
+def rewritten(path: Path, pieces: list[Any]) -> Path:
+    written = [pack_arrays("fedkeys.partial", 1, *piece) for piece in pieces]
+    digest = blake2b(b"".join(data[-8:] for data in written), digest_size=16).digest()
+    end = pack_arrays("fedkeys.partial", 1, {"kind": "end", "pieces": len(written), "digest": digest}, {})
+    path.write_bytes(b"".join(written) + end)
+    return path
+
+
 @pytest.mark.parametrize(
     ("kind", "change", "why"),
     [
@@ -204,21 +255,26 @@ def pieces_of(path: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         ("head", lambda piece: piece[0].update(order=99), "not that of a partial"),
         ("ledger", lambda piece: piece[1].update(phone=piece[1]["phone"][:-1]), "do not fit"),
         ("ledger", lambda piece: piece[0].update(kind="surprise"), "cannot come here"),
+        ("ledger", lambda piece: piece[1].update(sequence=piece[1]["sequence"][:-1]), "do not fit"),
+        ("ledger", lambda piece: piece[1].update(phone=piece[1]["phone"][::-1].copy()), "out of order"),
+        ("head", lambda piece: piece[0].update(round=1 << 40), "not that of a partial"),
+        ("head", lambda piece: piece[0].update(deltas=7), "more or fewer deltas"),
+        ("level", lambda piece: piece[1].update(counts=piece[1]["counts"] + (1 << 50)), "cannot be"),
+        ("level", lambda piece: _more_phones(piece), "more phones than there are"),
+        (
+            "spelt",
+            lambda piece: piece[1].update(text=np.frombuffer(b"tomo\x01rrow\n", np.uint8)),
+            "no written form",
+        ),
         ("forms", lambda piece: piece[1].update(keys=piece[1]["keys"] + 9), "do not fit its words"),
     ],
 )
 def test_what_cannot_be_is_refused(kind: str, change: Any, why: str, tmp_path: Path) -> None:
     """Though every checksum is right."""
-    from hashlib import blake2b
-
     pieces = pieces_of(saved(tmp_path / "whole.partial", DELTAS))[:-1]
     change(next(piece for piece in pieces if piece[0]["kind"] == kind))
-    written = [pack_arrays("fedkeys.partial", 1, *piece) for piece in pieces]
-    digest = blake2b(b"".join(data[-8:] for data in written), digest_size=16).digest()
-    end = pack_arrays("fedkeys.partial", 1, {"kind": "end", "pieces": len(written), "digest": digest}, {})
-    (tmp_path / "bad.partial").write_bytes(b"".join(written) + end)
     with pytest.raises(FormatError, match=why):
-        Aggregator().add_partial(tmp_path / "bad.partial")
+        Aggregator().add_partial(rewritten(tmp_path / "bad.partial", pieces))
 
 
 def test_one_bad_partial_keeps_no_other_input_out(tmp_path: Path) -> None:
@@ -249,6 +305,6 @@ def test_partials_by_command(fedkeys: Any, tmp_path: Path) -> None:
     assert (tmp_path / "all.model").read_bytes() == (tmp_path / "fleet.model").read_bytes()
     assert fedkeys("aggregate", "all.deltas", "--partial", "x.parts").returncode == 2
     (tmp_path / "one.delta").write_bytes(DELTAS[0])
-    mixed = fedkeys("aggregate", "one.delta", "--state", "one")
+    assert fedkeys("aggregate", "one.delta", "--state", "one").returncode == 0
     mixed = fedkeys("aggregate", "parts", "--state", "one")
     assert (mixed.returncode, "1 of its deltas are merged already" in mixed.stderr) == (3, True)

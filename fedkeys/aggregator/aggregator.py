@@ -12,7 +12,7 @@ from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
 from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
-from fedkeys.aggregator.limits import Contribution, excess, told
+from fedkeys.aggregator.limits import Contribution, check_size, excess
 from fedkeys.aggregator.partial import Account, write_partial
 from fedkeys.aggregator.partial_checks import check_account, check_overlap
 from fedkeys.aggregator.release import release
@@ -78,7 +78,6 @@ class Aggregator:
         facts = self._state.facts()
         self._kept_bounds: list[Mapping[str, int] | None] = json.loads(facts.get("bounds", "[]"))
         self.round = int(facts.get("round", 0))
-        self._last_round = int(facts.get("last_round", 0))
         for base in bases:
             self._sums.know(base)
 
@@ -163,8 +162,8 @@ class Aggregator:
         try:
             partial = self._state.take_partial(path, on_bytes)
             try:
-                check_account(partial, self.federation, self.bounds, self._enrolment)
-                overlap = self._state.overlap(partial, self.bounds is not None)
+                check_account(partial, self.federation, self.bounds, self._enrolment is not None)
+                overlap = self._state.overlap(self.bounds is not None)
                 check_overlap(overlap)
             except RefusedError:
                 self._state.drop_partial(partial)
@@ -172,11 +171,11 @@ class Aggregator:
         except (FormatError, RefusedError) as error:
             self._state.count_refusals({_reason(error): 1})
             raise
-        if overlap.new:
-            self._state.count_partial(partial)
-            self._keep(partial.account.bounds, partial.account.round)
-        else:
+        if overlap.same:
             self._state.drop_partial(partial)
+        else:  # also where all its deltas were taken back, for they must not be merged again
+            self._state.count_partial(partial)
+            self._note_bounds()
         self._keep_up()
         return overlap.new, overlap.same
 
@@ -186,15 +185,16 @@ class Aggregator:
         Raises:
             FedkeysError: the file cannot be written.
         """
-        account = Account(
-            self.federation,
-            [dict(kept) if kept else None for kept in self._kept_bounds],
-            self.round or self._last_round,
-            is_enrolled(self._state),
-        )
+        bounds = [dict(kept) if kept else None for kept in self._kept_bounds]
+        account = Account(self.federation, bounds, self.round, is_enrolled(self._state))
         totals = self._sums.totals()
         self._keep_up()
-        write_partial(path, account, totals, self._ledger.rows())
+        write_partial(path, account, totals, self._ledger.rows_in_all, self._ledger.rows())
+
+    def merged_of(self, phone: bytes) -> dict[int, bytes]:
+        """Give the digests of the deltas of a phone that are merged, by their numbers."""
+        entries = self._state.entries(phone)
+        return {number: entry.digest for number, entry in entries.items() if not entry.withdrawn}
 
     def withdraw(self, data: bytes) -> None:
         """Take back a delta that was merged: a release is then what it had been without it.
@@ -241,7 +241,7 @@ class Aggregator:
             self._state.commit()
 
     def _note(self) -> None:
-        self._state.note(bounds=json.dumps(self._kept_bounds), round=self.round, last_round=self._last_round)
+        self._state.note(bounds=json.dumps(self._kept_bounds), round=self.round)
 
     def _next(
         self,
@@ -275,11 +275,13 @@ class Aggregator:
                     if self._sums.knows(head.base):
                         own[head.sequence] = head
                     continue
+                merged = [number for number, entry in entries.items() if not entry.withdrawn]
+                if self.bounds is not None:
+                    check_size(head, len(merged), self.bounds)
                 self._sums.check(head)
             except RefusedError as error:
                 results[at] = error
                 continue
-            merged = [number for number, entry in entries.items() if not entry.withdrawn]
             before = [own[number] for number in merged if number in own]
             chosen[at] = Contribution(head, before, len(merged) - len(before))
             phones.add(head.phone)
@@ -296,17 +298,16 @@ class Aggregator:
             return
         self._sums.add(batch)
         self._state.enter(batch.heads)
-        for at, contribution in contributions.items():
+        for at in contributions:
             results[at] = True
-            self._keep([told(self.bounds, contribution.head)], contribution.head.round)
+        self._note_bounds()
         self._keep_up()
 
-    def _keep(self, bounds: Iterable[Mapping[str, int] | None], round_: int) -> None:
-        """Keep which bounds and rounds what was merged is known to have had."""
-        for one in bounds:  # one, or several: no more is told
-            if len(self._kept_bounds) < 2 and one not in self._kept_bounds:
-                self._kept_bounds.append(one)
-        self._last_round = max(self._last_round, round_)
+    def _note_bounds(self) -> None:
+        """Note that something was merged under the bounds that are enforced, or under none."""
+        enforced = self.bounds.as_map() if self.bounds else None
+        if enforced not in self._kept_bounds:
+            self._kept_bounds.append(enforced)
 
     def _read(
         self, contributions: dict[int, Contribution], results: list[bool | FedkeysError]
@@ -341,7 +342,7 @@ class Aggregator:
         return {
             "federation": self.federation,
             "enrolled": is_enrolled(self._state),
-            "rounds": self.round or self._last_round,
+            "rounds": self.round,
             "phones": self.phones,
             "deltas": self.deltas,
             "withdrawn": self._ledger.withdrawn,
@@ -368,7 +369,7 @@ class Aggregator:
         account = {
             "federation": self.federation,
             "bounds": self._kept_bounds[0] if len(self._kept_bounds) == 1 else None,
-            "rounds": max(1, self.round or self._last_round),
+            "rounds": max(1, self.round),
             "phones": self.phones,
             "deltas": self.deltas,
         }

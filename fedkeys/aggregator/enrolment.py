@@ -57,10 +57,6 @@ class Enrolment:
             raise UsageError(f"no *{KEY_SUFFIX} file in it", file=directory, remedy=remedy)
         return enrolment
 
-    def has(self, phone: bytes) -> bool:
-        """Tell whether a pseudonym is that of an enrolled phone."""
-        return phone in self._keys
-
     def open(self, data: bytes, kind: Kind = Kind.DELTA) -> Head:
         """Open a message that an enrolled phone signed.
 

@@ -17,7 +17,7 @@ from fedkeys.aggregator.partial import PARTIAL_SUFFIX
 from fedkeys.container import read_bytes
 from fedkeys.delta import Head
 from fedkeys.delta.signed import MAX_MESSAGE_BYTES, message_in
-from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
+from fedkeys.errors import FedkeysError, FormatError, RefusedError, StorageError, UsageError
 
 SUFFIX = ".delta"
 LOG_SUFFIX = ".deltas"
@@ -94,13 +94,16 @@ def merge_files(
     """
     merged = repeated = unnamed = 0
     refused: list[str] = []
-    partials = [path for path in files if path.suffix == PARTIAL_SUFFIX]
+    # One that holds all of another is merged before it, else it could not be: the larger ones first.
+    partials = sorted((path for path in files if path.suffix == PARTIAL_SUFFIX), key=_smallness)
     files = [path for path in files if path.suffix != PARTIAL_SUFFIX]
     for path in partials:
         try:
             found = aggregator.add_partial(path, on_bytes)
             merged, repeated = merged + found[0], repeated + found[1]
-        except (FormatError, RefusedError) as error:
+        except StorageError:
+            raise
+        except FedkeysError as error:
             refused.append(str(error.at(path)))
     for group in _groups(_everything(files, refused)):
         results = aggregator.add_messages([data for _, _, data in group])
@@ -117,6 +120,10 @@ def merge_files(
                 repeated += 1
         on_bytes(sum(len(data) for _, _, data in group))
     return Intake(merged, repeated, tuple(refused), unnamed)
+
+
+def _smallness(path: Path) -> int:
+    return -path.stat().st_size if path.is_file() else 0
 
 
 def each_message(files: Sequence[Path], do: Callable[[bytes], object]) -> tuple[int, tuple[str, ...]]:

@@ -5,7 +5,7 @@ digests, and nothing of what a delta says; what was taken back never counts agai
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from fedkeys.delta import Head
@@ -47,6 +47,11 @@ class Ledger:
         """How many deltas were taken back."""
         return self._count("SELECT count(*) FROM ledger WHERE withdrawn")
 
+    @property
+    def rows_in_all(self) -> int:
+        """How many deltas are known, taken back or not."""
+        return self._count("SELECT count(*) FROM ledger")
+
     def entries(self, phone: bytes) -> "dict[int, Entry]":
         """Give what is known of a phone's deltas, by their numbers."""
         query = "SELECT sequence, digest, withdrawn FROM ledger WHERE phone = ?"
@@ -79,40 +84,43 @@ class Ledger:
         rows = ((delta.phone, delta.sequence, delta.digest) for delta in deltas)
         self._connection.executemany("INSERT INTO ledger (phone, sequence, digest) VALUES (?, ?, ?)", rows)
 
-    def rows(self) -> "list[Row]":
-        """Give everything, by phone and number."""
-        found = self._connection.execute(
-            "SELECT phone, sequence, digest, withdrawn FROM ledger ORDER BY phone, sequence"
-        )
-        return [Row(phone, sequence, digest, bool(withdrawn)) for phone, sequence, digest, withdrawn in found]
+    def rows(self) -> "Iterator[Row]":
+        """Give everything, by phone and number, while nothing is changed."""
+        query = "SELECT phone, sequence, digest, withdrawn FROM ledger ORDER BY phone, sequence"
+        for phone, sequence, digest, withdrawn in self._connection.execute(query):
+            yield Row(phone, sequence, digest, bool(withdrawn))
 
-    def overlap(self, rows: "Iterable[Row]", whole_phones: bool) -> "Overlap":
-        """Tell what of some rows is known here.
+    def begin_incoming(self) -> None:
+        """Make room beside the ledger for the rows of another one."""
+        self._connection.execute("DROP TABLE IF EXISTS temp.incoming")
+        self._connection.execute(SCHEMA.replace("TABLE ledger", "TEMP TABLE incoming"))
+
+    def hold_incoming(self, rows: "Iterable[Row]") -> None:
+        """Hold rows of another ledger beside this one."""
+        self._connection.executemany("INSERT INTO incoming VALUES (?, ?, ?, ?)", rows)
+
+    def overlap(self, whole_phones: bool) -> "Overlap":
+        """Tell how the rows held beside the ledger stand to it.
 
         Args:
-            rows: of another ledger.
             whole_phones: also tell of which phones both have deltas, though not the same.
         """
-        execute = self._connection.execute
-        execute("DROP TABLE IF EXISTS temp.incoming")
-        execute(SCHEMA.replace("TABLE ledger", "TEMP TABLE incoming"))
-        self._connection.executemany("INSERT INTO incoming VALUES (?, ?, ?, ?)", rows)
         both = "FROM incoming JOIN ledger USING (phone, sequence)"
         same = f"{both} WHERE incoming.digest = ledger.digest AND incoming.withdrawn = ledger.withdrawn"
         phones = (
             "SELECT count(DISTINCT phone) FROM incoming WHERE NOT withdrawn "
             "AND phone IN (SELECT phone FROM ledger WHERE NOT withdrawn)"
         )
+        known = self._count(f"SELECT count(*) {same} AND NOT incoming.withdrawn")
         return Overlap(
-            new=self._count("SELECT count(*) FROM incoming WHERE NOT withdrawn")
-            - self._count(f"SELECT count(*) {same} AND NOT incoming.withdrawn"),
-            same=self._count(f"SELECT count(*) {same} AND NOT incoming.withdrawn"),
+            new=self._count("SELECT count(*) FROM incoming WHERE NOT withdrawn") - known,
+            same=known,
             contrary=self._count(f"SELECT count(*) {both}") - self._count(f"SELECT count(*) {same}"),
             phones=self._count(phones) if whole_phones else 0,
         )
 
     def enter_incoming(self) -> None:
-        """Note what `overlap` was asked of as merged, or as taken back."""
+        """Note the rows held beside the ledger as merged, or as taken back."""
         self._connection.execute("INSERT OR IGNORE INTO ledger SELECT * FROM incoming")
         self._connection.execute("DROP TABLE incoming")
 

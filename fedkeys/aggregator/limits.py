@@ -7,7 +7,7 @@ twice, so that one phone counts as one; every n-gram that is named was counted. 
 it but the digests in the ledger: they prove that what it shows again is what it sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,28 @@ class Contribution:
     missing: int
 
 
+def check_size(head: Head, earlier: int, bounds: Bounds) -> None:
+    """Refuse a delta that cannot keep its phone's bounds, before any of it is read.
+
+    Args:
+        head: of the delta.
+        earlier: how many deltas of its phone are merged.
+        bounds: what a phone may contribute.
+
+    Raises:
+        RefusedError: it is too long, names too much, or is one too many.
+    """
+    remedy = "ask its phone for less"
+    if head.length > bounds.max_bytes:
+        raise RefusedError(f"has {head.length:,} bytes, more than {bounds.max_bytes:,}", remedy=remedy)
+    if sum(head.sizes) > bounds.max_ngrams:
+        raise RefusedError(
+            f"has {sum(head.sizes):,} n-grams and forms, more than {bounds.max_ngrams:,}", remedy=remedy
+        )
+    if earlier >= bounds.max_deltas:
+        raise RefusedError(f"its phone has sent {earlier:,} deltas, which is as many as it may")
+
+
 def excess(
     contributions: Sequence[Contribution], batch: Batch, sums: Sums, bounds: Bounds | None
 ) -> dict[int, RefusedError]:
@@ -47,13 +69,6 @@ def excess(
         bounds: what a phone may contribute; None for no bounds.
     """
     found: dict[int, RefusedError] = {}
-    if bounds is not None:
-        for number, contribution in enumerate(contributions):
-            if contribution.head.length > bounds.max_bytes:
-                found[number] = RefusedError(
-                    f"has {contribution.head.length:,} bytes, more than {bounds.max_bytes:,}",
-                    remedy="ask its phone for less",
-                )
     alone = np.array([not (contribution.before or contribution.missing) for contribution in contributions])
     extent = _Extent.of_messages(batch)
     for number in np.flatnonzero(~extent.is_within(bounds) & alone).tolist():
@@ -63,7 +78,8 @@ def excess(
     for number in set(relying) - set(complete):
         found[number] = RefusedError(
             f"comes without {contributions[number].missing} of the deltas that its phone sent before",
-            remedy="a bounded phone shows them again beside it: send them along, in one log",
+            remedy="a bounded phone shows them again beside it: send them along, in one log, and name with --base "
+            "the models they were written against",
         )
     if complete:
         together = _Extent.of_phones([contributions[number] for number in complete], sums)
@@ -101,9 +117,9 @@ class _Extent:
             np.arange(len(contributions)), [len(contribution.before) + 1 for contribution in contributions]
         )
         batch = Batch.read(heads)
-        ids = sums.ids_of(batch)
+        ids, styles = sums.ids_and_styles_for_now(batch)
         counts = merge([padded(batch.counts)], [ids], [phones])
-        forms = _forms_of_phones(batch, phones, ids, sums.styles_of(batch))
+        forms = _forms_of_phones(batch, phones, ids, styles)
         return cls._of(len(contributions), [*_by_root(counts.levels), forms])
 
     @classmethod
@@ -158,8 +174,3 @@ def _forms_of_phones(batch: Batch, phones: Rows, ids: Ids, styles: Ids) -> tuple
     words, of_word = np.unique(pack_keys(owners, ids[rows]), return_inverse=True)
     forms = Level.summed(pack_keys(of_word, styles), batch.forms.counts, batch.forms.phones)
     return (words[forms.parents] >> np.uint64(32)).astype(np.int64), forms
-
-
-def told(bounds: Bounds | None, head: Head) -> Mapping[str, int] | None:
-    """Give the bounds that a merged delta is known to keep: those that were enforced, else those it declares."""
-    return head.bounds if bounds is None else bounds.as_map()

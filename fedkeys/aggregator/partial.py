@@ -7,7 +7,7 @@ leaves nothing; of a partial no more is in memory than one of its pieces, and it
 Format, version 1: messages one after the other, as in a log of deltas. Each is a container of arrays
 (`fedkeys.container.arrays`) of the format "fedkeys.partial" with at most 8 MiB, whose header says its `kind`:
 
-    head     federation; bounds, the list of those kept; round, the last one; enrolled; order, the highest;
+    head     federation; bounds, a list of those enforced; round, the last one; enrolled; order, the highest;
              words, rows (a list, one number an order), forms, deltas: how many follow
     ledger   phone and digest (uint8, 16 a delta), sequence (uint32), withdrawn (uint8), by phone and sequence
     words    text (uint8): words, ascending by code point, each followed by a newline, as UTF-8
@@ -31,20 +31,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.aggregator.ledger import Row
-from fedkeys.aggregator.messages import messages
+from fedkeys.aggregator.messages import Message, messages
 from fedkeys.aggregator.runs import Run, Writer
 from fedkeys.aggregator.totals import Totals
 from fedkeys.container import SEAL_SIZE, Container, atomic_file, pack_arrays, unpack_arrays
 from fedkeys.counts import FIRST_WORD, Level
 from fedkeys.delta.checks import DIGEST_SIZE, MAX_ORDER, PHONE_SIZE, require
 from fedkeys.errors import DamagedError, FedkeysError, FormatError
-from fedkeys.words import OTHER, is_word
+from fedkeys.words import OTHER, fold, is_word, is_written_form, style_of
 
 PARTIAL_FORMAT, PARTIAL_VERSION = "fedkeys.partial", 1
 PARTIAL_SUFFIX = ".partial"
 
 _ROWS = 1 << 18  # in a piece: 6 MiB of a level
 _DELTAS, _TEXTS = 1 << 17, 1 << 16
+_MOST_TIMES = 1 << 48  # as a count, so that those of many partials can be added
 
 _Arrays = dict[str, NDArray[Any]]
 
@@ -54,7 +55,7 @@ class Account(NamedTuple):
 
     Attributes:
         federation: its name.
-        bounds: the bounds that its deltas are known to keep, None among them for none.
+        bounds: the bounds that were enforced, None among them for none.
         round: the last round.
         enrolled: whether all its deltas were signed by enrolled phones.
     """
@@ -65,8 +66,15 @@ class Account(NamedTuple):
     enrolled: bool
 
 
-def write_partial(path: Path, account: Account, totals: Totals, ledger: Sequence[Row]) -> None:
-    """Write a partial aggregate; the same deltas give the same bytes.
+def write_partial(path: Path, account: Account, totals: Totals, deltas: int, ledger: Iterator[Row]) -> None:
+    """Write a partial aggregate; the same deltas under the same bounds give the same bytes.
+
+    Args:
+        path: the file.
+        account: how it was made.
+        totals: its sums.
+        deltas: how many rows the ledger has.
+        ledger: the rows, by phone and number.
 
     Raises:
         FedkeysError: the file cannot be written.
@@ -79,11 +87,11 @@ def write_partial(path: Path, account: Account, totals: Totals, ledger: Sequence
             "words": words,
             "rows": [len(level) for level in totals.levels],
             "forms": len(totals.forms),
-            "deltas": len(ledger),
+            "deltas": deltas,
         }
         writer.write("head", {**account._asdict(), **sizes}, {})
-        for start in range(0, len(ledger), _DELTAS):
-            writer.write("ledger", {}, _ledger_arrays(ledger[start : start + _DELTAS]))
+        while rows := list(islice(ledger, _DELTAS)):
+            writer.write("ledger", {}, _ledger_arrays(rows))
         writer.write_texts("words", iter(totals.words))
         for order, level in enumerate(totals.levels, 1):
             for start in range(0, len(level), _ROWS):
@@ -135,22 +143,28 @@ class Partial:
     """What was read of a partial aggregate.
 
     Attributes:
+        path: the file.
         account: how it was made.
         run: its sums, in a directory.
-        ledger: its deltas.
     """
 
+    path: Path
     account: Account
     run: Run
-    ledger: list[Row]
 
 
-def read_partial(path: Path, into: Path, on_bytes: Callable[[int], None] = lambda _: None) -> Partial:
+def read_partial(
+    path: Path,
+    into: Path,
+    on_rows: Callable[[list[Row]], None],
+    on_bytes: Callable[[int], None] = lambda _: None,
+) -> Partial:
     """Read a partial aggregate into a new run.
 
     Args:
         path: the file.
         into: the directory of the run, which must not exist.
+        on_rows: told the rows of its ledger, piece by piece.
         on_bytes: told how many bytes were read, from time to time.
 
     Raises:
@@ -158,14 +172,29 @@ def read_partial(path: Path, into: Path, on_bytes: Callable[[int], None] = lambd
         FedkeysError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return _read(_pieces(file, on_bytes), into)
+        with _opened(path) as file:
+            return _read(path, _pieces(_read_messages(file, path), on_bytes), into, on_rows)
     except FormatError as error:
         raise error.at(path) from None
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
     except OSError as error:
-        if error.filename != str(path):
-            raise  # it is the run that cannot be written
-        raise FedkeysError(f"cannot be read ({error.strerror})", file=path) from None
+        raise _unreadable(path, error) from None
+
+
+def _read_messages(file: BinaryIO, path: Path) -> Iterator[Message]:
+    """Read messages; what is wrong with reading is told from what is wrong with writing the run."""
+    try:
+        yield from messages(file)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> FedkeysError:
+    return FedkeysError(f"cannot be read ({error.strerror})", file=path)
 
 
 class _Piece(NamedTuple):
@@ -185,10 +214,10 @@ class _Piece(NamedTuple):
         return found
 
 
-def _pieces(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[_Piece]:
+def _pieces(found: Iterator[Message], on_bytes: Callable[[int], None]) -> Iterator[_Piece]:
     """Read the pieces of a partial; that all are there is known when the last has been given."""
     digest, count, is_whole = blake2b(digest_size=DIGEST_SIZE), 0, False
-    for start, data in messages(file):
+    for start, data in found:
         try:
             require(not is_whole, "something comes after its end")
             container = unpack_arrays(data, PARTIAL_FORMAT, PARTIAL_VERSION)
@@ -213,25 +242,23 @@ def _pieces(file: BinaryIO, on_bytes: Callable[[int], None]) -> Iterator[_Piece]
         )
 
 
-def _read(pieces: Iterator[_Piece], into: Path) -> Partial:
+def _read(path: Path, pieces: Iterator[_Piece], into: Path, on_rows: Callable[[list[Row]], None]) -> Partial:
     head = next(pieces, None)
     require(head is not None and head.kind == "head", "does not begin with its head")
     assert head is not None
     account, sizes = _account(head.header), _Sizes.of(head.header)
     into.mkdir()
     run = Run(into, sizes.order)
-    ledger: list[Row] = []
     run.append_words([])
     with run.writer() as writer:
         checked = _Checked(sizes, run, writer)
         for piece in pieces:
             if piece.kind == "ledger":
-                ledger += _ledger_rows(piece, ledger[-1:])
+                on_rows(checked.take_ledger(piece))
             else:
                 checked.take(piece)
         checked.finish()
-    require(len(ledger) == sizes.deltas, "its ledger is not as long as its head says")
-    return Partial(account, run, ledger)
+    return Partial(path, account, run)
 
 
 def _account(header: dict[str, Any]) -> Account:
@@ -245,6 +272,7 @@ def _account(header: dict[str, Any]) -> Account:
             for kept in bounds
         )
         and type(round_) is int
+        and 0 <= round_ < 1 << 32
         and isinstance(enrolled, bool),
         "its head is not that of a partial",
     )
@@ -274,7 +302,7 @@ class _Sizes(NamedTuple):
         return sizes
 
 
-def _ledger_rows(piece: _Piece, last: Sequence[Row]) -> list[Row]:
+def _ledger_rows(piece: _Piece) -> list[Row]:
     phones, digests = piece.array("phone", "u1").tobytes(), piece.array("digest", "u1").tobytes()
     sequences, withdrawn = piece.array("sequence", "<u4").tolist(), piece.array("withdrawn", "u1").tolist()
     require(
@@ -284,7 +312,7 @@ def _ledger_rows(piece: _Piece, last: Sequence[Row]) -> list[Row]:
         and set(withdrawn) <= {0, 1},
         "its ledger's columns do not fit together",
     )
-    rows = [
+    return [
         Row(
             phones[PHONE_SIZE * at : PHONE_SIZE * (at + 1)],
             sequence,
@@ -293,9 +321,6 @@ def _ledger_rows(piece: _Piece, last: Sequence[Row]) -> list[Row]:
         )
         for at, sequence in enumerate(sequences)
     ]
-    identities = [(row.phone, row.sequence) for row in (*last, *rows)]
-    require(all(one < other for one, other in pairwise(identities)), "its ledger is out of order")
-    return rows
 
 
 class _Checked:
@@ -305,7 +330,9 @@ class _Checked:
         self._sizes = sizes
         self._run = run
         self._writer = writer
-        self._words = self._used = 0
+        self._deltas = self._phones = self._words = self._used = 0
+        self._last_row: tuple[bytes, int] = b"", -1
+        self._last_counted = b""
         self._last_word = ""
         self._last_keys = [-1] * (sizes.order + 1)
         self._spelt: list[str] = []
@@ -329,6 +356,24 @@ class _Checked:
             case _:
                 raise FormatError(f"a piece of the kind {piece.kind[:40]!r} cannot come here")
 
+    def take_ledger(self, piece: _Piece) -> list[Row]:
+        """Take a piece of the ledger, and give its rows.
+
+        Raises:
+            FormatError: it is not sound, or comes behind others.
+        """
+        require(not self._words, "its ledger does not come first")
+        rows = _ledger_rows(piece)
+        for row in rows:
+            identity = row.phone, row.sequence
+            require(identity > self._last_row, "its ledger is out of order")
+            self._last_row = identity
+            if not row.withdrawn and row.phone != self._last_counted:
+                self._phones += 1
+                self._last_counted = row.phone
+        self._deltas += len(rows)
+        return rows
+
     def _take_words(self, words: list[str]) -> None:
         for word in words:
             require(is_word(word), f"{word[:40]!r} is not a word by the rules of fedkeys.words")
@@ -345,6 +390,7 @@ class _Checked:
         require(not any(self._writer.rows[order + 1 :]), "a lower order comes after a higher one")
         if not len(level):
             return
+        self._check_phones(level)
         keys = level.keys
         ascends = bool(np.all(keys[1:] > keys[:-1])) and int(keys[0]) > self._last_keys[order]
         require(ascends, f"the n-grams of order {order} are out of order")
@@ -360,6 +406,12 @@ class _Checked:
             self._used += int(np.count_nonzero(level.words >= FIRST_WORD))
         self._writer.append(order, level)
 
+    def _check_phones(self, level: Level) -> None:
+        require(
+            int(level.phones.max(initial=0)) <= self._phones,
+            "an n-gram has more phones than there are in all",
+        )
+
     def finish(self) -> None:
         """Write the forms, when everything has come.
 
@@ -367,17 +419,29 @@ class _Checked:
             FormatError: something is missing.
         """
         sizes = self._sizes
+        found = (self._deltas, self._words, self._used, self._writer.rows[1:])
         require(
-            self._used == self._words == sizes.words and self._writer.rows[1:] == sizes.rows,
-            "it has more or fewer words or n-grams than its head says",
+            found == (sizes.deltas, sizes.words, sizes.words, sizes.rows),
+            "it has more or fewer deltas, words or n-grams than its head says",
         )
         forms = Level.joined(self._forms or [Level.empty()])
+        self._check_phones(forms)
+        styles = forms.words[forms.words >= OTHER]
         require(
             len(forms) == sizes.forms == sum(map(len, self._forms))
             and bool(np.all((forms.parents >= FIRST_WORD) & (forms.parents < FIRST_WORD + self._words)))
-            and bool(np.all(forms.words < OTHER + len(self._spelt))),
+            and np.array_equal(np.unique(styles), np.arange(OTHER, OTHER + len(self._spelt))),
             "its written forms do not fit its words",
         )
+        require(
+            all(one < other for one, other in pairwise(self._spelt)), "its written forms are out of order"
+        )
+        for form in self._spelt:
+            word = fold(form)
+            require(
+                is_written_form(form, word) and style_of(form, word) == OTHER,
+                f"{form[:40]!r} is no written form",
+            )
         self._run.write_forms(forms, self._spelt)
 
 
@@ -397,7 +461,7 @@ def _level(piece: _Piece) -> Level:
         len(level.keys) == len(level.counts) == len(level.phones), "a level's columns do not fit together"
     )
     require(
-        bool(np.all((level.counts >= 0) & (level.phones >= 0) & (level.counts >= level.phones))),
+        bool(np.all((level.phones >= 0) & (level.counts >= level.phones) & (level.counts < _MOST_TIMES))),
         "an n-gram's counts cannot be",
     )
     return level

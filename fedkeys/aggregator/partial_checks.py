@@ -5,20 +5,17 @@ merged. Law: what is added up cannot be taken apart, so a partial is merged whol
 together with a delta that is in it.
 """
 
-from fedkeys.aggregator.enrolment import Enrolment
 from fedkeys.aggregator.ledger import Overlap
 from fedkeys.aggregator.partial import Partial
 from fedkeys.delta import Bounds
 from fedkeys.errors import RefusedError
 
 
-def check_account(
-    partial: Partial, federation: str, bounds: Bounds | None, enrolment: Enrolment | None
-) -> None:
+def check_account(partial: Partial, federation: str, bounds: Bounds | None, enrolled: bool) -> None:
     """Refuse a partial that was made under other rules than are kept here.
 
     Raises:
-        RefusedError: it is of another federation, under wider bounds, or of phones that are not enrolled.
+        RefusedError: it is of another federation, under other bounds, or of phones that nobody enrolled.
     """
     account = partial.account
     if account.federation != federation:
@@ -31,15 +28,8 @@ def check_account(
             f"was merged under other bounds than {bounds.as_map()}",
             remedy="give the bounds that it was made with, or merge its deltas again",
         )
-    if enrolment is not None:
-        strangers = sum(not enrolment.has(row.phone) for row in partial.ledger if not row.withdrawn)
-        if not account.enrolled or strangers:
-            raise RefusedError(
-                "was merged without enrolment"
-                if not account.enrolled
-                else f"has {strangers} deltas of phones that are not enrolled",
-                remedy="make it with the same --enrolled",
-            )
+    if enrolled and not account.enrolled:
+        raise RefusedError("was merged without enrolment", remedy="make it with --enrolled")
 
 
 def check_overlap(overlap: Overlap) -> None:

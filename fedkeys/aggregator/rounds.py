@@ -40,8 +40,8 @@ class RoundRule:
 
     def __post_init__(self) -> None:
         for name, value in (("cohort", self.cohort), ("min_available", self.min_available)):
-            if value is not None and value < 1:
-                raise UsageError(f"{name} is {value}", remedy="choose 1 or more")
+            if value is not None and not 1 <= value < 1 << 32:
+                raise UsageError(f"{name} is {value}", remedy="choose 1 or more, below 2^32")
         if self.deadline is not None and not self.deadline > 0:
             raise UsageError(f"deadline is {self.deadline}", remedy="choose seconds above 0")
 

@@ -194,21 +194,22 @@ class State:
         Raises:
             FormatError: it is no sound partial; nothing of it stays.
         """
-        into = self._new_path()
         with self._naming_the_disk():
+            into = self._new_path()
             try:
-                return read_partial(path, into, on_bytes)
+                self.ledger.begin_incoming()
+                return read_partial(path, into, self.ledger.hold_incoming, on_bytes)
             except BaseException:
                 rmtree(into, ignore_errors=True)
                 raise
 
-    def overlap(self, partial: Partial, whole_phones: bool) -> Overlap:
-        """Tell which of a partial's deltas are known here."""
+    def overlap(self, whole_phones: bool) -> Overlap:
+        """Tell how the deltas of the partial that was taken last stand to those that are merged."""
         with self._naming_the_disk():
-            return self.ledger.overlap(partial.ledger, whole_phones)
+            return self.ledger.overlap(whole_phones)
 
     def count_partial(self, partial: Partial) -> None:
-        """Count a partial, after `overlap` was asked of it, and its deltas as merged."""
+        """Count the partial that was taken last, and its deltas as merged or as taken back."""
         with self._naming_the_disk():
             self.ledger.enter_incoming()
             self._added(partial.run)

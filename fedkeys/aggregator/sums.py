@@ -6,7 +6,7 @@ up in one go; what that gives waits until memory is full, and is added up again;
 becomes a run on disk.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from fedkeys.counts.ngrams import Ids, pack_keys
 from fedkeys.delta import Batch, Head
 from fedkeys.delta.checks import MAX_ORDER
 from fedkeys.errors import RefusedError
-from fedkeys.words import OTHER, is_written_form, styled
+from fedkeys.words import OTHER, is_written_form, style_of, styled
 
 DEFAULT_MEMORY = 1 << 30  # bytes
 
@@ -173,14 +173,28 @@ class Sums:
 
     def styles_of(self, batch: Batch) -> Ids:
         """For each written form of a batch the style here; a spelt-out form that has none gets one."""
-        styles = batch.forms.words.copy()
-        styles[styles >= OTHER] = [
-            self._spelt.setdefault(form, OTHER + len(self._spelt)) for form in batch.spelt
-        ]
-        return styles
+        return _styles(batch, lambda form: self._spelt.setdefault(form, OTHER + len(self._spelt)))
 
     def ids_of(self, batch: Batch) -> Ids:
         """For each row of order 1 of a batch the id here; a word that has none gets one."""
+        return self._ids(batch, self._vocabulary.id)
+
+    def ids_and_styles_for_now(self, batch: Batch) -> tuple[Ids, Ids]:
+        """As `ids_of` and `styles_of`, but what has none here gets none that lasts: nothing is kept."""
+        words: dict[str, int] = {}
+        forms: dict[str, int] = {}
+
+        def id_of(word: str) -> int:
+            known = self._vocabulary.find(word)
+            if known is not None:
+                return known
+            return words.setdefault(word, FIRST_WORD + len(self._vocabulary) + len(words))
+
+        return self._ids(batch, id_of), _styles(
+            batch, lambda form: forms.setdefault(form, OTHER + len(forms))
+        )
+
+    def _ids(self, batch: Batch, id_of: Callable[[str], int]) -> Ids:
         roots = batch.counts.levels[0].parents
         is_known = batch.is_known
         ids = np.empty(len(roots), np.uint32)
@@ -188,7 +202,7 @@ class Sums:
             at = np.flatnonzero(is_known & chosen)
             ids[at] = self._bases[digest].ids[batch.ids[at]]
         # Each new word is used, and its row stands where the word does in its message's list.
-        ids[~is_known] = [self._vocabulary.id(word) for head in batch.heads for word in head.words]
+        ids[~is_known] = [id_of(word) for head in batch.heads for word in head.words]
         return ids
 
     def _add_up(self) -> None:
@@ -234,7 +248,8 @@ class Base:
         asked = self._written[at] == _UNASKED
         for id_, style in set(zip(at[0][asked].tolist(), at[1][asked].tolist(), strict=True)):
             word = self.vocabulary.word(id_)
-            self._written[id_, style] = is_written_form(styled(word, style), word)
+            form = styled(word, style)
+            self._written[id_, style] = is_written_form(form, word) and style_of(form, word) == style
         answers = np.empty(len(ids), np.bool_)
         answers[plain] = self._written[at]
         answers[~plain] = [
@@ -245,6 +260,12 @@ class Base:
 
 
 _UNASKED = -1
+
+
+def _styles(batch: Batch, style_of: Callable[[str], int]) -> Ids:
+    styles = batch.forms.words.copy()
+    styles[styles >= OTHER] = [style_of(form) for form in batch.spelt]
+    return styles
 
 
 def _negative(level: Level) -> Level:

@@ -139,6 +139,8 @@ def command(
                 f"{_deltas(set_aside)} had to be set aside, so nothing was written",
                 remedy="leave --strict out to merge the others",
             )
+        if intake.merged and state is not None:  # each call that merges something is a round
+            aggregator.begin_round(aggregator.round + 1)
         if not dry_run:
             aggregator.commit()
         if not aggregator.deltas:

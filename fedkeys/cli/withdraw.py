@@ -72,7 +72,7 @@ def command(
     if out and signed:
         write_atomically(out, b"".join(signed))
     if aggregator:
-        aggregator.settle()  # so that nothing of what was withdrawn stays on the disk
+        aggregator.settle()  # so that of what was withdrawn nothing stays in the sums on the disk
         aggregator.commit()
     for sentence in refused:
         narrate(f"set aside: {sentence}")

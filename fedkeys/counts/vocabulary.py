@@ -84,6 +84,10 @@ class GrowingVocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
+    def find(self, word: str) -> int | None:
+        """Give the id of a word, or None."""
+        return self._ids.get(word)
+
     def id(self, word: str) -> int:
         """Give the id of a word, a new one if it has none."""
         id_ = self._ids.get(word)

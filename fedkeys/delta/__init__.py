@@ -46,19 +46,19 @@ extension of a prefix, and as the difference to the place before, less 1, for th
 
 *Columns of written forms.* For each form, ascending by word then style: the difference of its word's row to
 the row before (`gap`, 0 for a further form of the same word); then for each its `style`: 0 for the first
-letter in upper case, 1 for all letters in upper case (by Unicode's full mappings), 2 for the next string of
-the list `forms`; then for each its `tally`. A form in the list is one whose identity is the word and which
-neither style gives; those of one word ascend by code point. Forms are counted where they do not stand at the
-start of a sentence, and only if they differ from the word; a mark has none.
+letter in upper case, 1 for all letters in upper case where that differs (by Unicode's full mappings), 2 for the
+next string of the list `forms`; then for each its `tally`. A form in the list is one whose identity is the word
+and which neither style gives; those of one word ascend by code point. Forms are counted where they do not stand
+at the start of a sentence, and only if they differ from the word; a mark has none.
 
 *Tally.* 2 count - (1 if this phone sends the n-gram or form for the first time, else 0). A count of 0 stands
 where a phone has sent an n-gram as often as its bound lets it, and a longer one, or a form, needs the n-gram
 to be named; a form has no count of 0.
 
 *Bounds.* `ngrams`, over all deltas of a phone the most n-grams and written forms, each counted once, that are
-ever sent; `count`, the most that the counts of one of them add up to; `bytes`, the most that one message has. A
-bounded phone shows its earlier deltas again beside a new one, unchanged, so that who keeps nothing but their
-digests can check them.
+ever sent; `count`, the most that the counts of one of them add up to; `bytes`, the most that one message has;
+`deltas`, the most deltas. A bounded phone shows its earlier deltas again beside a new one, unchanged, so that who
+keeps nothing but their digests can check them. A map of bounds has at most 8 names of at most 16 characters.
 
 Counts are not held against each other: that an n-gram is counted no more often than its prefix is the phone's
 word. A worked example stands in `tests/vectors/`.

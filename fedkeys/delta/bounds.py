@@ -1,6 +1,6 @@
 """`Bounds`: the most that one phone may contribute in its life in a federation.
 
-In: three numbers. Out: the same, as a delta's header says them. Law: a phone applies them, its deltas declare
+In: four numbers. Out: the same, as a delta's header says them. Law: a phone applies them, its deltas declare
 them, and an aggregator that was given them enforces them again, whatever a delta declares.
 """
 
@@ -20,6 +20,8 @@ class Bounds:
         max_ngrams: over all its deltas, the most distinct n-grams and written forms.
         max_count: the most that its counts of one of them may add up to.
         max_bytes: the most that one of its deltas may have.
+        max_deltas: the most deltas it may send; since it shows all of them again beside a new one, what checking
+            them costs grows with their square.
 
     Raises:
         UsageError: one of them is no whole number below 2^32 from 1 up, or 512 up for `max_bytes`.
@@ -28,9 +30,11 @@ class Bounds:
     max_ngrams: int
     max_count: int
     max_bytes: int = 5000
+    max_deltas: int = 100
 
     def __post_init__(self) -> None:
-        for name, value in (("max_ngrams", self.max_ngrams), ("max_count", self.max_count)):
+        for name in ("max_ngrams", "max_count", "max_deltas"):
+            value = getattr(self, name)
             if not 1 <= value <= _MOST:
                 raise UsageError(f"{name} is {value}", remedy="choose 1 or more")
         if not _LEAST_BYTES <= self.max_bytes <= _MOST:
@@ -40,9 +44,14 @@ class Bounds:
         """Give what a delta's header says.
 
         >>> Bounds(max_ngrams=1000, max_count=16).as_map()
-        {'ngrams': 1000, 'count': 16, 'bytes': 5000}
+        {'ngrams': 1000, 'count': 16, 'bytes': 5000, 'deltas': 100}
         """
-        return {"ngrams": self.max_ngrams, "count": self.max_count, "bytes": self.max_bytes}
+        return {
+            "ngrams": self.max_ngrams,
+            "count": self.max_count,
+            "bytes": self.max_bytes,
+            "deltas": self.max_deltas,
+        }
 
 
 # Chosen with `python -m tests.bench.tune_bounds CORPUS`.

@@ -25,6 +25,7 @@ MAX_ORDER = 4
 PHONE_SIZE = 16
 DIGEST_SIZE = 16
 MAX_FEDERATION = 64
+MAX_BOUNDS, MAX_BOUND_NAME = 8, 16
 
 
 def check_identity(federation: object, phone: object) -> None:
@@ -47,7 +48,7 @@ def check_head(head: Mapping[str, Any]) -> None:
         isinstance(base, bytes) and len(base) == (DIGEST_SIZE if known else 0),
         "base is not 16 bytes, or none for no known words",
     )
-    require(bounds is None or _are_bounds(bounds), "bounds is neither nil nor a map of whole numbers")
+    require(bounds is None or _are_bounds(bounds), "bounds is neither nil nor a short map of whole numbers")
     require(
         isinstance(sizes, list) and 3 <= len(sizes) <= MAX_ORDER + 1 and all(map(_is_size, sizes)),
         "sizes is not a list of 3 to 5 whole numbers",
@@ -77,7 +78,10 @@ def check_form(word: str | None, style: int, spelt: str | None) -> None:
             f"{spelt[:40]!r} is not a form of {word[:40]!r} that must be spelt out",
         )
     elif word is not None:
-        require(is_written_form(styled(word, style), word), f"{word[:40]!r} is not written so")
+        form = styled(word, style)
+        require(
+            is_written_form(form, word) and style_of(form, word) == style, f"{word[:40]!r} is not written so"
+        )
 
 
 def require(holds: bool, otherwise: str) -> None:
@@ -96,8 +100,13 @@ def _check_words(words: Sequence[str]) -> None:
 
 
 def _are_bounds(bounds: object) -> bool:
-    return isinstance(bounds, dict) and all(
-        isinstance(name, str) and _is_size(bound) for name, bound in bounds.items()
+    return (
+        isinstance(bounds, dict)
+        and len(bounds) <= MAX_BOUNDS
+        and all(
+            isinstance(name, str) and len(name) <= MAX_BOUND_NAME and name.isprintable() and _is_size(bound)
+            for name, bound in bounds.items()
+        )
     )
 
 

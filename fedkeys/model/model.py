@@ -10,7 +10,7 @@ with format "fedkeys.model", version 1, the arrays of `fedkeys.model.build`, and
     discounts    the three Kneser-Ney discounts of each order
     release      the rule: {"min_phones": K}
     epsilon, dp_delta  null: no differential privacy
-    bounds       the bounds that all phones applied, null where they differed or one applied none
+    bounds       the bounds that all phones were held to, null where they differed or some were held to none
     rounds, phones, deltas  how many took part
 """
 

@@ -30,8 +30,8 @@ _SHRINK = 0.97  # of what would fit if all n-grams took as many bytes
 
 
 @dataclass(frozen=True, slots=True)
-class _Pending:
-    """A delta whose fate is unknown, and what becomes `sent` once it is accepted."""
+class _Sent:
+    """A delta, and what it has sent once it is accepted."""
 
     delta: Delta
     messages: int
@@ -80,11 +80,11 @@ class Phone:
         self.bounds = bounds
         self.sequence = 0
         self._waiting: list[str] = _messages(texts)
-        self._pending: _Pending | None = None
+        self._pending: _Sent | None = None
         self._lexicon = Lexicon()
+        self._accepted: list[_Sent] = []
         self._sent = NgramCounts.empty(order)
         self._sent_forms: Counter[str] = Counter()
-        self._accepted: list[bytes] = []
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a phone cannot be pickled or copied: only its deltas may leave it")
@@ -93,6 +93,12 @@ class Phone:
     def waiting(self) -> int:
         """How many messages no accepted delta has counted yet."""
         return len(self._waiting)
+
+    @property
+    def may_send(self) -> bool:
+        """Whether there is something new, and its bounds let it send another delta."""
+        most = self.bounds.max_deltas if self.bounds else None
+        return bool(self._waiting) and (most is None or len(self._accepted) < most)
 
     def type(self, texts: Iterable[str]) -> None:
         """Add messages, oldest first; the next new delta counts them."""
@@ -118,7 +124,8 @@ class Phone:
         Its earlier deltas prove that it keeps its bounds, and marks nothing twice, to an aggregator that
         keeps of them only digests.
         """
-        return [*self._accepted, self.delta(base, round).data]
+        shown = [sent.delta.data for sent in self._accepted] if self.bounds else []
+        return [*shown, self.delta(base, round).data]
 
     def accepted(self) -> None:
         """The aggregator has merged the last delta: never count its messages again.
@@ -128,23 +135,45 @@ class Phone:
         """
         done = self._settled()
         del self._waiting[: done.messages]
+        self._accepted.append(done)
         self._sent = merge([self._sent, done.counts])
         self._sent_forms.update(done.forms)
-        if self.bounds:
-            self._accepted.append(done.delta.data)
         self.sequence += 1
 
     def refused(self) -> None:
         """The aggregator will never merge the last delta: its messages count as new again."""
         self._settled()
 
-    def _settled(self) -> _Pending:
+    def withdrawn(self, deltas: int = 1) -> None:
+        """The aggregator has taken back this many of the last accepted deltas: what they said was never sent.
+
+        Their messages are not counted again, and their numbers are not used again.
+
+        Raises:
+            UsageError: fewer deltas were accepted, or one is under way.
+        """
+        if self._pending is not None or not 0 <= deltas <= len(self._accepted):
+            raise UsageError(
+                f"{deltas} deltas cannot be withdrawn of {len(self._accepted)}",
+                remedy="let the one under way be accepted or refused first" if self._pending else None,
+            )
+        del self._accepted[len(self._accepted) - deltas :]
+        self._add_up()
+
+    def _add_up(self) -> None:
+        """Add up what was sent."""
+        self._sent = merge([NgramCounts.empty(self.order), *(sent.counts for sent in self._accepted)])
+        self._sent_forms.clear()
+        for sent in self._accepted:
+            self._sent_forms.update(sent.forms)
+
+    def _settled(self) -> _Sent:
         if self._pending is None:
             raise UsageError("no delta is under way", remedy="call delta() first")
         pending, self._pending = self._pending, None
         return pending
 
-    def _new_delta(self, base: Vocabulary, round: int) -> _Pending:
+    def _new_delta(self, base: Vocabulary, round: int) -> _Sent:
         reading = self._lexicon.read(self._waiting)
         new = count_ngrams(reading.sequence, self.order)
         most = len(new) + len(reading.forms)
@@ -153,7 +182,7 @@ class Phone:
             delta = self._written(counts, forms, base, round)
             excess = len(delta.data) / self.bounds.max_bytes if self.bounds else 0.0
             if excess <= 1.0:
-                return _Pending(delta, len(self._waiting), counts, forms)
+                return _Sent(delta, len(self._waiting), counts, forms)
             most = int(min(most, len(counts) + len(forms)) * _SHRINK / excess)
 
     def _written(self, counts: NgramCounts, forms: Mapping[str, int], base: Vocabulary, round: int) -> Delta:

@@ -236,7 +236,7 @@ class Federation:
                 continue
             member = self._member(texts)
             member.catch_up(texts.texts, number, self._plan.rounds)
-            if member.phone.waiting and not fates.lost_before[place]:
+            if member.phone.may_send and not fates.lost_before[place]:
                 upload = member.upload(self._base, number)
                 self._records[texts.name] = member.record
                 sizes.append(sum(map(len, upload)))
@@ -280,5 +280,6 @@ class Federation:
             plan = self._plan
             member = self._members[name] = Member(plan.order, plan.federation, pseudonym, plan.bounds)
             if self._checkpoint and name in self._records:
-                member.resume(texts.texts, self._records[name], self._checkpoint.base_of)
+                merged = self.aggregator.merged_of(pseudonym)
+                member.resume(texts.texts, self._records[name], self._checkpoint.base_of, merged)
         return self._members[name]

@@ -4,11 +4,12 @@ In: a phone's texts, round by round, and what became of its uploads. Out: upload
 made anew from its texts and its record sends what the one that was recorded would have sent.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Bounds
+from fedkeys.delta.batch import digest_of
 from fedkeys.errors import UsageError
 from fedkeys.phone import Phone
 
@@ -45,7 +46,11 @@ class Member:
         self._typed = 0
 
     def resume(
-        self, texts: Sequence[str], record: Record, base_of: Callable[[int], Vocabulary | None]
+        self,
+        texts: Sequence[str],
+        record: Record,
+        base_of: Callable[[int], Vocabulary | None],
+        merged: Mapping[int, bytes],
     ) -> None:
         """Do again what a record tells.
 
@@ -53,18 +58,21 @@ class Member:
             texts: all messages of the phone.
             record: of a phone with these messages.
             base_of: gives the vocabulary that was known when a round began.
+            merged: the digests of the phone's deltas that are merged, by their numbers.
 
         Raises:
-            UsageError: there are fewer messages than the record counts.
+            UsageError: these are not the messages that were sent.
         """
-        for sent in (*record.accepted, *filter(None, [record.pending])):
-            if sent.messages > len(texts):
+        for number, sent in enumerate((*record.accepted, *filter(None, [record.pending]))):
+            self._type_up_to(texts, sent.messages)
+            data = self.upload(base_of(sent.round), sent.round)[-1]
+            known = merged.get(number)
+            changed = known is None and sent != record.pending
+            if sent.messages > len(texts) or changed or (known and known != digest_of(data)):
                 raise UsageError(
-                    f"a phone had {sent.messages} messages and has {len(texts)} now",
+                    "a phone's messages are not those that it has sent",
                     remedy="resume with the corpus that the rounds began with",
                 )
-            self._type_up_to(texts, sent.messages)
-            self.upload(base_of(sent.round), sent.round)
             if sent != record.pending:
                 self.accepted()
 
