@@ -7,6 +7,7 @@ or refused, and then everything is as before.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,27 @@ _REASONS = (
     (FormatError, "not a sound delta"),
     (RefusedError, "not for this aggregator"),
 )
+
+
+@dataclass(slots=True)
+class Merged:
+    """What one aggregator has merged since it was made, whatever its state held before.
+
+    Attributes:
+        deltas: how many.
+        rows: how many n-grams they named, of all orders together.
+        bytes: how long they were.
+    """
+
+    deltas: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+    def count(self, batch: Batch) -> None:
+        """Add a batch."""
+        self.deltas += len(batch.heads)
+        self.rows += len(batch.counts)
+        self.bytes += sum(head.length for head in batch.heads)
 
 
 class Aggregator:
@@ -67,6 +89,7 @@ class Aggregator:
     ) -> None:
         self.federation = federation
         self.bounds = bounds
+        self.merged = Merged()
         self._state = State(state, federation)
         self._enrolment = enrolment
         begin_enrolment(self._state, enrolment, federation)
@@ -138,7 +161,7 @@ class Aggregator:
             for contribution in contributions.values():
                 head = contribution.head
                 shown[head.phone][head.sequence] = head
-        reasons = Counter(_reason(result) for result in results if isinstance(result, FedkeysError))
+        reasons = Counter(reason_of(result) for result in results if isinstance(result, FedkeysError))
         self._state.count_refusals(reasons)
         return results
 
@@ -242,6 +265,7 @@ class Aggregator:
             return
         self._sums.add(batch)
         self._state.enter(batch.heads)
+        self.merged.count(batch)
         for at, contribution in contributions.items():
             results[at] = True
             bounds = told(self.bounds, contribution.head)
@@ -326,8 +350,8 @@ def _foreign(head: Head, federation: str) -> RefusedError:
     )
 
 
-def _reason(error: FedkeysError) -> str:
-    """The kind of a refusal, for counting."""
+def reason_of(error: FedkeysError) -> str:
+    """Give the kind of a refusal, for counting."""
     for kind, name in _REASONS:
         if isinstance(error, kind):
             return name

@@ -17,8 +17,10 @@ from fedkeys.cli.console import (
     UnboundedOption,
     bounds_of,
     existing,
+    many,
     narrate,
     progress,
+    short,
     size,
 )
 
@@ -64,7 +66,8 @@ def command(
     vocabulary = Model.load(existing(base)).vocabulary if base else None
     bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded)
     source = open_corpus(corpus)
-    written = total = 0
+    total = 0
+    written: set[Path] = set()
     taken: set[str] = set()
     with progress() as step:
         names = source.names(lambda part: step("reading", part))
@@ -77,11 +80,23 @@ def command(
             delta = phone.delta(vocabulary)
             data = key.sign(delta.data) if key else delta.data
             # What is lost in a power cut can be written again, and flushing each of many files takes long.
-            write_atomically(out / f"{file_name(name, taken)}.delta", data, durable=False)
-            written += 1
+            path = out / f"{file_name(name, taken)}.delta"
+            write_atomically(path, data, durable=False)
+            written.add(path)
             total += len(data)
-            step("counting", written / phones)
-    narrate(f"{written:,} {'signed ' if keys else ''}deltas, {size(total)}, in {out}")
+            step("counting", len(written) / phones, [f"{short(len(written)):>7} deltas", f"{size(total):>8}"])
+    _warn_of_others(out, written)
+    narrate(f"{many(len(written), 'signed delta' if keys else 'delta')}, {size(total)}, in {out}")
+
+
+def _warn_of_others(out: Path, written: set[Path]) -> None:
+    """Tell of deltas that lie where these were written."""
+    others = [path for suffix in ("*.delta", "*.deltas") for path in out.glob(suffix) if path not in written]
+    if others:
+        narrate(
+            f"warning: {out} also holds {many(len(others), 'file')} of deltas from before, such as "
+            f"{min(others).name}, which aggregate would merge too; move them away if they are not meant"
+        )
 
 
 def file_name(name: str, taken: set[str]) -> str:
