@@ -50,7 +50,7 @@ UnboundedOption = Annotated[
 # Those of fedkeys.delta.DEFAULT_BOUNDS, which a test holds against these: importing it takes numpy.
 DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES = 2000, 16, 5000
 
-_BESIDE = 23  # columns of a line of progress that are no name and no figures: bar, percentage, time left
+_BESIDE = 20  # columns of a line of progress besides name and figures: bar, percentage, time left
 
 
 class Step(Protocol):
@@ -70,13 +70,13 @@ class Step(Protocol):
 def progress() -> Iterator[Step]:
     """Show the step under way on stderr, in one line, if that is a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
-        TaskProgressColumn(),
+        TextColumn("{task.fields[done]}"),
         TextColumn("{task.fields[figures]}", markup=False),
         TimeRemainingColumn(compact=True),
     )
@@ -85,13 +85,16 @@ def progress() -> Iterator[Step]:
         tasks: dict[str, Any] = {}
 
         def step(name: str, part: float | None, figures: Sequence[str] = ()) -> None:
-            if name not in tasks:
-                for earlier in tasks.values():
-                    bar.update(earlier, visible=False)
-                tasks[name] = bar.add_task(name, figures="")
-            total = None if part is None else 1.0
+            done = "" if part is None else f"{100 * min(1.0, part):3.0f} %"
             fit = fitting(figures, console.width - len(name) - _BESIDE)
-            bar.update(tasks[name], completed=min(1.0, part or 0.0), total=total, figures=fit)
+            state: dict[str, Any] = {"completed": part or 0.0, "done": done, "figures": fit}
+            if name in tasks:
+                bar.update(tasks[name], **state)
+                return
+            for earlier in tasks.values():
+                bar.update(earlier, visible=False)
+            # A bar without a total goes to and fro.
+            tasks[name] = bar.add_task(name, total=None if part is None else 1.0, **state)
 
         yield step
 
@@ -111,7 +114,9 @@ def fitting(figures: Sequence[str], width: int) -> str:
     return shown
 
 
-def adding_up(step: Step, name: str, total: int, merged: "Merged") -> Callable[[int], None]:
+def adding_up(
+    step: Step, name: str, total: int, merged: "Merged", *, ngrams: bool = True
+) -> Callable[[int], None]:
     """Give what shows a step's progress from numbers of bytes that it is told one by one.
 
     Args:
@@ -119,6 +124,7 @@ def adding_up(step: Step, name: str, total: int, merged: "Merged") -> Callable[[
         name: the step's name.
         total: bytes in all; 0 if nobody knows.
         merged: what is merged in it.
+        ngrams: whether n-grams are counted in it too.
     """
     begin = time.monotonic()
     done = 0
@@ -126,18 +132,18 @@ def adding_up(step: Step, name: str, total: int, merged: "Merged") -> Callable[[
     def add(amount: int) -> None:
         nonlocal done
         done += amount
-        step(name, done / total if total else None, figures_of(merged, begin, done))
+        step(name, done / total if total else None, figures_of(merged, begin, done, ngrams))
 
-    step(name, 0.0 if total else None)
+    add(0)
     return add
 
 
-def figures_of(merged: "Merged", begin: float, bytes_: int) -> list[str]:
+def figures_of(merged: "Merged", begin: float, bytes_: int, ngrams: bool = True) -> list[str]:
     """Say what was merged since an instant of the monotonic clock, in words of constant width."""
-    rate = merged.rows / max(1e-3, time.monotonic() - begin)
+    rate = (merged.rows if ngrams else merged.deltas) / max(1e-3, time.monotonic() - begin)
     return [
         f"{short(merged.deltas):>7} deltas",
-        f"{short(merged.rows):>7} n-grams",
+        *([f"{short(merged.rows):>7} n-grams"] if ngrams else []),
         f"{size(bytes_):>8}",
         f"{short(rate):>7}/s",
     ]

@@ -71,7 +71,7 @@ def command(
     taken_back = Merged()
     in_all = sum(file.stat().st_size for file in files if file.is_file())
     with progress() as step:
-        on_bytes = adding_up(step, "withdrawing", in_all, taken_back)
+        on_bytes = adding_up(step, "withdrawing", in_all, taken_back, ngrams=False)
 
         def take_back(data: bytes) -> None:
             on_bytes(len(data))
