@@ -50,6 +50,7 @@ UnboundedOption = Annotated[
 # Those of fedkeys.delta.DEFAULT_BOUNDS, which a test holds against these: importing it takes numpy.
 DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES = 2000, 16, 5000
 
+_READABLE = 100
 _BESIDE = 20  # columns of a line of progress besides name and figures: bar, percentage, time left
 
 
@@ -201,6 +202,15 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def tell(paragraph: str) -> None:
+    """Say a paragraph on stdout, in lines of the terminal's width, as far as that is good to read."""
+    import shutil
+    import textwrap
+
+    width = min(_READABLE, shutil.get_terminal_size().columns) if sys.stdout.isatty() else _READABLE
+    typer.echo(textwrap.fill(paragraph, width, break_on_hyphens=False, break_long_words=False))
 
 
 def narrate(sentence: str) -> None:

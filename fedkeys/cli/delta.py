@@ -1,5 +1,6 @@
 """`fedkeys delta`: write what each phone of a corpus would send."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -122,3 +123,16 @@ def file_name(name: str, taken: set[str]) -> str:
         quoted = f"{quoted[:_LONGEST_NAME]}%{blake2b(name.encode(), digest_size=5).hexdigest()}"
     taken.add(quoted.casefold())
     return quoted
+
+
+def phone_of_file(stem: str, names: Iterable[str]) -> str | None:
+    """Tell for which phone a file name was made; None if for none of these.
+
+    >>> phone_of_file("a%2Fb", ["nurse", "a/b"]), phone_of_file("Nurse%7b4a0ac4c9", ["nurse", "Nurse"])
+    ('a/b', 'Nurse')
+    """
+    for name in names:
+        plain = file_name(name, set())
+        if stem in (plain, file_name(name, {plain.casefold()})):
+            return name
+    return None
