@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _FULL = 0.8  # of the bytes that a delta may have: with more in it, what is left out may not have fitted
 
+_OTHERS = "these messages are not, or not all, what it was made of"
+
 
 class Comparison(NamedTuple):
     """What a delta leaves out of a phone's messages.
@@ -113,18 +115,16 @@ def _sentences(compared: Comparison) -> list[str]:
     """Say how much is missing, and why."""
     *orders, forms = map(len, compared.withheld.left_out)
     of_orders = ", ".join(f"{number:,} of order {order}" for order, number in enumerate(orders, 1))
-    found = [
-        f"Left out: {many(sum(orders), 'n-gram')} ({of_orders}) and {many(forms, 'written form')}."
-        + (f" {_why_left_out(compared.delta)}" if sum(orders) + forms else "")
-    ]
+    left_out = f"{many(sum(orders), 'n-gram')} ({of_orders}) and {many(forms, 'written form')}"
     clipped = sum(map(len, compared.withheld.clipped))
-    found.append(
-        f"Clipped: {many(clipped, 'count')}." + (f" {_why_clipped(compared.delta)}" if clipped else "")
-    )
-    found.append(
+    found = [
+        f"Left out: {left_out}. {_why_left_out(compared.delta)}"
+        if sum(orders) + forms
+        else "Left out: nothing.",
+        f"Clipped: {many(clipped, 'count')}. {_why_clipped(compared)}" if clipped else "Clipped: nothing.",
         f"Dropped by the phone's filter before counting, and in no list here: {many(compared.dropped, 'piece')} "
-        "of messages (addresses, links, numbers, codes)."
-    )
+        "(addresses, links, numbers, codes).",
+    ]
     if compared.delta.sequence:
         found.append(
             f"This is the phone's delta number {compared.delta.sequence}, and they are counted from 0: those "
@@ -136,7 +136,7 @@ def _sentences(compared: Comparison) -> list[str]:
 def _why_left_out(delta: "Delta") -> str:
     bounds = delta.bounds
     if bounds is None:
-        return "The delta declares no bounds, so these messages are not, or not all, what it was made of."
+        return f"The delta declares no bounds, so {_OTHERS}."
     if delta.sequence:
         return (
             f"The phone may send {bounds['ngrams']:,} in its life, and a delta has {bounds['bytes']:,} bytes."
@@ -145,13 +145,17 @@ def _why_left_out(delta: "Delta") -> str:
         return f"The phone may send {bounds['ngrams']:,} in its life; the most useful ones go first."
     if len(delta.data) > _FULL * bounds["bytes"]:
         return f"The delta may have {bounds['bytes']:,} bytes; the most useful ones go first."
-    return "Its bounds had room for more, so these messages are not, or not all, what it was made of."
+    return f"Its bounds had room for more, so {_OTHERS}."
 
 
-def _why_clipped(delta: "Delta") -> str:
+def _why_clipped(compared: Comparison) -> str:
+    delta = compared.delta
     if delta.bounds is None:
-        return "The delta declares no bounds, so other messages were typed, or sent, than it was made of."
-    return f"The phone may add {delta.bounds['count']:,} to a count in its life."
+        return f"The delta declares no bounds, so {_OTHERS}."
+    most = delta.bounds["count"]
+    if not delta.sequence and any(row.sent < most for rows in compared.withheld.clipped for row in rows):
+        return f"The phone may add {most:,} to a count, and some are lower yet, so {_OTHERS}."
+    return f"The phone may add {most:,} to a count in its life."
 
 
 def _print_rows(

@@ -204,13 +204,14 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     return table
 
 
-def tell(paragraph: str) -> None:
-    """Say a paragraph on stdout, in lines of the terminal's width, as far as that is good to read."""
+def tell(text: str) -> None:
+    """Say paragraphs on stdout, in lines of the terminal's width, as far as that is good to read."""
     import shutil
     import textwrap
 
     width = min(_READABLE, shutil.get_terminal_size().columns) if sys.stdout.isatty() else _READABLE
-    typer.echo(textwrap.fill(paragraph, width, break_on_hyphens=False, break_long_words=False))
+    for paragraph in text.split("\n"):
+        typer.echo(textwrap.fill(paragraph, width, break_on_hyphens=False, break_long_words=False))
 
 
 def narrate(sentence: str) -> None:

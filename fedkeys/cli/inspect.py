@@ -202,8 +202,8 @@ def _model(model: "Model", file: Path, json: bool) -> None:
         return
     rule = model.header["release"]["min_phones"]
     typer.echo(
-        f"A model of {size(facts['bytes'])}, order {model.order}, made of {model.header['deltas']:,} deltas of "
-        f"{model.header['phones']:,} phones.\n"
+        f"A model of {size(facts['bytes'])}, order {model.order}, made of "
+        f"{many(model.header['deltas'], 'delta')} of {many(model.header['phones'], 'phone')}.\n"
         + (
             f"Every word and n-gram in it was sent by at least {rule} phones: that hides rare text, "
             "but it is not differential privacy.\n"
