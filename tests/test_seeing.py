@@ -179,6 +179,27 @@ def test_an_aggregator_counts_what_it_merges(tmp_path: Path) -> None:
     assert sum(intake.reasons.values()) == len(intake.refused)
 
 
+@in_a_terminal
+def test_sentences_stand_above_the_line_of_progress(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "said.py").write_text(
+        "import time\n"
+        "from fedkeys.cli.console import narrate, progress\n"
+        "with progress() as step:\n"
+        "    step('merging', 0.0)\n"
+        "    time.sleep(0.3)\n"
+        "    narrate('a sentence that is too long for one line, and is broken where a word ends: 123,456,789')\n"
+        "    time.sleep(0.3)\n"
+        "narrate('done')\n"
+    )
+    terminal.start(f"{sys.executable} said.py")
+    screen = terminal.wait_for(lambda screen: "done" in screen)
+    assert [line.rstrip() for line in screen.splitlines() if line.strip()][:3] == [
+        "a sentence that is too long for one line, and is broken where a word ends:",
+        "123,456,789",
+        "done",
+    ]
+
+
 # What became of them.
 
 

@@ -205,18 +205,31 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
 
 
 def tell(text: str) -> None:
-    """Say paragraphs on stdout, in lines of the terminal's width, as far as that is good to read."""
-    import shutil
-    import textwrap
-
-    width = min(_READABLE, shutil.get_terminal_size().columns) if sys.stdout.isatty() else _READABLE
+    """Say paragraphs on stdout, in lines no longer than is good to read."""
     for paragraph in text.split("\n"):
-        typer.echo(textwrap.fill(paragraph, width, break_on_hyphens=False, break_long_words=False))
+        typer.echo(folded(paragraph, _width(sys.stdout.isatty())))
 
 
 def narrate(sentence: str) -> None:
     """Say something on stderr."""
-    typer.secho(printable(sentence), err=True)
+    width = _width(True) if sys.stderr.isatty() else None
+    # Not through typer.echo, which passes the line of progress by and leaves it standing.
+    print(printable(folded(sentence, width)), file=sys.stderr)
+
+
+def folded(sentence: str, width: int | None) -> str:
+    """Break a sentence between words, where the terminal would break it anywhere; None to leave it as it is."""
+    import textwrap
+
+    if width is None:
+        return sentence
+    return textwrap.fill(sentence, width, break_on_hyphens=False, break_long_words=False)
+
+
+def _width(is_terminal: bool) -> int:
+    import shutil
+
+    return min(_READABLE, shutil.get_terminal_size().columns) if is_terminal else _READABLE
 
 
 def printable(sentence: str) -> str:
