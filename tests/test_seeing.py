@@ -135,13 +135,14 @@ def test_progress_is_one_line_and_goes(terminal: Terminal, tmp_path: Path) -> No
         "    add = adding_up(step, 'merging', 50_000_000, Merged(987_654, 123_456_789, 1))\n"
         "    for _ in range(30):\n"
         "        add(1_000_000)\n"
-        "        time.sleep(0.1)\n"
+        "        time.sleep(0.02)\n"
+        "    time.sleep(2)\n"
         "    step('releasing', None)\n"
-        "    time.sleep(1)\n"
+        "    time.sleep(2)\n"
         "print('done')\n"
     )
     terminal.start(f"{sys.executable} slow.py")
-    screen = terminal.wait_for(lambda screen: " 40 %" in screen)
+    screen = terminal.wait_for(lambda screen: " 60 %" in screen)
     (line,) = filter(None, screen.splitlines())
     for part in ("merging", "987.7 k deltas", "123.5 M n-grams", "MB", "/s", "00:0"):
         assert part in line
