@@ -194,7 +194,7 @@ def _account(report: dict[str, Any], on_disk: int, seconds: float) -> None:
     rows += [
         *([("state on disk", size(on_disk))] if on_disk else []),
         ("seconds", f"{seconds:.{1 if seconds >= 1 else 2}f}"),
-        ("peak memory", size(peak_memory())),
+        *([("peak memory", size(peak_memory()))] if peak_memory() else []),
     ]
     is_dry = "out" in report and report["out"] is None
     print_table("dry run: nothing was written" if is_dry else "", ("", ""), rows, err=True)
