@@ -141,7 +141,7 @@ def test_progress_is_one_line_and_goes(terminal: Terminal, tmp_path: Path) -> No
         "    time.sleep(2)\n"
         "print('done')\n"
     )
-    terminal.start(f"{sys.executable} slow.py")
+    terminal.start(f"{sys.executable} slow.py; sleep 60")
     screen = terminal.wait_for(lambda screen: " 60 %" in screen)
     (line,) = filter(None, screen.splitlines())
     for part in ("merging", "987.7 k deltas", "123.5 M n-grams", "MB", "/s", "00:0"):
@@ -192,7 +192,7 @@ def test_sentences_stand_above_the_line_of_progress(terminal: Terminal, tmp_path
         "    time.sleep(0.3)\n"
         "narrate('done')\n"
     )
-    terminal.start(f"{sys.executable} said.py")
+    terminal.start(f"{sys.executable} said.py; sleep 60")
     screen = terminal.wait_for(lambda screen: "done" in screen)
     assert [line.rstrip() for line in screen.splitlines() if line.strip()][:3] == [
         "a sentence that is too long for one line, and is broken where a word ends:",
@@ -283,7 +283,7 @@ def test_a_directory_is_no_file(fedkeys: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [60, 80])
 def test_a_narrow_terminal_cuts_no_number(terminal: Terminal, width: int) -> None:
     options = "--cohort 20 --rounds 2 --available 0.9 --dropout 0.2"
-    terminal.start(f"COLUMNS={width} {sys.executable} -m fedkeys simulate {options}")
+    terminal.start(f"COLUMNS={width} {sys.executable} -m fedkeys simulate {options}; sleep 60")
     screen = terminal.wait_for(lambda screen: f"not shown in {width} columns" in screen)
     table = [line for line in screen.splitlines() if line.startswith(("┃", "│"))]
     assert len(table) == 3

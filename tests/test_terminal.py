@@ -59,7 +59,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
 
 
 def test_typing_in_a_real_terminal(terminal: Terminal, tmp_path: Path) -> None:
-    terminal.start(f"{sys.executable} -m fedkeys; echo exit $?")
+    terminal.start(f"{sys.executable} -m fedkeys; echo exit $?; sleep 60")
     terminal.wait_for(lambda screen: "Type a message" in screen)
     terminal.keys("-l", "See you tom")
     terminal.wait_for(lambda screen: "tomorrow" in screen)
