@@ -212,9 +212,13 @@ def tell(text: str) -> None:
 
 def narrate(sentence: str) -> None:
     """Say something on stderr."""
-    width = _width(True) if sys.stderr.isatty() else None
     # Not through typer.echo, which passes the line of progress by and leaves it standing.
-    print(printable(folded(sentence, width)), file=sys.stderr)
+    print(for_stderr(sentence), file=sys.stderr)
+
+
+def for_stderr(sentence: str) -> str:
+    """Write a sentence so that stderr can show it: in a terminal, broken between words."""
+    return printable(folded(sentence, _width(True) if sys.stderr.isatty() else None))
 
 
 def folded(sentence: str, width: int | None) -> str:
