@@ -17,7 +17,8 @@ class Terminal:
     """A tmux server of its own, with one window of 80 x 24."""
 
     def __init__(self, directory: Path) -> None:
-        self._tmux = ["tmux", "-L", f"fedkeys-{os.getpid()}", "-f", os.devnull]
+        # A name of its own: a server that was told to go may still answer for a moment.
+        self._tmux = ["tmux", "-L", f"fedkeys-{os.getpid()}-{directory.name}", "-f", os.devnull]
         self._directory = directory
 
     def start(self, command: str) -> None:
