@@ -63,7 +63,7 @@ class UsageError(FedkeysError):
 
 
 class SourceError(FedkeysError):
-    """A corpus that is missing or is not in a form that fedkeys reads."""
+    """A corpus that is not in a form that fedkeys reads."""
 
 
 class FormatError(FedkeysError):

@@ -394,9 +394,9 @@ def test_withdrawal_by_commands(fedkeys: Any, tmp_path: Path) -> None:
     asked = fedkeys("withdraw", mine, "--key", "keys/nurse.key", "--out", "mine.withdrawal")
     assert (asked.returncode, "1 signed" in asked.stderr) == (0, True)
     taken = fedkeys("withdraw", "mine.withdrawal", *given_)
-    assert (taken.returncode, "1 withdrawn; fleet holds 1 of 1 phones" in taken.stderr) == (0, True)
+    assert (taken.returncode, "1 withdrawn; fleet holds 1 delta of 1 phone" in taken.stderr) == (0, True)
     both = fedkeys("withdraw", "deltas/pilot.delta", "--key", "keys/pilot.key", *given_)
-    assert (both.returncode, "1 withdrawn; fleet holds 0 of 0 phones" in both.stderr) == (0, True)
+    assert (both.returncode, "1 withdrawn; fleet holds 0 deltas of 0 phones" in both.stderr) == (0, True)
 
 
 def test_keys_that_are_missing_or_shared_are_named(fedkeys: Any, tmp_path: Path) -> None:
@@ -413,17 +413,20 @@ def test_keys_that_are_missing_or_shared_are_named(fedkeys: Any, tmp_path: Path)
 
 
 def test_inspect_shows_who_signed(fedkeys: Any, tmp_path: Path) -> None:
+    def told(*arguments: str) -> str:
+        return " ".join(fedkeys("inspect", *arguments).stdout.split())
+
     (tmp_path / "phones").mkdir()
     (tmp_path / "phones" / "a.pub").write_bytes(PUBLIC[0].to_pem())
     (tmp_path / "a.delta").write_bytes(signed(0))
     (tmp_path / "a.withdrawal").write_bytes(KEYS[0].sign(sent(0), Kind.WITHDRAWAL))
     (tmp_path / "forged.delta").write_bytes(STRANGER.sign(sent(0)))
     pseudonym = PUBLIC[0].pseudonym("fedkeys").hex()
-    shown = fedkeys("inspect", "a.delta").stdout
+    shown = told("a.delta")
     assert f"It is signed as a delta, in the name of {pseudonym}: only the holder" in shown
     assert "was not checked" in shown
-    assert "to take this delta back" in fedkeys("inspect", "a.withdrawal").stdout
-    assert "The signature is true" in fedkeys("inspect", "a.withdrawal", "--enrolled", "phones").stdout
+    assert "to take this delta back" in told("a.withdrawal")
+    assert "The signature is true" in told("a.withdrawal", "--enrolled", "phones")
     forged = fedkeys("inspect", "forged.delta", "--enrolled", "phones")
     assert (forged.returncode, "signature is not that of the phone" in forged.stderr) == (1, True)
     facts = json.loads(fedkeys("inspect", "a.delta", "--json").stdout)

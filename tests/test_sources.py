@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedkeys.errors import SourceError
+from fedkeys.errors import SourceError, UsageError
 from fedkeys.sources import open_corpus
 from fedkeys.sources.jsonl import JsonLines
 
@@ -128,7 +128,7 @@ def test_what_is_no_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec
     monkeypatch.chdir(tmp_path)
     Path("notes.md").write_text("notes")
     Path("empty").mkdir()
-    with pytest.raises(SourceError, match=reason):
+    with pytest.raises((SourceError, UsageError), match=reason):
         open_corpus(spec)
 
 

@@ -225,7 +225,7 @@ def test_withdrawal_by_command(fedkeys: Any, tmp_path: Path) -> None:
     (tmp_path / "mine.delta").write_bytes(DELTAS[3])
     fedkeys("aggregate", "all.deltas", "--state", "state")
     first = fedkeys("withdraw", "mine.delta", "--state", "state")
-    assert (first.returncode, "1 withdrawn; state holds 5 of 5 phones" in first.stderr) == (0, True)
+    assert (first.returncode, "1 withdrawn; state holds 5 deltas of 5 phones" in first.stderr) == (0, True)
     second = fedkeys("withdraw", "mine.delta", "--state", "state")
     assert (second.returncode, "withdrawn before" in second.stderr) == (3, True)
     assert fedkeys("aggregate", "all.deltas", "--state", "state", "--out", "a.model").returncode == 3

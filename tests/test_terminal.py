@@ -17,7 +17,8 @@ class Terminal:
     """A tmux server of its own, with one window of 80 x 24."""
 
     def __init__(self, directory: Path) -> None:
-        self._tmux = ["tmux", "-L", f"fedkeys-{os.getpid()}", "-f", os.devnull]
+        # A name of its own: a server that was told to go may still answer for a moment.
+        self._tmux = ["tmux", "-L", f"fedkeys-{os.getpid()}-{directory.name}", "-f", os.devnull]
         self._directory = directory
 
     def start(self, command: str) -> None:
@@ -59,7 +60,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
 
 
 def test_typing_in_a_real_terminal(terminal: Terminal, tmp_path: Path) -> None:
-    terminal.start(f"{sys.executable} -m fedkeys; echo exit $?")
+    terminal.start(f"{sys.executable} -m fedkeys; echo exit $?; sleep 60")
     terminal.wait_for(lambda screen: "Type a message" in screen)
     terminal.keys("-l", "See you tom")
     terminal.wait_for(lambda screen: "tomorrow" in screen)

@@ -5,7 +5,7 @@ counts once however often it comes; what is bad is set aside with its reason and
 here can reach a message (it imports neither `sources` nor `phone`).
 """
 
-from fedkeys.aggregator.aggregator import Aggregator, aggregate
+from fedkeys.aggregator.aggregator import Aggregator, Merged, aggregate
 from fedkeys.aggregator.blocklist import read_blocklist
 from fedkeys.aggregator.enrolment import Enrolment
 from fedkeys.aggregator.intake import (
@@ -27,6 +27,7 @@ __all__ = [
     "Enrolment",
     "Fate",
     "Intake",
+    "Merged",
     "RoundRule",
     "Upload",
     "aggregate",

@@ -7,6 +7,7 @@ or refused, and then everything is as before.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,27 @@ _REASONS = (
     (FormatError, "not a sound delta"),
     (RefusedError, "not for this aggregator"),
 )
+
+
+@dataclass(slots=True)
+class Merged:
+    """What one aggregator has merged since it was made, whatever its state held before.
+
+    Attributes:
+        deltas: how many.
+        rows: how many n-grams they named, of all orders together.
+        bytes: how long they were.
+    """
+
+    deltas: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+    def count(self, batch: Batch) -> None:
+        """Add a batch."""
+        self.deltas += len(batch.heads)
+        self.rows += len(batch.counts)
+        self.bytes += sum(head.length for head in batch.heads)
 
 
 class Aggregator:
@@ -69,6 +91,7 @@ class Aggregator:
     ) -> None:
         self.federation = federation
         self.bounds = bounds
+        self.merged = Merged()
         self._state = State(state, federation)
         self._enrolment = enrolment
         begin_enrolment(self._state, enrolment, federation)
@@ -139,7 +162,7 @@ class Aggregator:
             for contribution in contributions.values():
                 head = contribution.head
                 shown[head.phone][head.sequence] = head
-        reasons = Counter(_reason(result) for result in results if isinstance(result, FedkeysError))
+        reasons = Counter(reason_of(result) for result in results if isinstance(result, FedkeysError))
         self._state.count_refusals(reasons)
         return results
 
@@ -169,13 +192,16 @@ class Aggregator:
                 self._state.drop_partial(partial)
                 raise
         except (FormatError, RefusedError) as error:
-            self._state.count_refusals({_reason(error): 1})
+            self._state.count_refusals({reason_of(error): 1})
             raise
         if overlap.same:
             self._state.drop_partial(partial)
         else:  # also where all its deltas were taken back, for they must not be merged again
             self._state.count_partial(partial)
             self._note_bounds()
+            self.merged.deltas += overlap.new
+            self.merged.rows += len(partial.run)
+            self.merged.bytes += path.stat().st_size
         self._keep_up()
         return overlap.new, overlap.same
 
@@ -298,6 +324,7 @@ class Aggregator:
             return
         self._sums.add(batch)
         self._state.enter(batch.heads)
+        self.merged.count(batch)
         for at in contributions:
             results[at] = True
         self._note_bounds()
@@ -383,8 +410,8 @@ def _foreign(head: Head, federation: str) -> RefusedError:
     )
 
 
-def _reason(error: FedkeysError) -> str:
-    """The kind of a refusal, for counting."""
+def reason_of(error: FedkeysError) -> str:
+    """Give the kind of a refusal, for counting."""
     for kind, name in _REASONS:
         if isinstance(error, kind):
             return name

@@ -6,12 +6,13 @@ bad message keeps all out.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedkeys.aggregator.aggregator import Aggregator
+from fedkeys.aggregator.aggregator import Aggregator, reason_of
 from fedkeys.aggregator.messages import messages
 from fedkeys.aggregator.partial import PARTIAL_SUFFIX
 from fedkeys.container import read_bytes
@@ -41,12 +42,14 @@ class Intake:
         refused: for each message that was set aside, one sentence that names file, place and reason; of
             very many the first `MOST_NAMED`.
         unnamed: how many more were set aside.
+        reasons: how many were set aside for each kind of reason.
     """
 
     merged: int
     repeated: int
     refused: tuple[str, ...]
     unnamed: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 def delta_files(
@@ -94,6 +97,7 @@ def merge_files(
     """
     merged = repeated = unnamed = 0
     refused: list[str] = []
+    reasons: Counter[str] = Counter()
     # One that holds all of another is merged before it, else it could not be: the larger ones first.
     partials = sorted((path for path in files if path.suffix == PARTIAL_SUFFIX), key=_smallness)
     files = [path for path in files if path.suffix != PARTIAL_SUFFIX]
@@ -105,11 +109,13 @@ def merge_files(
             raise
         except FedkeysError as error:
             refused.append(str(error.at(path)))
-    for group in _groups(_everything(files, refused)):
+            reasons[reason_of(error)] += 1
+    for group in _groups(_everything(files, refused, reasons)):
         results = aggregator.add_messages([data for _, _, data in group])
         for (path, place, _), result in zip(group, results, strict=True):
             if isinstance(result, FedkeysError):
                 result.place = result.place or place
+                reasons[reason_of(result)] += 1
                 if len(refused) < MOST_NAMED:
                     refused.append(str(result.at(path)))
                 else:
@@ -119,7 +125,7 @@ def merge_files(
             else:
                 repeated += 1
         on_bytes(sum(len(data) for _, _, data in group))
-    return Intake(merged, repeated, tuple(refused), unnamed)
+    return Intake(merged, repeated, tuple(refused), unnamed, reasons)
 
 
 def _smallness(path: Path) -> int:
@@ -133,7 +139,7 @@ def each_message(files: Sequence[Path], do: Callable[[bytes], object]) -> tuple[
     """
     refused: list[str] = []
     done = 0
-    for path, place, data in sorted(_everything(files, refused), key=_last_first):
+    for path, place, data in sorted(_everything(files, refused, Counter()), key=_last_first):
         try:
             do(data)
             done += 1
@@ -143,13 +149,15 @@ def each_message(files: Sequence[Path], do: Callable[[bytes], object]) -> tuple[
     return done, tuple(refused)
 
 
-def _everything(files: Iterable[Path], refused: list[str]) -> Iterator[_Found]:
+def _everything(files: Iterable[Path], refused: list[str], reasons: Counter[str]) -> Iterator[_Found]:
+    """Read all messages; what cannot be read is told, and counted by its kind."""
     for path in files:
         try:
             for place, data in _messages_of(path):
                 yield path, place, data
         except FedkeysError as error:
             refused.append(str(error.at(path)))
+            reasons[reason_of(error)] += 1
 
 
 def _last_first(found: _Found) -> int:

@@ -46,7 +46,7 @@ def check_size(head: Head, earlier: int, bounds: Bounds) -> None:
     Raises:
         RefusedError: it is too long, names too much, or is one too many.
     """
-    remedy = "ask its phone for less"
+    remedy = "ask its phone for less, or give the bounds that it keeps"
     if head.length > bounds.max_bytes:
         raise RefusedError(f"has {head.length:,} bytes, more than {bounds.max_bytes:,}", remedy=remedy)
     if sum(head.sizes) > bounds.max_ngrams:
@@ -151,7 +151,7 @@ class _Extent:
             return RefusedError("names an n-gram with a count of 0 that no delta of its phone has counted")
         if bounds is None or self.marks[phone] > 1:
             return RefusedError("marks an n-gram as new that its phone has sent before")
-        remedy = "ask its phone for less, or raise --max-ngrams and --max-count"
+        remedy = "ask its phone for less, or give the bounds that it keeps"
         if self.distinct[phone] > bounds.max_ngrams:
             many = f"{self.distinct[phone]:,} different n-grams and forms, more than {bounds.max_ngrams:,}"
             return RefusedError(f"brings its phone to {many}", remedy=remedy)

@@ -1,5 +1,6 @@
 """`fedkeys aggregate`: merge deltas and release a model."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,11 +22,14 @@ from fedkeys.cli.console import (
     bounds_of,
     bytes_of,
     existing,
+    many,
     narrate,
+    peak_memory,
     print_json,
     print_table,
     progress,
     size,
+    warn_of_nothing,
 )
 
 
@@ -103,6 +107,7 @@ def command(
     from fedkeys.errors import PartialError, UsageError
     from fedkeys.model import Model
 
+    begin = time.monotonic()
     if status:
         _tell(state, federation, json)
         return
@@ -128,7 +133,9 @@ def command(
     )
     in_all = sum(file.stat().st_size for file in files if file.is_file())
     with progress() as step:
-        intake = merge_files(aggregator, files, on_bytes=adding_up(step, "merging", in_all))
+        intake = merge_files(
+            aggregator, files, on_bytes=adding_up(step, "merging", in_all, aggregator.merged)
+        )
         for sentence in intake.refused:
             narrate(f"set aside: {sentence}")
         if intake.unnamed:
@@ -136,7 +143,7 @@ def command(
         set_aside = len(intake.refused) + intake.unnamed
         if strict and intake.refused:
             raise PartialError(
-                f"{_deltas(set_aside)} had to be set aside, so nothing was written",
+                f"{many(set_aside, 'delta')} had to be set aside, so nothing was written",
                 remedy="leave --strict out to merge the others",
             )
         if intake.merged and state is not None:  # each call that merges something is a round
@@ -150,22 +157,24 @@ def command(
             "repeated": intake.repeated,
             "refused": list(intake.refused),
             "refused_unnamed": intake.unnamed,
+            "refused_reasons": dict(sorted(intake.reasons.items())),
             "phones": aggregator.phones,
             "deltas": aggregator.deltas,
+            "rows": aggregator.merged.rows,
+            "bytes_merged": aggregator.merged.bytes,
         }
         if partial is not None and not dry_run:
             aggregator.save_partial(partial)
             aggregator.commit()
             report["partial"] = str(partial)
         if out is not None or dry_run:
-            step("releasing", 0.0)
+            step("releasing", None)
             model = aggregator.release(min_phones, blocked)
             aggregator.know(model.vocabulary)
             if not dry_run:
                 aggregator.commit()
             if out is not None and not dry_run:
                 model.save(out)
-            step("releasing", 1.0)
             report |= {
                 "ngrams": model.ngrams,
                 "payload": model.payload_digest.hex(),
@@ -173,31 +182,55 @@ def command(
                 "bytes": len(model.to_bytes()),
                 "out": None if dry_run else str(out),
             }
+    on_disk = aggregator.status()["bytes"] if kept else 0
     aggregator.close()
     if json:
         print_json(report)
+    _account(report, on_disk, time.monotonic() - begin)
     narrate(_sentence(report, state))
+    if "ngrams" in report:
+        warn_of_nothing(model, min_phones)
     if intake.refused:
-        raise PartialError(f"{_deltas(set_aside)} set aside, the others are merged")
+        raise PartialError(f"{many(set_aside, 'delta')} set aside, the others are merged")
+
+
+def _account(report: dict[str, Any], on_disk: int, seconds: float) -> None:
+    """Print a table of what was done on stderr."""
+    rows = [
+        ("deltas merged", f"{report['merged']:,}"),
+        *([("merged before", f"{report['repeated']:,}")] if report["repeated"] else []),
+        *((f"set aside, {reason}", f"{times:,}") for reason, times in report["refused_reasons"].items()),
+        ("phones", f"{report['phones']:,}"),
+        ("n-grams read", f"{report['rows']:,}"),
+        ("size of the deltas", size(report["bytes_merged"])),
+    ]
+    if "ngrams" in report:
+        rows += [
+            ("words released", f"{report['ngrams'][0]:,}"),
+            ("n-grams released", f"{sum(report['ngrams'][1:]):,}"),
+            ("size of the model", size(report["bytes"])),
+        ]
+    rows += [
+        *([("state on disk", size(on_disk))] if on_disk else []),
+        ("seconds", f"{seconds:.{1 if seconds >= 1 else 2}f}"),
+        *([("peak memory", size(peak_memory()))] if peak_memory() else []),
+    ]
+    is_dry = "out" in report and report["out"] is None
+    print_table("dry run: nothing was written" if is_dry else "", ("", ""), rows, err=True)
 
 
 def _sentence(report: dict[str, Any], state: Path | None) -> str:
-    merged = (
-        f"{report['merged']:,} deltas" + ("" if state else f" of {report['phones']:,} phones") + " merged"
-    )
+    phones = many(report["phones"], "phone")
+    merged = many(report["merged"], "delta") + ("" if state else f" of {phones}") + " merged"
     repeated = f", {report['repeated']:,} merged before" if report["repeated"] else ""
-    held = f"; {state} holds {_deltas(report['deltas'])} of {report['phones']:,} phones" if state else ""
+    held = f"; {state} holds {many(report['deltas'], 'delta')} of {phones}" if state else ""
     if "partial" in report:
         held += f"; all of it in {report['partial']}"
     if "ngrams" not in report:
         return merged + repeated + held
-    released = f"; {report['ngrams'][0]:,} words and {sum(report['ngrams'][1:]):,} n-grams"
+    released = f"; {many(report['ngrams'][0], 'word')} and {many(sum(report['ngrams'][1:]), 'n-gram')}"
     where = f"released in {report['out']}" if report["out"] else "would be released"
     return f"{merged}{repeated}{held}{released} {where} ({size(report['bytes'])})"
-
-
-def _deltas(number: int) -> str:
-    return f"{number:,} delta" + ("s" if number != 1 else "")
 
 
 def _tell(state: Path | None, federation: str, json: bool) -> None:

@@ -20,7 +20,7 @@ from fedkeys.cli import (
     type_,
     withdraw,
 )
-from fedkeys.cli.console import printable
+from fedkeys.cli.console import for_stderr
 from fedkeys.errors import FedkeysError
 
 app = typer.Typer(
@@ -101,5 +101,5 @@ def main() -> None:
 
 
 def _fail(sentence: str, status: int) -> None:
-    typer.secho(printable(f"fedkeys: {sentence}"), err=True, fg="red")
+    typer.secho(for_stderr(f"fedkeys: {sentence}"), err=True, fg="red")
     sys.exit(status)

@@ -14,9 +14,12 @@ from fedkeys.cli.console import (
     SeedOption,
     adding_up,
     bytes_of,
+    many,
+    peak_memory,
     print_json,
     print_table,
     progress,
+    short,
     size,
 )
 
@@ -48,7 +51,8 @@ def aggregate(
         print_json(report)
         return
     print_table(
-        f"{report['phones']:,} phones, {report['rows']:,} n-grams sent, {report['rows'] / phones:.0f} a phone",
+        f"{many(report['phones'], 'phone')}, {report['rows']:,} n-grams sent, "
+        f"{report['rows'] / phones:.0f} a phone",
         ["", "seconds", "n-grams/s"],
         [
             [name, f"{report[name + '_seconds']:.1f}", f"{report['rows'] / report[name + '_seconds']:,.0f}"]
@@ -69,17 +73,21 @@ def _measured(fleet: Any, scratch: Path, min_phones: int, memory: int) -> dict[s
     log = scratch / "fleet.deltas"
     with progress() as step:
         begin = time.perf_counter()
-        rows = fleet.write(log, lambda done: step("generating", done / fleet.phones))
+        rows = fleet.write(
+            log, lambda done: step("generating", done / fleet.phones, [f"{short(done):>7} deltas"])
+        )
         generated = time.perf_counter()
         in_all = log.stat().st_size
         aggregator = Aggregator(fleet.federation, [fleet.base], memory)
-        before = _peak_memory()
+        before = peak_memory()
         begin_merge = time.perf_counter()
-        intake = merge_files(aggregator, [log], on_bytes=adding_up(step, "merging", in_all))
+        intake = merge_files(
+            aggregator, [log], on_bytes=adding_up(step, "merging", in_all, aggregator.merged)
+        )
         aggregator.settle()
         merged = time.perf_counter()
-        peak = _peak_memory()
-        step("releasing", 0.0)
+        peak = peak_memory()
+        step("releasing", None)
         model = aggregator.release(min_phones)
         released = time.perf_counter()
     return {
@@ -91,22 +99,10 @@ def _measured(fleet: Any, scratch: Path, min_phones: int, memory: int) -> dict[s
         "release_seconds": released - merged,
         "start_memory_bytes": before,
         "merge_peak_memory_bytes": peak,
-        "peak_memory_bytes": _peak_memory(),
+        "peak_memory_bytes": peak_memory(),
         "min_phones": min_phones,
         "memory": memory,
         "words": model.ngrams[0],
         "ngrams": sum(model.ngrams[1:]),
         "payload": model.payload_digest.hex(),
     }
-
-
-def _peak_memory() -> int:
-    """Bytes of memory that this process held at most; 0 where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    import sys
-
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held if sys.platform == "darwin" else held * 1024

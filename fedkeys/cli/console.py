@@ -2,15 +2,20 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from fedkeys.aggregator import Merged
     from fedkeys.delta import Bounds
+    from fedkeys.model import Model
 
 OrderOption = Annotated[int, typer.Option("--order", min=2, max=4, help="Highest order of n-grams.")]
 MinPhonesOption = Annotated[
@@ -45,40 +50,104 @@ UnboundedOption = Annotated[
 # Those of fedkeys.delta.DEFAULT_BOUNDS, which a test holds against these: importing it takes numpy.
 DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES = 2000, 16, 5000
 
-Step = Callable[[str, float], None]
+_READABLE = 100
+_BESIDE = 20  # columns of a line of progress besides name and figures: bar, percentage, time left
+
+
+class Step(Protocol):
+    """Shows how far a step is."""
+
+    def __call__(self, name: str, part: float | None, figures: Sequence[str] = ()) -> None:
+        """Show the step under way.
+
+        Args:
+            name: the step's name.
+            part: how much of it is done, from 0 to 1; None if nobody knows.
+            figures: what else there is to say, the most telling first; as many are shown as fit the line.
+        """
 
 
 @contextmanager
 def progress() -> Iterator[Step]:
-    """Show the step under way on stderr, if that is a terminal: `step(name, part done)`."""
+    """Show the step under way on stderr, in one line, if that is a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[done]}"),
+        TextColumn("{task.fields[figures]}", markup=False),
+        TimeRemainingColumn(compact=True),
+    )
+    shown = console.is_terminal and not console.is_dumb_terminal
+    with Progress(*columns, console=console, disable=not shown, transient=True) as bar:
         tasks: dict[str, Any] = {}
 
-        def step(name: str, part: float) -> None:
-            if name not in tasks:
-                for earlier in tasks.values():
-                    bar.update(earlier, visible=False)
-                tasks[name] = bar.add_task(name, total=1.0)
-            bar.update(tasks[name], completed=part)
+        def step(name: str, part: float | None, figures: Sequence[str] = ()) -> None:
+            done = "" if part is None else f"{100 * min(1.0, part):3.0f} %"
+            fit = fitting(figures, console.width - len(name) - _BESIDE)
+            state: dict[str, Any] = {"completed": part or 0.0, "done": done, "figures": fit}
+            if name in tasks:
+                bar.update(tasks[name], **state)
+                return
+            for earlier in tasks.values():
+                bar.update(earlier, visible=False)
+            # A bar without a total goes to and fro.
+            tasks[name] = bar.add_task(name, total=None if part is None else 1.0, **state)
 
         yield step
 
 
-def adding_up(step: Step, name: str, total: int) -> Callable[[int], None]:
-    """Give what shows a step's progress from amounts that it is told one by one."""
+def fitting(figures: Sequence[str], width: int) -> str:
+    """Give as many figures as fit, the first ones first.
+
+    >>> fitting(["7 deltas", "12 n-grams", "3 kB"], 20)
+    '7 deltas  12 n-grams'
+    """
+    shown = ""
+    for figure in figures:
+        longer = f"{shown}  {figure}" if shown else figure
+        if len(longer) > width:
+            break
+        shown = longer
+    return shown
+
+
+def adding_up(
+    step: Step, name: str, total: int, merged: "Merged", *, ngrams: bool = True
+) -> Callable[[int], None]:
+    """Give what shows a step's progress from numbers of bytes that it is told one by one.
+
+    Args:
+        step: what shows it.
+        name: the step's name.
+        total: bytes in all; 0 if nobody knows.
+        merged: what is merged in it.
+        ngrams: whether n-grams are counted in it too.
+    """
+    begin = time.monotonic()
     done = 0
 
     def add(amount: int) -> None:
         nonlocal done
         done += amount
-        step(name, done / total if total else 0.0)
+        step(name, done / total if total else None, figures_of(merged, begin, done, ngrams))
 
+    add(0)
     return add
+
+
+def figures_of(merged: "Merged", begin: float, bytes_: int, ngrams: bool = True) -> list[str]:
+    """Say what was merged since an instant of the monotonic clock, in words of constant width."""
+    rate = (merged.rows if ngrams else merged.deltas) / max(1e-3, time.monotonic() - begin)
+    return [
+        f"{short(merged.deltas):>7} deltas",
+        *([f"{short(merged.rows):>7} n-grams"] if ngrams else []),
+        f"{size(bytes_):>8}",
+        f"{short(rate):>7}/s",
+    ]
 
 
 def print_json(value: object) -> None:
@@ -86,26 +155,85 @@ def print_json(value: object) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    dispensable: Sequence[str] = (),
+    err: bool = False,
+) -> None:
     """Print a table on stdout; the first column to the left, the others to the right.
 
-    Where stdout is no terminal the table is as wide as it needs to be, so that nothing is cut.
+    Where that is no terminal the table is as wide as it needs to be, so that nothing is cut; in a narrow
+    terminal the first column folds, and no number ever does.
+
+    Args:
+        title: above it.
+        columns: their names; no head is shown if all are empty.
+        rows: of the same length.
+        dispensable: columns that a narrow terminal does without, the first to go first.
+        err: print it on stderr.
     """
     from rich.console import Console
+
+    stream = sys.stderr if err else sys.stdout
+    console = Console(stderr=err, width=None if stream.isatty() else 200)
+    unlimited = console.options.update(width=1000)
+    left_out: list[str] = []
+    while True:
+        kept = [place for place, name in enumerate(columns) if name not in left_out]
+        table = _table(title, [columns[place] for place in kept], [[row[at] for at in kept] for row in rows])
+        going = [name for name in dispensable if name in columns and name not in left_out]
+        if not going or console.measure(table, options=unlimited).maximum <= console.width:
+            break
+        left_out.append(going[0])
+    console.print(table)
+    if left_out:
+        narrate(f"not shown in {console.width} columns, but by --json: {', '.join(left_out)}")
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 200)
-    table = Table(title=title or None, title_justify="left", title_style="bold")
+    table = Table(title=title or None, title_justify="left", title_style="bold", show_header=any(columns))
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left", overflow="fold")
+        table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number > 0)
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    return table
+
+
+def tell(text: str) -> None:
+    """Say paragraphs on stdout, in lines no longer than is good to read."""
+    for paragraph in text.split("\n"):
+        typer.echo(folded(paragraph, _width(sys.stdout.isatty())))
 
 
 def narrate(sentence: str) -> None:
     """Say something on stderr."""
-    typer.secho(printable(sentence), err=True)
+    # Not through typer.echo, which passes the line of progress by and leaves it standing.
+    print(for_stderr(sentence), file=sys.stderr)
+
+
+def for_stderr(sentence: str) -> str:
+    """Write a sentence so that stderr can show it: in a terminal, broken between words."""
+    return printable(folded(sentence, _width(True) if sys.stderr.isatty() else None))
+
+
+def folded(sentence: str, width: int | None) -> str:
+    """Break a sentence between words, where the terminal would break it anywhere; None to leave it as it is."""
+    import textwrap
+
+    if width is None:
+        return sentence
+    return textwrap.fill(sentence, width, break_on_hyphens=False, break_long_words=False)
+
+
+def _width(is_terminal: bool) -> int:
+    import shutil
+
+    return min(_READABLE, shutil.get_terminal_size().columns) if is_terminal else _READABLE
 
 
 def printable(sentence: str) -> str:
@@ -124,6 +252,39 @@ def size(bytes_: float) -> str:
             break
         bytes_ /= 1000
     return f"{bytes_:.0f} {unit}" if unit == "B" else f"{bytes_:.1f} {unit}"
+
+
+def short(number: float) -> str:
+    """Write a number for people who look at it for a moment.
+
+    >>> short(999), short(17_685), short(2_345_678)
+    ('999', '17.7 k', '2.3 M')
+    """
+    for unit in ("", " k", " M", " G"):
+        if number < 999.95 or unit == " G":
+            break
+        number /= 1000
+    return f"{number:.1f}{unit}" if unit else f"{number:.0f}"
+
+
+def many(number: int, noun: str) -> str:
+    """Write a number of things.
+
+    >>> many(1, "delta"), many(17_685, "phone")
+    ('1 delta', '17,685 phones')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def peak_memory() -> int:
+    """Bytes of memory that this process held at most; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held if sys.platform == "darwin" else held * 1024
 
 
 def bytes_of(text: str) -> int:
@@ -160,6 +321,20 @@ def existing(path: Path) -> Path:
     """
     from fedkeys.errors import UsageError
 
+    if path.is_dir():
+        raise UsageError("is a directory, and a file is wanted", file=path, remedy="name a file in it")
     if not path.is_file():
         raise UsageError("no such file", file=path)
     return path
+
+
+def warn_of_nothing(model: "Model", min_phones: int) -> None:
+    """Say why a model holds no word, if it holds none, and what to do."""
+    if model.ngrams[0]:
+        return
+    phones = model.header["phones"]
+    if phones < min_phones:
+        why = f"{many(phones, 'phone')} took part, and a release tells what at least {min_phones:,} have sent"
+    else:
+        why = f"no word that may be told was sent by at least {min_phones:,} of {many(phones, 'phone')}"
+    narrate(f"warning: the model holds no word: {why}; let more phones take part, or lower --min-phones")

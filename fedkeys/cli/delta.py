@@ -1,5 +1,6 @@
 """`fedkeys delta`: write what each phone of a corpus would send."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +18,10 @@ from fedkeys.cli.console import (
     UnboundedOption,
     bounds_of,
     existing,
+    many,
     narrate,
     progress,
+    short,
     size,
 )
 
@@ -64,7 +67,8 @@ def command(
     vocabulary = Model.load(existing(base)).vocabulary if base else None
     bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded)
     source = open_corpus(corpus)
-    written = total = 0
+    total = 0
+    written: set[Path] = set()
     taken: set[str] = set()
     with progress() as step:
         names = source.names(lambda part: step("reading", part))
@@ -77,11 +81,23 @@ def command(
             delta = phone.delta(vocabulary)
             data = key.sign(delta.data) if key else delta.data
             # What is lost in a power cut can be written again, and flushing each of many files takes long.
-            write_atomically(out / f"{file_name(name, taken)}.delta", data, durable=False)
-            written += 1
+            path = out / f"{file_name(name, taken)}.delta"
+            write_atomically(path, data, durable=False)
+            written.add(path)
             total += len(data)
-            step("counting", written / phones)
-    narrate(f"{written:,} {'signed ' if keys else ''}deltas, {size(total)}, in {out}")
+            step("counting", len(written) / phones, [f"{short(len(written)):>7} deltas", f"{size(total):>8}"])
+    _warn_of_others(out, written)
+    narrate(f"{many(len(written), 'signed delta' if keys else 'delta')}, {size(total)}, in {out}")
+
+
+def _warn_of_others(out: Path, written: set[Path]) -> None:
+    """Tell of deltas that lie where these were written."""
+    others = [path for suffix in ("*.delta", "*.deltas") for path in out.glob(suffix) if path not in written]
+    if others:
+        narrate(
+            f"warning: {out} also holds {many(len(others), 'file')} of deltas from before, such as "
+            f"{min(others).name}, which aggregate would merge too; move them away if they are not meant"
+        )
 
 
 def file_name(name: str, taken: set[str]) -> str:
@@ -107,3 +123,16 @@ def file_name(name: str, taken: set[str]) -> str:
         quoted = f"{quoted[:_LONGEST_NAME]}%{blake2b(name.encode(), digest_size=5).hexdigest()}"
     taken.add(quoted.casefold())
     return quoted
+
+
+def phone_of_file(stem: str, names: Iterable[str]) -> str | None:
+    """Tell for which phone a file name was made; None if for none of these.
+
+    >>> phone_of_file("a%2Fb", ["nurse", "a/b"]), phone_of_file("Nurse%7b4a0ac4c9", ["nurse", "Nurse"])
+    ('a/b', 'Nurse')
+    """
+    for name in names:
+        plain = file_name(name, set())
+        if stem in (plain, file_name(name, {plain.casefold()})):
+            return name
+    return None

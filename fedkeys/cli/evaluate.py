@@ -19,6 +19,7 @@ from fedkeys.cli.console import (
     UnboundedOption,
     bounds_of,
     existing,
+    many,
     narrate,
     print_json,
     print_table,
@@ -77,7 +78,7 @@ def command(
         print_json(figures)
         return
     print_table(
-        f"{report.users:,} users, {figures['words']:,} words",
+        f"{many(report.users, 'user')}, {many(figures['words'], 'word')}",
         ("", "top-1", "top-3", "keystroke savings"),
         [
             (_NAMES[name], *(f"{100 * figure:.1f} %" for figure in score.summary().values()))

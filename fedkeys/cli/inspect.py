@@ -1,12 +1,14 @@
 """`fedkeys inspect`: what exactly is in a delta or a model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedkeys.cli.console import JsonOption, existing, print_json, print_table, size
+from fedkeys.cli.comparison import comparison
+from fedkeys.cli.console import JsonOption, existing, many, print_json, print_table, size, tell
+from fedkeys.cli.entries import Entry, entries
 
 if TYPE_CHECKING:
     from fedkeys.delta import Delta
@@ -14,12 +16,6 @@ if TYPE_CHECKING:
     from fedkeys.model import Model
 
 _SHOWN = 20
-
-
-class _Row(NamedTuple):
-    text: str
-    times: int
-    first_time: bool
 
 
 def command(
@@ -37,17 +33,33 @@ def command(
     all_: Annotated[
         bool, typer.Option("--all", help=f"Show every n-gram, not the first {_SHOWN} an order.")
     ] = False,
+    corpus: Annotated[
+        str | None,
+        typer.Option("--corpus", help="The phone's messages, to show beside a delta what it leaves out."),
+    ] = None,
+    phone: Annotated[
+        str | None,
+        typer.Option("--phone", help="Name of the phone there; default: its only one, or the file's name."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what a delta would tell the aggregator about its phone, or what a model says of itself."""
+    """Show what a delta would tell the aggregator about its phone, or what a model says of itself.
+
+    With --corpus, on the machine that has the messages, it also shows what they hold and the delta does not:
+    n-grams that were left out, counts that were clipped, and why.
+    """
     from fedkeys.container import read_bytes
     from fedkeys.delta import Delta
     from fedkeys.delta.signed import MAX_MESSAGE_BYTES, Envelope
     from fedkeys.errors import FormatError, RefusedError, UsageError
     from fedkeys.model import Model
 
+    if phone and not corpus:
+        raise UsageError("--phone is a phone of a corpus", remedy="name it with --corpus")
     # A model is a msgpack array of three, whose first is a map; a delta is one of fourteen, an envelope of four.
     if existing(file).open("rb").read(1) == b"\x93":
+        if corpus:
+            raise UsageError("is a model, which leaves out no phone's messages", file=file)
         _model(Model.load(file), file, json)
         return
     vocabulary = Model.load(existing(base)).vocabulary if base else None
@@ -62,7 +74,14 @@ def command(
     if vocabulary is not None and vocabulary.digest != delta.base:
         raise UsageError("the delta was not written against this model", file=base)
     signed = _signed(envelope, enrolled is not None)
-    _delta(delta, signed, vocabulary.words if vocabulary else None, all_, json)
+    known = vocabulary.words if vocabulary else None
+    missing = comparison(delta, known, corpus, phone, file) if corpus else None
+    if json:
+        print_json(_facts(delta, signed, known) | (missing.as_dict() if missing else {}))
+        return
+    _delta(delta, signed, known, all_)
+    if missing:
+        missing.show(None if all_ else _SHOWN)
 
 
 def _check_signature(data: bytes, envelope: "Envelope | None", federation: str, enrolled: Path) -> None:
@@ -97,16 +116,15 @@ def _of_signature(signed: dict[str, Any] | None, phone: str) -> str:
     true = "is true" if signed["checked"] else "was not checked, which --enrolled does"
     return (
         f"It is signed {'to take this delta back' if withdrawal else 'as a delta'}, in the name of "
-        f"{phone}: only the holder\nof the key that this pseudonym is made of can sign so. "
-        f"The signature {true}.\n"
+        f"{phone}: only the holder of the key that this pseudonym is made of can sign so. "
+        f"The signature {true}. "
     )
 
 
-def _delta(
-    delta: "Delta", signed: dict[str, Any] | None, known: Sequence[str] | None, all_: bool, json: bool
-) -> None:
-    named = _names(delta, known)
-    facts = {
+def _facts(delta: "Delta", signed: dict[str, Any] | None, known: Sequence[str] | None) -> dict[str, Any]:
+    """What `--json` gives."""
+    *tables, forms = _sorted(delta, known)
+    return {
         "federation": delta.federation,
         "phone": delta.phone.hex(),
         "sequence": delta.sequence,
@@ -117,86 +135,57 @@ def _delta(
         "signed": signed,
         "ngrams": [len(level) for level in delta.counts.levels],
         "new_words": list(delta.words),
+        "orders": [[row._asdict() for row in rows] for rows in tables],
+        "forms": [row._asdict() for row in forms],
     }
-    tables = [sorted(_rows(delta, order, named), key=_by_count) for order in range(1, delta.counts.order + 1)]
-    forms = sorted(_forms(delta, named), key=_by_count)
-    if json:
-        print_json(
-            {
-                **facts,
-                "orders": [[row._asdict() for row in rows] for rows in tables],
-                "forms": [row._asdict() for row in forms],
-            }
-        )
-        return
-    typer.echo(
-        f"A {_kind(signed)} of {size(len(delta.data))}: all that would leave this phone.\n\n"
-        f"It says that the phone with the pseudonym {facts['phone']} in the federation "
-        f"{delta.federation!r} sends its delta number {delta.sequence}"
+
+
+def _delta(delta: "Delta", signed: dict[str, Any] | None, known: Sequence[str] | None, all_: bool) -> None:
+    phone = delta.phone.hex()
+    tell(f"A {_kind(signed)} of {size(len(delta.data))}: all that would leave this phone.\n")
+    tell(
+        f"It says that the phone with the pseudonym {phone} in the federation {delta.federation!r} sends its "
+        f"delta number {delta.sequence}"
         + (f" in round {delta.round}" if delta.round else "")
-        + ".\n"
-        + _of_signature(signed, delta.phone.hex())
-        + f"It names {len(delta.words):,} words by their letters"
+        + f". {_of_signature(signed, phone)}It names {many(len(delta.words), 'word')} by their letters"
         + (f" and others by their number in a vocabulary of {delta.known:,}" if delta.known else "")
-        + f".\nBounds applied on the phone: {delta.bounds or 'none, so every new n-gram is in it'}.\n"
-        "The order of messages, their time, and whatever the phone's filter dropped are not in it;\n"
-        "n-grams of neighbouring words are, and overlapping ones can be chained back to phrases.\n"
+        + "."
     )
+    tell(f"Bounds applied on the phone: {_of_bounds(delta.bounds)}.")
+    tell(
+        "The order of messages, their time, and whatever the phone's filter dropped are not in it; n-grams of "
+        "neighbouring words are, and overlapping ones can be chained back to phrases.\n"
+    )
+    *tables, forms = _sorted(delta, known)
     for order, rows in enumerate(tables, 1):
-        _print_rows(f"{len(rows):,} n-grams of order {order}", rows, all_)
-    _print_rows(f"{len(forms):,} written forms", forms, all_)
+        _print_rows(f"{many(len(rows), 'n-gram')} of order {order}", rows, all_)
+    _print_rows(many(len(forms), "written form"), forms, all_)
 
 
-def _by_count(row: _Row) -> tuple[int, str]:
+def _of_bounds(bounds: Mapping[str, int] | None) -> str:
+    if bounds is None:
+        return "none, so every new n-gram is in it"
+    return (
+        f"at most {bounds['ngrams']:,} n-grams and written forms and {bounds['count']:,} of each in its life, "
+        f"{bounds['bytes']:,} bytes a delta"
+    )
+
+
+def _sorted(delta: "Delta", known: Sequence[str] | None) -> list[list[Entry]]:
+    return [sorted(rows, key=_by_count) for rows in entries(delta, known)]
+
+
+def _by_count(row: Entry) -> tuple[int, str]:
     return -row.times, row.text
 
 
-def _print_rows(title: str, rows: Sequence[_Row], all_: bool) -> None:
+def _print_rows(title: str, rows: Sequence[Entry], all_: bool) -> None:
     shown = rows if all_ else rows[:_SHOWN]
     cells = [(row.text, str(row.times), "yes" if row.first_time else "no") for row in shown]
     if len(shown) < len(rows):
         cells.append((f"... {len(rows) - len(shown):,} more, shown by --all", "", ""))
     if cells:
         print_table(title, ("", "count", "first time"), cells)
-
-
-def _names(delta: "Delta", known: Sequence[str] | None) -> list[str]:
-    """A name for each local id: a mark, a word, or the number of a known word."""
-    from fedkeys.counts import FIRST_WORD
-
-    marks = ["⟨message⟩", "⟨sentence⟩"]
-    names: list[str] = []
-    for id_ in delta.ids.tolist():
-        place = id_ - FIRST_WORD
-        if place < 0:
-            names.append(marks[id_])
-        elif place < delta.known:
-            names.append(known[place] if known else f"#{place}")
-        else:
-            names.append(delta.words[place - delta.known])
-    return names
-
-
-def _rows(delta: "Delta", order: int, names: Sequence[str]) -> Iterator[_Row]:
-    level = delta.counts.levels[order - 1]
-    columns = (delta.counts.ngrams(order).tolist(), level.counts.tolist(), level.phones.tolist())
-    for ids, count, mark in zip(*columns, strict=True):
-        yield _Row(" ".join(names[id_] for id_ in ids), count, bool(mark))
-
-
-def _forms(delta: "Delta", names: Sequence[str]) -> Iterator[_Row]:
-    from fedkeys.words import CAPITALISED, OTHER, styled
-
-    forms = delta.forms
-    columns = (forms.parents.tolist(), forms.words.tolist(), forms.counts.tolist(), forms.phones.tolist())
-    for row, style, count, mark in zip(*columns, strict=True):
-        if style >= OTHER:
-            form = delta.other_forms[style - OTHER]
-        elif names[row].startswith("#"):
-            form = f"{names[row]} {'with a capital' if style == CAPITALISED else 'in capitals'}"
-        else:
-            form = styled(names[row], style)
-        yield _Row(form, count, bool(mark))
 
 
 def _model(model: "Model", file: Path, json: bool) -> None:
@@ -213,8 +202,8 @@ def _model(model: "Model", file: Path, json: bool) -> None:
         return
     rule = model.header["release"]["min_phones"]
     typer.echo(
-        f"A model of {size(facts['bytes'])}, order {model.order}, made of {model.header['deltas']:,} deltas of "
-        f"{model.header['phones']:,} phones.\n"
+        f"A model of {size(facts['bytes'])}, order {model.order}, made of "
+        f"{many(model.header['deltas'], 'delta')} of {many(model.header['phones'], 'phone')}.\n"
         + (
             f"Every word and n-gram in it was sent by at least {rule} phones: that hides rare text, "
             "but it is not differential privacy.\n"

@@ -1,6 +1,7 @@
 """`fedkeys simulate`: a whole federation on one machine."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,17 +18,28 @@ from fedkeys.cli.console import (
     MinPhonesOption,
     OrderOption,
     SeedOption,
+    Step,
     UnboundedOption,
     bounds_of,
+    figures_of,
+    many,
     narrate,
     print_json,
     print_table,
     progress,
     size,
+    warn_of_nothing,
 )
 
 if TYPE_CHECKING:
+    from fedkeys.aggregator import Merged
     from fedkeys.simulate import Plan, Round
+
+# Columns that a narrow terminal does without, the first to go first.
+_DISPENSABLE = (
+    *("median", "seconds", "messages", "available", "known", "model", "n-grams", "late", "lost", "refused"),
+    *("sent", "words"),
+)
 
 
 def command(
@@ -112,6 +124,7 @@ def command(
         raise PartialError(
             "no round started, so there is no model", remedy="lower --min-available, or raise --available"
         )
+    warn_of_nothing(model, min_phones)
 
 
 def run(
@@ -127,17 +140,23 @@ def run(
     with progress() as step:
         source.names(lambda part: step("reading", part))
         federation = Federation(source, plan, np.random.default_rng(seed), checkpoint, resume)
-        done = 0
+        return list(federation.run(_counting(step, federation.aggregator.merged)))
 
-        def count(number: int, part: float) -> None:
-            nonlocal done
-            done += 1
-            if not done % 16 or part == 1.0:
-                step(f"round {number}: counting and merging", part)
-            if part == 1.0:
-                step(f"round {number}: releasing", 0.0)
 
-        return list(federation.run(count))
+def _counting(step: Step, merged: "Merged") -> Callable[[int, float], None]:
+    """Give what shows how far a round is, from the parts that it is told phone by phone."""
+    begin = time.monotonic()
+    done = 0
+
+    def count(number: int, part: float) -> None:
+        nonlocal done
+        done += 1
+        if not done % 16 or part == 1.0:
+            step(f"round {number}", part, figures_of(merged, begin, merged.bytes))
+        if part == 1.0:
+            step(f"round {number}: releasing", None)
+
+    return count
 
 
 def as_dict(round_: "Round") -> dict[str, Any]:
@@ -175,7 +194,7 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
     ]
     bounds = plan.bounds
     print_table(
-        f"{accounts[0]['phones']:,} phones, released: what at least {plan.min_phones} of them have sent; "
+        f"{many(accounts[0]['phones'], 'phone')}, released: what at least {plan.min_phones} of them have sent; "
         + (f"of each at most {bounds.max_ngrams:,} n-grams" if bounds else "no bounds on what one may send"),
         (
             *("round", *trouble, "asked", "deltas", "messages", "sent", "median"),
@@ -197,6 +216,7 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
             )
             for account in accounts
         ],
+        dispensable=_DISPENSABLE,
     )
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fedkeys.phone import Keyboard
+    from fedkeys.sources import Corpus, PhoneTexts
 
 _NAMES_SHOWN = 40
 
@@ -24,7 +25,10 @@ def command(
         typer.Option("--phone", help="Hold this phone: its personal model has learnt the phone's messages."),
     ] = None,
     corpus: Annotated[
-        str | None, typer.Option("--corpus", help="Where that phone is; default: the shipped phones.")
+        str | None,
+        typer.Option(
+            "--corpus", help="Where that phone is, its only one by default; default: the shipped phones."
+        ),
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Line mode, for screen readers and pipes.")] = False,
 ) -> None:
@@ -36,10 +40,13 @@ def command(
     from fedkeys.cli.demo import demo_model, open_screen, require_terminal
     from fedkeys.model import Model
     from fedkeys.phone import Keyboard
+    from fedkeys.sources import open_corpus, shipped_corpus
 
     if not plain:
         require_terminal()
-    sent = messages_of(phone, corpus) if phone else []
+    sent: Sequence[str] = []
+    if phone or corpus:
+        phone, sent = phone_of(open_corpus(corpus or shipped_corpus()), phone)
     keyboard = Keyboard(Model.load(existing(model)) if model else demo_model())
     for text in sent:
         keyboard.learn(text)
@@ -49,21 +56,22 @@ def command(
         open_screen(keyboard, phone, sent)
 
 
-def messages_of(phone: str, corpus: str | None) -> "Sequence[str]":
-    """Give the messages of a phone of a corpus; of the shipped ones by default.
+def phone_of(source: "Corpus", phone: str | None) -> "PhoneTexts":
+    """Give a phone of a corpus, its only one by default, and the phone's messages.
 
     Raises:
-        UsageError: there is no such phone.
+        UsageError: there is no such phone, or several and none was named.
     """
     from fedkeys.errors import UsageError
-    from fedkeys.sources import open_corpus, shipped_corpus
 
-    source = open_corpus(corpus or shipped_corpus())
     names = sorted(source.names())
+    if phone is None and len(names) == 1:
+        phone = names[0]
     if phone not in names:
         shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
-        raise UsageError(f"no phone is named {phone!r}", remedy=f"choose one of {shown}")
-    return next(texts for name, texts in source.phones() if name == phone)
+        what = "the corpus has several phones" if phone is None else f"no phone is named {phone!r}"
+        raise UsageError(what, remedy=f"name one with --phone: {shown}")
+    return next(found for found in source.phones() if found.name == phone)
 
 
 def run_plain(keyboard: "Keyboard") -> None:

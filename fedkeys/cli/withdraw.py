@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedkeys.cli.console import FederationOption, JsonOption, existing, narrate, print_json
+from fedkeys.cli.console import (
+    FederationOption,
+    JsonOption,
+    adding_up,
+    existing,
+    many,
+    narrate,
+    print_json,
+    progress,
+)
 
 if TYPE_CHECKING:
     from fedkeys.aggregator import Aggregator
@@ -49,7 +58,7 @@ def command(
     Once all deltas of a phone are taken back, the payload of the next release is, byte for byte, the one in which
     it never took part; none of them is merged again. Models released before stay.
     """
-    from fedkeys.aggregator import WITHDRAWAL_SUFFIX, delta_files, each_message
+    from fedkeys.aggregator import WITHDRAWAL_SUFFIX, Merged, delta_files, each_message
     from fedkeys.container import write_atomically
     from fedkeys.delta.keys import PhoneKey
     from fedkeys.errors import PartialError
@@ -59,21 +68,28 @@ def command(
     files = delta_files(inputs, [WITHDRAWAL_SUFFIX]) if enrolled and not key else delta_files(inputs)
     aggregator = _opened(state, enrolled, base, federation) if state else None
     signed: list[bytes] = []
+    taken_back = Merged()
+    in_all = sum(file.stat().st_size for file in files if file.is_file())
+    with progress() as step:
+        on_bytes = adding_up(step, "withdrawing", in_all, taken_back, ngrams=False)
 
-    def take_back(data: bytes) -> None:
-        if signer:
-            data = _signed(data, signer)
+        def take_back(data: bytes) -> None:
+            on_bytes(len(data))
+            if signer:
+                data = _signed(data, signer)
+            if aggregator:
+                aggregator.withdraw(data)
+            if out:
+                signed.append(data)
+            taken_back.deltas += 1
+
+        done, refused = each_message(files, take_back)
+        if out and signed:
+            write_atomically(out, b"".join(signed))
         if aggregator:
-            aggregator.withdraw(data)
-        if out:
-            signed.append(data)
-
-    done, refused = each_message(files, take_back)
-    if out and signed:
-        write_atomically(out, b"".join(signed))
-    if aggregator:
-        aggregator.settle()  # so that of what was withdrawn nothing stays in the sums on the disk
-        aggregator.commit()
+            step("settling", None)
+            aggregator.settle()  # so that in the sums on the disk nothing of it stays
+            aggregator.commit()
     for sentence in refused:
         narrate(f"set aside: {sentence}")
     _report(aggregator, state, done, refused, json)
@@ -135,4 +151,7 @@ def _report(
         return
     if json:
         print_json({"withdrawn": done, "refused": list(refused), "deltas": aggregator.deltas})
-    narrate(f"{done:,} withdrawn; {state} holds {aggregator.deltas:,} of {aggregator.phones:,} phones")
+    narrate(
+        f"{done:,} withdrawn; {state} holds {many(aggregator.deltas, 'delta')} of "
+        f"{many(aggregator.phones, 'phone')}"
+    )

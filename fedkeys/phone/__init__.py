@@ -8,5 +8,15 @@ a `Delta`.
 from fedkeys.phone.device import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone
 from fedkeys.phone.keyboard import Keyboard
 from fedkeys.phone.personal import PersonalModel
+from fedkeys.phone.withheld import Missing, Withheld, dropped
 
-__all__ = ["DEFAULT_FEDERATION", "DEFAULT_ORDER", "Keyboard", "PersonalModel", "Phone"]
+__all__ = [
+    "DEFAULT_FEDERATION",
+    "DEFAULT_ORDER",
+    "Keyboard",
+    "Missing",
+    "PersonalModel",
+    "Phone",
+    "Withheld",
+    "dropped",
+]

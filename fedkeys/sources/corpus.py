@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from fedkeys.errors import SourceError
+from fedkeys.errors import SourceError, UsageError
 
 OnProgress = Callable[[float], None]
 
@@ -43,7 +43,8 @@ def open_corpus(spec: str | Path) -> Corpus:
             `.jsonl.gz` file with `user`, `text` and optional `time`; or `nltk:NAME`.
 
     Raises:
-        SourceError: there is no such corpus.
+        UsageError: there is no such corpus.
+        SourceError: it is none that can be read.
     """
     from fedkeys.sources.folder import TextFolder
     from fedkeys.sources.jsonl import JsonLines
@@ -58,7 +59,7 @@ def open_corpus(spec: str | Path) -> Corpus:
         return TextFolder(path)
     if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
         return JsonLines(path)
-    what = "not a directory of .txt files, a .jsonl or a .jsonl.gz" if path.exists() else "no such corpus"
-    raise SourceError(
-        what, file=path, remedy="name a directory of .txt files, a .jsonl(.gz) file or nltk:NAME"
-    )
+    remedy = "name a directory of .txt files, a .jsonl(.gz) file or nltk:NAME"
+    if not path.exists():
+        raise UsageError("no such corpus", file=path, remedy=remedy)
+    raise SourceError("not a directory of .txt files, a .jsonl or a .jsonl.gz", file=path, remedy=remedy)

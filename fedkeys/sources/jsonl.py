@@ -26,6 +26,7 @@ _IN_MEMORY = 256 << 20  # bytes of text; as Python objects they take two to thre
 _PART = 64 << 20
 _MOST_PARTS = 512  # files open at once
 _LAST_TIME = 1e300  # NaN and infinity are no times
+_EXPECTED = '{"user": string, "text": string, "time": string or number (optional)}'
 _GZIP_GROWTH = 6  # chat deflates to about a fifth
 
 
@@ -55,7 +56,7 @@ class JsonLines:
         """Read the file once and give its users, in alphabetical order.
 
         Raises:
-            SourceError: a line is not what it should be.
+            SourceError: a line is not what it should be, or there is none.
         """
         if self._names is None:
             if self._parts == 1:
@@ -63,6 +64,8 @@ class JsonLines:
                 self._names = sorted(self._memory)
             else:
                 self._names = self._deal_out(on_progress)
+        if not self._names:
+            raise SourceError("no message in it", file=self._path, remedy=f"one a line: {_EXPECTED}")
         on_progress(1.0)
         return self._names
 
@@ -116,7 +119,7 @@ def _unpacked(file: IO[bytes]) -> Iterator[Any]:
 
 
 def _message(line: bytes, path: Path, number: int) -> _Message:
-    expected = 'expected {"user": string, "text": string, "time": string or number (optional)}'
+    expected = f"expected {_EXPECTED}"
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:

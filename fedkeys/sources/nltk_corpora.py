@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fedkeys.errors import SourceError
+from fedkeys.errors import SourceError, UsageError
 from fedkeys.sources.corpus import OnProgress, PhoneTexts
 
 _AUTHORS = {
@@ -26,7 +26,8 @@ class NltkCorpus:
     """A corpus that NLTK reads.
 
     Raises:
-        SourceError: NLTK has no such corpus, or its data is not installed.
+        UsageError: NLTK has no such corpus.
+        SourceError: its data is not installed, or it is not plain text.
     """
 
     def __init__(self, name: str) -> None:
@@ -61,7 +62,7 @@ def _reader(name: str) -> Any:
     reader: Any = getattr(nltk.corpus, name, None) if name.isidentifier() and name[0] != "_" else None
     try:
         if not hasattr(reader, "fileids"):
-            raise SourceError(f"NLTK has no corpus named {name!r}", remedy="try nltk:nps_chat")
+            raise UsageError(f"NLTK has no corpus named {name!r}", remedy="try nltk:nps_chat")
         reader.fileids()
     except LookupError:
         raise SourceError(
