@@ -72,7 +72,7 @@ def _measured(fleet: Any, scratch: Path, min_phones: int, memory: int) -> dict[s
         rows = fleet.write(log, lambda done: step("generating", done / fleet.phones))
         generated = time.perf_counter()
         in_all = log.stat().st_size
-        aggregator = Aggregator(fleet.federation, [fleet.base], memory)
+        aggregator = Aggregator(fleet.federation, [fleet.base], memory, bounds=fleet.bounds)
         before = _peak_memory()
         begin_merge = time.perf_counter()
         intake = merge_files(aggregator, [log], on_bytes=adding_up(step, "merging", in_all))
