@@ -12,6 +12,7 @@ from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
 from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
+from fedkeys.aggregator.ledger import Entry
 from fedkeys.aggregator.limits import Contribution, excess, told
 from fedkeys.aggregator.release import release
 from fedkeys.aggregator.state import State
@@ -130,13 +131,15 @@ class Aggregator:
                 results[at] = error
         # Of each phone the earlier deltas first: a later one may rely on them.
         heads = dict(sorted(heads.items(), key=lambda item: item[1].sequence))
-        shown: dict[bytes, dict[int, Head]] = {}
+        known = self._state.entries({head.phone for head in heads.values()})
+        shown: dict[bytes, dict[int, Head]] = {phone: {} for phone in known}
         while heads:
-            contributions, heads = self._next(heads, shown, results)
+            contributions, heads = self._next(heads, known, shown, results)
             if contributions:
                 self._merge(contributions, results)
             for contribution in contributions.values():
                 head = contribution.head
+                known[head.phone][head.sequence] = Entry(head.digest, False)
                 shown[head.phone][head.sequence] = head
         reasons = Counter(_reason(result) for result in results if isinstance(result, FedkeysError))
         self._state.count_refusals(reasons)
@@ -192,13 +195,15 @@ class Aggregator:
     def _next(
         self,
         heads: dict[int, Head],
-        shown: dict[bytes, dict[int, Head]],
+        known: Mapping[bytes, Mapping[int, Entry]],
+        shown: Mapping[bytes, dict[int, Head]],
         results: list[bool | FedkeysError],
     ) -> tuple[dict[int, Contribution], dict[int, Head]]:
         """Choose what is merged next, of each phone one, and what is left after that.
 
         Args:
             heads: what is to be merged, or known.
+            known: by phone and number, what the ledger says of it.
             shown: by phone and number, the deltas that turned out to be merged; they are added.
             results: of what is refused the place is told why.
         """
@@ -211,11 +216,10 @@ class Aggregator:
             if head.phone in phones:
                 left[at] = head
                 continue
-            own = shown.setdefault(head.phone, {})
+            entries, own = known[head.phone], shown[head.phone]
             try:
                 if head.federation != self.federation:
                     raise _foreign(head, self.federation)
-                entries = self._state.entries(head.phone)
                 if head.sequence in entries:
                     entries[head.sequence].check_may_come_again(head)
                     if self._sums.knows(head.base):

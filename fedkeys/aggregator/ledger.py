@@ -21,6 +21,8 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID
 """
 
+_ASKED_AT_ONCE = 500  # SQLite before 3.32 takes 999 values in one statement
+
 
 class Ledger:
     """Remembers the identity and digest of every delta of one federation that was merged.
@@ -47,11 +49,17 @@ class Ledger:
         """How many deltas were taken back."""
         return self._count("SELECT count(*) FROM ledger WHERE withdrawn")
 
-    def entries(self, phone: bytes) -> "dict[int, Entry]":
-        """Give what is known of a phone's deltas, by their numbers."""
-        query = "SELECT sequence, digest, withdrawn FROM ledger WHERE phone = ?"
-        rows = self._connection.execute(query, (phone,))
-        return {sequence: Entry(digest, bool(withdrawn)) for sequence, digest, withdrawn in rows}
+    def entries(self, phones: Iterable[bytes]) -> "dict[bytes, dict[int, Entry]]":
+        """Give what is known of phones' deltas: of each phone, by their numbers."""
+        found: dict[bytes, dict[int, Entry]] = {phone: {} for phone in phones}
+        asked = sorted(found)  # neighbours lie on one page
+        for start in range(0, len(asked), _ASKED_AT_ONCE):
+            some = asked[start : start + _ASKED_AT_ONCE]
+            places = ", ".join("?" * len(some))
+            query = f"SELECT phone, sequence, digest, withdrawn FROM ledger WHERE phone IN ({places})"
+            for phone, sequence, digest, withdrawn in self._connection.execute(query, some):
+                found[phone][sequence] = Entry(digest, bool(withdrawn))
+        return found
 
     def withdraw(self, delta: Head) -> None:
         """Note that a delta is taken back.
@@ -59,7 +67,7 @@ class Ledger:
         Raises:
             RefusedError: it was never merged, or was taken back before, or its phone has sent another after it.
         """
-        entries = self.entries(delta.phone)
+        entries = self.entries([delta.phone])[delta.phone]
         entry = entries.get(delta.sequence)
         if entry is None:
             raise RefusedError("it was never merged, so there is nothing to withdraw")
@@ -76,7 +84,7 @@ class Ledger:
 
     def enter(self, deltas: Iterable[Head]) -> None:
         """Note that deltas were merged."""
-        rows = ((delta.phone, delta.sequence, delta.digest) for delta in deltas)
+        rows = sorted((delta.phone, delta.sequence, delta.digest) for delta in deltas)
         self._connection.executemany("INSERT INTO ledger (phone, sequence, digest) VALUES (?, ?, ?)", rows)
 
     def _count(self, query: str) -> int:

@@ -143,10 +143,10 @@ class State:
         with self._naming_the_disk():
             self.ledger.enter(deltas)
 
-    def entries(self, phone: bytes) -> dict[int, Entry]:
-        """Ask the ledger what is known of a phone's deltas."""
+    def entries(self, phones: Iterable[bytes]) -> dict[bytes, dict[int, Entry]]:
+        """Ask the ledger what is known of phones' deltas."""
         with self._naming_the_disk():
-            return self.ledger.entries(phone)
+            return self.ledger.entries(phones)
 
     def withdraw(self, delta: Head) -> None:
         """Note in the ledger that a delta is taken back.
