@@ -8,6 +8,7 @@ here can reach a message (it imports neither `sources` nor `phone`).
 from fedkeys.aggregator.aggregator import Aggregator, aggregate
 from fedkeys.aggregator.blocklist import read_blocklist
 from fedkeys.aggregator.enrolment import Enrolment
+from fedkeys.aggregator.helpers import available_cores
 from fedkeys.aggregator.intake import (
     WITHDRAWAL_SUFFIX,
     Intake,
@@ -28,6 +29,7 @@ __all__ = [
     "RoundRule",
     "Upload",
     "aggregate",
+    "available_cores",
     "collect",
     "delta_files",
     "each_message",

@@ -7,14 +7,18 @@ or refused, and then everything is as before.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
 from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
+from fedkeys.aggregator.helpers import ENOUGH_BYTES, Helpers, Known, Taken
 from fedkeys.aggregator.ledger import Entry
 from fedkeys.aggregator.limits import Contribution, excess, told
 from fedkeys.aggregator.release import release
+from fedkeys.aggregator.runs import Run
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
 from fedkeys.counts import Vocabulary
@@ -48,6 +52,8 @@ class Aggregator:
             to disk.
         bounds: what a phone may contribute in its life; what goes beyond is refused. None for no bounds: then
             the marks, from which phones are counted, are taken on trust.
+        cores: how many processes may merge when there is much to merge, this one included; more than one only
+            where starting a process may run the main module again, as `multiprocessing` says.
         enrolment: the phones that may take part, each signing what it sends; without it whoever can make K
             pseudonyms counts as K phones.
 
@@ -65,6 +71,7 @@ class Aggregator:
         all_or_nothing: bool = False,
         bounds: Bounds | None = None,
         enrolment: Enrolment | None = None,
+        cores: int = 1,
     ) -> None:
         self.federation = federation
         self.bounds = bounds
@@ -73,7 +80,10 @@ class Aggregator:
         begin_enrolment(self._state, enrolment, federation)
         self._ledger = self._state.ledger
         self._all_or_nothing = all_or_nothing
-        self._sums = Sums(self._state, memory)
+        self._sums = Sums(self._state, memory // max(1, cores))
+        self._memory = memory
+        self._cores = cores
+        self._bytes_seen = 0
         facts = self._state.facts()
         self._kept_bounds: list[Mapping[str, int] | None] = json.loads(facts.get("bounds", "[]"))
         self.round = int(facts.get("round", 0))
@@ -94,6 +104,8 @@ class Aggregator:
     def know(self, vocabulary: Vocabulary) -> None:
         """Accept deltas written against this released vocabulary from now on."""
         self._sums.know(vocabulary)
+        if self._sums.helpers:
+            self._sums.helpers.know(vocabulary)
 
     def add(self, delta: Delta) -> bool:
         """Merge a delta.
@@ -122,7 +134,21 @@ class Aggregator:
             UsageError: the state takes only what enrolled phones signed, and no enrolment was given.
         """
         require_enrolment(self._state, self._enrolment)
+        helpers = self._helpers_for(messages)
+        results = self._share(messages, helpers) if helpers else self.take(messages).results
+        reasons = Counter(_reason(result) for result in results if isinstance(result, FedkeysError))
+        self._state.count_refusals(reasons)
+        return results
+
+    def take(self, messages: Sequence[bytes], known_elsewhere: Known = MappingProxyType({})) -> Taken:
+        """Do what `add_messages` does, for it or another process.
+
+        Args:
+            messages: the bytes of each.
+            known_elsewhere: what another ledger knows of their phones' deltas.
+        """
         results: list[bool | FedkeysError] = [False] * len(messages)
+        entered: list[Head] = []
         heads: dict[int, Head] = {}
         for at, data in enumerate(messages):
             try:
@@ -132,6 +158,8 @@ class Aggregator:
         # Of each phone the earlier deltas first: a later one may rely on them.
         heads = dict(sorted(heads.items(), key=lambda item: item[1].sequence))
         known = self._state.entries({head.phone for head in heads.values()})
+        for phone, entries in known_elsewhere.items():
+            known.setdefault(phone, {}).update(entries)
         shown: dict[bytes, dict[int, Head]] = {phone: {} for phone in known}
         while heads:
             contributions, heads = self._next(heads, known, shown, results)
@@ -141,8 +169,42 @@ class Aggregator:
                 head = contribution.head
                 known[head.phone][head.sequence] = Entry(head.digest, False)
                 shown[head.phone][head.sequence] = head
-        reasons = Counter(_reason(result) for result in results if isinstance(result, FedkeysError))
-        self._state.count_refusals(reasons)
+                entered.append(head)
+        rows = [(head.phone, head.sequence, head.digest) for head in entered]
+        return Taken(results, rows, self._kept_bounds, self._last_round)
+
+    def hand_over(self) -> list[Run]:
+        """Put all that was merged on disk, and forget it: what a helper does in the end."""
+        if self._sums.holds_any:
+            self._sums.spill()
+        return self._state.give_away_runs()
+
+    def _helpers_for(self, messages: Sequence[bytes]) -> Helpers | None:
+        """Have helpers when there is enough to do for more than one process."""
+        self._bytes_seen += sum(map(len, messages))
+        if not self._sums.helpers and self._cores > 1 and self._bytes_seen >= ENOUGH_BYTES:
+            make = partial(
+                Aggregator,
+                self.federation,
+                self._state.vocabularies(),
+                self._memory // self._cores,
+                bounds=self.bounds,
+                enrolment=self._enrolment,
+            )
+            self._sums.helpers = Helpers(make, self._cores - 1, self._state.place_for_helpers())
+        return self._sums.helpers
+
+    def _share(self, messages: Sequence[bytes], helpers: Helpers) -> list[bool | FedkeysError]:
+        """Merge messages with the help of others."""
+        runs = len(self._state.runs)
+        results, merged = helpers.take(messages, self._state.entries, self.take)
+        for taken in merged:
+            self._state.enter(taken.entered)
+            self._keep(taken.bounds, taken.last_round)
+        if len(self._state.runs) > runs and self._sums.holds_any:
+            # Memory was full here, and is about as full there: all of it goes to disk, so that the state keeps up.
+            self._sums.spill()
+            self._keep_up()
         return results
 
     def withdraw(self, data: bytes) -> None:
@@ -181,6 +243,8 @@ class Aggregator:
 
     def close(self) -> None:
         """Let others work on the state; what was not committed is forgotten."""
+        if self._sums.helpers:
+            self._sums.helpers.stop()
         self._state.close()
 
     def _keep_up(self) -> None:
@@ -245,16 +309,18 @@ class Aggregator:
         if batch is None:
             return
         self._sums.add(batch)
-        self._state.enter(batch.heads)
+        self._state.enter((head.phone, head.sequence, head.digest) for head in batch.heads)
         for at, contribution in contributions.items():
             results[at] = True
-            bounds = told(self.bounds, contribution.head)
-            if (
-                len(self._kept_bounds) < 2 and bounds not in self._kept_bounds
-            ):  # one, or several: no more is told
-                self._kept_bounds.append(bounds)
-            self._last_round = max(self._last_round, contribution.head.round)
+            self._keep([told(self.bounds, contribution.head)], contribution.head.round)
         self._keep_up()
+
+    def _keep(self, bounds: Iterable[Mapping[str, int] | None], round_: int) -> None:
+        """Keep which bounds and rounds what was merged is known to have had."""
+        for one in bounds:  # one, or several: no more is told
+            if len(self._kept_bounds) < 2 and one not in self._kept_bounds:
+                self._kept_bounds.append(one)
+        self._last_round = max(self._last_round, round_)
 
     def _read(
         self, contributions: dict[int, Contribution], results: list[bool | FedkeysError]

@@ -82,10 +82,10 @@ class Ledger:
         statement = "UPDATE ledger SET withdrawn = 1 WHERE phone = ? AND sequence = ?"
         self._connection.execute(statement, (delta.phone, delta.sequence))
 
-    def enter(self, deltas: Iterable[Head]) -> None:
-        """Note that deltas were merged."""
-        rows = sorted((delta.phone, delta.sequence, delta.digest) for delta in deltas)
-        self._connection.executemany("INSERT INTO ledger (phone, sequence, digest) VALUES (?, ?, ?)", rows)
+    def enter(self, deltas: Iterable[tuple[bytes, int, bytes]]) -> None:
+        """Note that deltas were merged: phone, number and digest of each."""
+        statement = "INSERT INTO ledger (phone, sequence, digest) VALUES (?, ?, ?)"
+        self._connection.executemany(statement, sorted(deltas))
 
     def _count(self, query: str) -> int:
         return int(self._connection.execute(query).fetchone()[0])

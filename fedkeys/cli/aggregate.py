@@ -84,6 +84,7 @@ def command(
     from fedkeys.aggregator import (
         Aggregator,
         Enrolment,
+        available_cores,
         delta_files,
         is_state,
         merge_files,
@@ -112,6 +113,7 @@ def command(
         all_or_nothing=strict or dry_run,
         bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded),
         enrolment=enrolment,
+        cores=available_cores(),
     )
     in_all = sum(file.stat().st_size for file in files if file.is_file())
     with progress() as step:
