@@ -78,7 +78,6 @@ def test_a_helper_that_is_killed_loses_nothing_that_was_committed(tmp_path: Path
     os.kill(processes(one)[0], signal.SIGKILL)
     with pytest.raises(FedkeysError, match="has ended"):
         one.add_messages(deltas()[30:])
-        one.commit()
     one.close()
     again = aggregator(1, tmp_path / "state")
     assert again.deltas == 30

@@ -31,6 +31,8 @@ DEFAULT_MIN_PHONES = 2
 
 _MOST_NUMBERS = 1 << 17  # n-grams read in one pass: what is made of them fits the second cache
 
+_NOTHING: Mapping[int, Any] = MappingProxyType({})
+
 _REASONS = (
     (DamagedError, "damaged"),
     (VersionError, "newer version"),
@@ -157,18 +159,18 @@ class Aggregator:
                 results[at] = error
         # Of each phone the earlier deltas first: a later one may rely on them.
         heads = dict(sorted(heads.items(), key=lambda item: item[1].sequence))
-        known = self._state.entries({head.phone for head in heads.values()})
+        known = self._state.entries(head.phone for head in heads.values())
         for phone, entries in known_elsewhere.items():
             known.setdefault(phone, {}).update(entries)
-        shown: dict[bytes, dict[int, Head]] = {phone: {} for phone in known}
+        shown: dict[bytes, dict[int, Head]] = {}
         while heads:
             contributions, heads = self._next(heads, known, shown, results)
             if contributions:
                 self._merge(contributions, results)
             for contribution in contributions.values():
                 head = contribution.head
-                known[head.phone][head.sequence] = Entry(head.digest, False)
-                shown[head.phone][head.sequence] = head
+                known.setdefault(head.phone, {})[head.sequence] = Entry(head.digest, False)
+                shown.setdefault(head.phone, {})[head.sequence] = head
                 entered.append(head)
         rows = [(head.phone, head.sequence, head.digest) for head in entered]
         return Taken(results, rows, self._kept_bounds, self._last_round)
@@ -260,7 +262,7 @@ class Aggregator:
         self,
         heads: dict[int, Head],
         known: Mapping[bytes, Mapping[int, Entry]],
-        shown: Mapping[bytes, dict[int, Head]],
+        shown: dict[bytes, dict[int, Head]],
         results: list[bool | FedkeysError],
     ) -> tuple[dict[int, Contribution], dict[int, Head]]:
         """Choose what is merged next, of each phone one, and what is left after that.
@@ -280,14 +282,14 @@ class Aggregator:
             if head.phone in phones:
                 left[at] = head
                 continue
-            entries, own = known[head.phone], shown[head.phone]
+            entries, own = known.get(head.phone, _NOTHING), shown.get(head.phone, _NOTHING)
             try:
                 if head.federation != self.federation:
                     raise _foreign(head, self.federation)
                 if head.sequence in entries:
                     entries[head.sequence].check_may_come_again(head)
                     if self._sums.knows(head.base):
-                        own[head.sequence] = head
+                        shown.setdefault(head.phone, {})[head.sequence] = head
                     continue
                 self._sums.check(head)
             except RefusedError as error:

@@ -12,8 +12,8 @@ while a helper is asked for its runs.
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -117,7 +117,9 @@ class Helpers:
         entries = known({phone for phone in phones if phone and phone[-1] % processes})
         try:
             for helper, share in zip(self._helpers, shares[1:], strict=True):
-                theirs = {phone: entries[phone] for place in share if entries[phone := phones[place] or b""]}
+                theirs = {
+                    phone: entries[phone] for place in share if (phone := phones[place] or b"") in entries
+                }
                 helper.ask("take", [messages[place] for place in share], theirs)
             taken = [own([messages[place] for place in shares[0]])]
             taken += [helper.answer() for helper in self._helpers]
@@ -151,15 +153,21 @@ class _Helper:
         # Not forked: threads, SQLite's locks and open files are this process's own.
         context = get_context("spawn")
         pipe, its_pipe = context.Pipe()
-        process = context.Process(target=_work, args=(make, its_pipe, place), daemon=True)
-        process.start()
+        process = context.Process(target=_work, args=(its_pipe, place), daemon=True)
+        with _interrupts_held():
+            process.start()
         its_pipe.close()
-        return cls(process, pipe)
+        helper = cls(process, pipe)
+        helper._send(make)
+        return helper
 
     def ask(self, method: str, *arguments: Any) -> None:
         """Have it do something; `answer` follows."""
+        self._send((method, arguments))
+
+    def _send(self, what: Any) -> None:
         try:
-            self.pipe.send((method, arguments))
+            self.pipe.send(what)
         except OSError:
             raise _ended() from None
 
@@ -192,12 +200,25 @@ def phone_of(data: bytes) -> bytes | None:
     return phone if isinstance(phone, bytes) and phone else None
 
 
-def _work(make: Callable[[], Merger], pipe: Connection, place: Path) -> None:
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start a process that no ctrl-C reaches, from its first instant: the one that starts it also ends it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _work(pipe: Connection, place: Path) -> None:
     """Do what is asked until nobody asks any more, or something cannot be done."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it could not be held
     tempfile.tempdir = str(place)
-    merger = make()
     with suppress(EOFError, OSError):  # whoever asked is no more there
+        merger = pipe.recv()()
         while True:
             method, arguments = pipe.recv()
             try:

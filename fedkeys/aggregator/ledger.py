@@ -50,15 +50,15 @@ class Ledger:
         return self._count("SELECT count(*) FROM ledger WHERE withdrawn")
 
     def entries(self, phones: Iterable[bytes]) -> "dict[bytes, dict[int, Entry]]":
-        """Give what is known of phones' deltas: of each phone, by their numbers."""
-        found: dict[bytes, dict[int, Entry]] = {phone: {} for phone in phones}
-        asked = sorted(found)  # neighbours lie on one page
+        """Give what is known of phones' deltas, by their numbers, of each phone that has some."""
+        found: dict[bytes, dict[int, Entry]] = {}
+        asked = sorted(set(phones))  # neighbours lie on one page
         for start in range(0, len(asked), _ASKED_AT_ONCE):
             some = asked[start : start + _ASKED_AT_ONCE]
             places = ", ".join("?" * len(some))
             query = f"SELECT phone, sequence, digest, withdrawn FROM ledger WHERE phone IN ({places})"
             for phone, sequence, digest, withdrawn in self._connection.execute(query, some):
-                found[phone][sequence] = Entry(digest, bool(withdrawn))
+                found.setdefault(phone, {})[sequence] = Entry(digest, bool(withdrawn))
         return found
 
     def withdraw(self, delta: Head) -> None:
@@ -67,7 +67,7 @@ class Ledger:
         Raises:
             RefusedError: it was never merged, or was taken back before, or its phone has sent another after it.
         """
-        entries = self.entries([delta.phone])[delta.phone]
+        entries = self.entries([delta.phone]).get(delta.phone, {})
         entry = entries.get(delta.sequence)
         if entry is None:
             raise RefusedError("it was never merged, so there is nothing to withdraw")

@@ -204,7 +204,7 @@ class Sums:
             at = np.flatnonzero(is_known & chosen)
             ids[at] = self._bases[digest].ids[batch.ids[at]]
         # Each new word is used, and its row stands where the word does in its message's list.
-        ids[~is_known] = [self._vocabulary.id(word) for head in batch.heads for word in head.words]
+        ids[~is_known] = self._vocabulary.ids(word for head in batch.heads for word in head.words)
         return ids
 
     def _add_up(self) -> None:
