@@ -153,7 +153,7 @@ def enrolled(phones: int) -> tuple[list[bytes], list[bytes], Enrolment]:
     keys = [PhoneKey.draw() for _ in range(phones)]
     read = Batch.of(generated(phones)[1])
     heads = [
-        replace(head, phone=key.public.pseudonym("fedkeys"))
+        head._replace(phone=key.public.pseudonym("fedkeys"))
         for head, key in zip(read.heads, keys, strict=True)
     ]
     plain = replace(read, heads=heads).to_messages()
