@@ -1,4 +1,4 @@
-"""Killing an aggregator at random instants: `python -m tests.kills --times 200`
+"""Killing an aggregator at random instants: `python -m tests.kills --times 200 [--cores 2]`
 
 A process merges the deltas of a generated fleet into a state, in little memory so that it commits often, and is
 killed without warning some time after it began. Each time the state must open, and release exactly what the deltas
@@ -27,13 +27,15 @@ import sys
 from pathlib import Path
 from fedkeys.simulate import Fleet
 from fedkeys.aggregator import Aggregator, merge_files
+import fedkeys.aggregator.aggregator as aggregating
 import fedkeys.aggregator.intake as intake
+aggregating.ENOUGH_BYTES = 1
 intake._GROUP_SIZE = 16
-log, state, phones, memory = sys.argv[1:]
+log, state, phones, memory, cores = sys.argv[1:]
 base = Fleet(int(phones)).base
 print("ready", flush=True)
 sys.stdin.readline()
-aggregator = Aggregator(bases=[base], memory=int(memory), state=Path(state))
+aggregator = Aggregator(bases=[base], memory=int(memory), state=Path(state), cores=int(cores))
 merge_files(aggregator, [Path(log)])
 aggregator.commit()
 aggregator.release(2)
@@ -55,7 +57,7 @@ class Outcome:
     between: int = 0
 
 
-def kill_often(scratch: Path, phones: int, times: int, seed: int) -> Outcome:
+def kill_often(scratch: Path, phones: int, times: int, seed: int, cores: int = 1) -> Outcome:
     """Kill so many aggregators; raises AssertionError if anything was lost or counted twice."""
     chance = random.Random(seed)
     fleet = Fleet(phones)
@@ -64,12 +66,12 @@ def kill_often(scratch: Path, phones: int, times: int, seed: int) -> Outcome:
     log.write_bytes(b"".join(deltas))
     by_digest = {Head.of(delta).digest: delta for delta in deltas}
     whole = _released(fleet, deltas)
-    outcome, number, seconds = Outcome(), 0, 1.0
+    outcome, number, seconds = Outcome(), 0, 1.0 if cores == 1 else 4.0  # helpers take their time to begin
     while outcome.kills < times:
         state, held = scratch / f"state {number}", 0
         number += 1
         while held < phones and outcome.kills < times:
-            arguments = [sys.executable, "-c", _CHILD, log, state, str(phones), str(MEMORY)]
+            arguments = [sys.executable, "-c", _CHILD, log, state, str(phones), str(MEMORY), str(cores)]
             with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
                 assert child.stdout
                 assert child.stdin
@@ -116,9 +118,12 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=200)
     parser.add_argument("--phones", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--cores", type=int, default=1, help="processes that merge, each of which loses its helpers"
+    )
     given = parser.parse_args()
     with TemporaryDirectory() as scratch:
-        outcome = kill_often(Path(scratch), given.phones, given.times, given.seed)
+        outcome = kill_often(Path(scratch), given.phones, given.times, given.seed, given.cores)
     print(
         f"{outcome.kills} aggregators killed, {outcome.finished} finished first; after {outcome.between} of them "
         "the state held some deltas but not all; nothing was lost or counted twice"

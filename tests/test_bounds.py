@@ -158,6 +158,13 @@ def test_what_a_phone_sent_before_must_be_shown() -> None:
     assert aggregator.add_messages(deltas) == [False, False, True]
 
 
+def test_an_earlier_delta_may_come_later() -> None:
+    first, second = (delta.to_bytes() for delta in sent([["hello"], ["world"]], DEFAULT_BOUNDS, [False] * 2))
+    aggregator = Aggregator(bounds=DEFAULT_BOUNDS)
+    assert aggregator.add_messages([second]) == [True]
+    assert aggregator.add_messages([first, second]) == [True, False]
+
+
 def test_whoever_goes_too_far_is_refused_alone() -> None:
     bounds = Bounds(max_ngrams=30, max_count=3)
     good = Phone(["hello world"], bounds=bounds).delta().to_bytes()

@@ -145,7 +145,7 @@ def merged_of(federation: Federation, name: str) -> int:
     """How many of a phone's messages the aggregator has merged, by its ledger and the phone's record."""
     record = federation._records.get(name, Record())
     pseudonym = blake2b(name.encode(), key=federation._key, digest_size=16).digest()
-    entries = federation.aggregator._state.entries(pseudonym)
+    entries = federation.aggregator._state.entries([pseudonym]).get(pseudonym, {})
     assert len(record.accepted) <= len(entries) <= len(record.accepted) + (record.pending is not None)
     sent = [*record.accepted, *filter(None, [record.pending])]
     return sent[len(entries) - 1].messages if entries else 0

@@ -5,9 +5,10 @@ counts once however often it comes; what is bad is set aside with its reason and
 here can reach a message (it imports neither `sources` nor `phone`).
 """
 
-from fedkeys.aggregator.aggregator import Aggregator, Merged, aggregate
+from fedkeys.aggregator.aggregator import Aggregator, aggregate
 from fedkeys.aggregator.blocklist import read_blocklist
 from fedkeys.aggregator.enrolment import Enrolment
+from fedkeys.aggregator.helpers import available_cores
 from fedkeys.aggregator.intake import (
     WITHDRAWAL_SUFFIX,
     Intake,
@@ -15,6 +16,7 @@ from fedkeys.aggregator.intake import (
     each_message,
     merge_files,
 )
+from fedkeys.aggregator.merged import Merged
 from fedkeys.aggregator.partial import PARTIAL_SUFFIX
 from fedkeys.aggregator.rounds import Answer, Fate, RoundRule, Upload, collect, select
 from fedkeys.aggregator.state import is_state
@@ -31,6 +33,7 @@ __all__ = [
     "RoundRule",
     "Upload",
     "aggregate",
+    "available_cores",
     "collect",
     "delta_files",
     "each_message",

@@ -7,16 +7,21 @@ or refused, and then everything is as before.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
 from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
+from fedkeys.aggregator.helpers import ENOUGH_BYTES, Helpers, Known, Taken
+from fedkeys.aggregator.ledger import Entry
 from fedkeys.aggregator.limits import Contribution, check_size, excess
+from fedkeys.aggregator.merged import Merged
 from fedkeys.aggregator.partial import Account, write_partial
 from fedkeys.aggregator.partial_checks import check_account, check_overlap
 from fedkeys.aggregator.release import release
+from fedkeys.aggregator.runs import Run
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
 from fedkeys.counts import Vocabulary
@@ -29,33 +34,14 @@ DEFAULT_MIN_PHONES = 2
 
 _MOST_NUMBERS = 1 << 17  # n-grams read in one pass: what is made of them fits the second cache
 
+_NOTHING: Mapping[int, Any] = MappingProxyType({})
+
 _REASONS = (
     (DamagedError, "damaged"),
     (VersionError, "newer version"),
     (FormatError, "not a sound delta"),
     (RefusedError, "not for this aggregator"),
 )
-
-
-@dataclass(slots=True)
-class Merged:
-    """What one aggregator has merged since it was made, whatever its state held before.
-
-    Attributes:
-        deltas: how many.
-        rows: how many n-grams they named, of all orders together.
-        bytes: how long they were.
-    """
-
-    deltas: int = 0
-    rows: int = 0
-    bytes: int = 0
-
-    def count(self, batch: Batch) -> None:
-        """Add a batch."""
-        self.deltas += len(batch.heads)
-        self.rows += len(batch.counts)
-        self.bytes += sum(head.length for head in batch.heads)
 
 
 class Aggregator:
@@ -71,6 +57,8 @@ class Aggregator:
             to disk.
         bounds: what a phone may contribute in its life; what goes beyond is refused. None for no bounds: then
             the marks, from which phones are counted, are taken on trust.
+        cores: how many processes may merge when there is much to merge, this one included; more than one only
+            where starting a process may run the main module again, as `multiprocessing` says.
         enrolment: the phones that may take part, each signing what it sends; without it whoever can make K
             pseudonyms counts as K phones.
 
@@ -88,6 +76,7 @@ class Aggregator:
         all_or_nothing: bool = False,
         bounds: Bounds | None = None,
         enrolment: Enrolment | None = None,
+        cores: int = 1,
     ) -> None:
         self.federation = federation
         self.bounds = bounds
@@ -97,7 +86,10 @@ class Aggregator:
         begin_enrolment(self._state, enrolment, federation)
         self._ledger = self._state.ledger
         self._all_or_nothing = all_or_nothing
-        self._sums = Sums(self._state, memory)
+        self._sums = Sums(self._state, memory // max(1, cores))
+        self._memory = memory
+        self._cores = cores
+        self._bytes_seen = 0
         facts = self._state.facts()
         self._kept_bounds: list[Mapping[str, int] | None] = json.loads(facts.get("bounds", "[]"))
         self.round = int(facts.get("round", 0))
@@ -117,6 +109,8 @@ class Aggregator:
     def know(self, vocabulary: Vocabulary) -> None:
         """Accept deltas written against this released vocabulary from now on."""
         self._sums.know(vocabulary)
+        if self._sums.helpers:
+            self._sums.helpers.know(vocabulary)
 
     def add(self, delta: Delta) -> bool:
         """Merge a delta.
@@ -145,25 +139,81 @@ class Aggregator:
             UsageError: the state takes only what enrolled phones signed, and no enrolment was given.
         """
         require_enrolment(self._state, self._enrolment)
+        helpers = self._helpers_for(messages)
+        results = self._share(messages, helpers) if helpers else self.take(messages).results
+        reasons = Counter(reason_of(result) for result in results if isinstance(result, FedkeysError))
+        self._state.count_refusals(reasons)
+        return results
+
+    def take(self, messages: Sequence[bytes], known_elsewhere: Known = MappingProxyType({})) -> Taken:
+        """Do what `add_messages` does, for it or another process.
+
+        Args:
+            messages: the bytes of each.
+            known_elsewhere: what another ledger knows of their phones' deltas.
+        """
         results: list[bool | FedkeysError] = [False] * len(messages)
+        entered: list[Head] = []
+        before = self.merged.copy()
         heads: dict[int, Head] = {}
         for at, data in enumerate(messages):
             try:
                 heads[at] = opened(data, self._enrolment)
             except FedkeysError as error:
                 results[at] = error
-        # Of each phone the earlier deltas first: a later one may rely on them.
-        heads = dict(sorted(heads.items(), key=lambda item: item[1].sequence))
+        known = self._state.entries(head.phone for head in heads.values())
+        for phone, entries in known_elsewhere.items():
+            known.setdefault(phone, {}).update(entries)
+        # What is known first, then of each phone the earlier deltas: others may rely on them.
+        order = sorted(heads, key=lambda at: _place(heads[at], known))
+        heads = {at: heads[at] for at in order}
         shown: dict[bytes, dict[int, Head]] = {}
         while heads:
-            contributions, heads = self._next(heads, shown, results)
+            contributions, heads = self._next(heads, known, shown, results)
             if contributions:
                 self._merge(contributions, results)
             for contribution in contributions.values():
                 head = contribution.head
-                shown[head.phone][head.sequence] = head
-        reasons = Counter(reason_of(result) for result in results if isinstance(result, FedkeysError))
-        self._state.count_refusals(reasons)
+                known.setdefault(head.phone, {})[head.sequence] = Entry(head.digest, False)
+                shown.setdefault(head.phone, {})[head.sequence] = head
+                entered.append(head)
+        rows = [(head.phone, head.sequence, head.digest) for head in entered]
+        return Taken(results, rows, self.merged.since(before))
+
+    def hand_over(self) -> list[Run]:
+        """Put all that was merged on disk, and forget it: what a helper does in the end."""
+        if self._sums.holds_any:
+            self._sums.spill()
+        return self._state.give_away_runs()
+
+    def _helpers_for(self, messages: Sequence[bytes]) -> Helpers | None:
+        """Have helpers when there is enough to do for more than one process."""
+        self._bytes_seen += sum(map(len, messages))
+        if not self._sums.helpers and self._cores > 1 and self._bytes_seen >= ENOUGH_BYTES:
+            make = partial(
+                Aggregator,
+                self.federation,
+                self._state.vocabularies(),
+                self._memory // self._cores,
+                bounds=self.bounds,
+                enrolment=self._enrolment,
+            )
+            self._sums.helpers = Helpers(make, self._cores - 1, self._state.place_for_helpers())
+        return self._sums.helpers
+
+    def _share(self, messages: Sequence[bytes], helpers: Helpers) -> list[bool | FedkeysError]:
+        """Merge messages with the help of others."""
+        runs = len(self._state.runs)
+        results, merged = helpers.take(messages, self._state.entries, self.take)
+        for taken in merged:
+            self._state.enter(taken.entered)
+            self.merged.add(taken.merged)
+            if taken.entered:
+                self._note_bounds()
+        if len(self._state.runs) > runs and self._sums.holds_any:
+            # Memory was full here, and is about as full there: all of it goes to disk, so that the state keeps up.
+            self._sums.spill()
+            self._keep_up()
         return results
 
     def add_partial(self, path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
@@ -219,7 +269,7 @@ class Aggregator:
 
     def merged_of(self, phone: bytes) -> dict[int, bytes]:
         """Give the digests of the deltas of a phone that are merged, by their numbers."""
-        entries = self._state.entries(phone)
+        entries = self._state.entries([phone]).get(phone, {})
         return {number: entry.digest for number, entry in entries.items() if not entry.withdrawn}
 
     def withdraw(self, data: bytes) -> None:
@@ -258,6 +308,8 @@ class Aggregator:
 
     def close(self) -> None:
         """Let others work on the state; what was not committed is forgotten."""
+        if self._sums.helpers:
+            self._sums.helpers.stop()
         self._state.close()
 
     def _keep_up(self) -> None:
@@ -272,6 +324,7 @@ class Aggregator:
     def _next(
         self,
         heads: dict[int, Head],
+        known: Mapping[bytes, Mapping[int, Entry]],
         shown: dict[bytes, dict[int, Head]],
         results: list[bool | FedkeysError],
     ) -> tuple[dict[int, Contribution], dict[int, Head]]:
@@ -279,6 +332,7 @@ class Aggregator:
 
         Args:
             heads: what is to be merged, or known.
+            known: by phone and number, what the ledger says of it.
             shown: by phone and number, the deltas that turned out to be merged; they are added.
             results: of what is refused the place is told why.
         """
@@ -291,15 +345,14 @@ class Aggregator:
             if head.phone in phones:
                 left[at] = head
                 continue
-            own = shown.setdefault(head.phone, {})
+            entries, own = known.get(head.phone, _NOTHING), shown.get(head.phone, _NOTHING)
             try:
                 if head.federation != self.federation:
                     raise _foreign(head, self.federation)
-                entries = self._state.entries(head.phone)
                 if head.sequence in entries:
                     entries[head.sequence].check_may_come_again(head)
                     if self._sums.knows(head.base):
-                        own[head.sequence] = head
+                        shown.setdefault(head.phone, {})[head.sequence] = head
                     continue
                 merged = [number for number, entry in entries.items() if not entry.withdrawn]
                 if self.bounds is not None:
@@ -323,7 +376,7 @@ class Aggregator:
         if batch is None:
             return
         self._sums.add(batch)
-        self._state.enter(batch.heads)
+        self._state.enter((head.phone, head.sequence, head.digest) for head in batch.heads)
         self.merged.count(batch)
         for at in contributions:
             results[at] = True
@@ -401,6 +454,11 @@ class Aggregator:
             "deltas": self.deltas,
         }
         return release(totals, min_phones, account, frozenset(map(blocked_word, blocked)))
+
+
+def _place(head: Head, known: Known) -> tuple[bool, int]:
+    """In which order deltas are merged."""
+    return head.sequence not in known.get(head.phone, {}), head.sequence
 
 
 def _foreign(head: Head, federation: str) -> RefusedError:

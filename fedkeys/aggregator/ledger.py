@@ -21,6 +21,8 @@ CREATE TABLE ledger (
 ) WITHOUT ROWID
 """
 
+_ASKED_AT_ONCE = 500  # SQLite before 3.32 takes 999 values in one statement
+
 
 class Ledger:
     """Remembers the identity and digest of every delta of one federation that was merged.
@@ -52,11 +54,17 @@ class Ledger:
         """How many deltas are known, taken back or not."""
         return self._count("SELECT count(*) FROM ledger")
 
-    def entries(self, phone: bytes) -> "dict[int, Entry]":
-        """Give what is known of a phone's deltas, by their numbers."""
-        query = "SELECT sequence, digest, withdrawn FROM ledger WHERE phone = ?"
-        rows = self._connection.execute(query, (phone,))
-        return {sequence: Entry(digest, bool(withdrawn)) for sequence, digest, withdrawn in rows}
+    def entries(self, phones: Iterable[bytes]) -> "dict[bytes, dict[int, Entry]]":
+        """Give what is known of phones' deltas, by their numbers, of each phone that has some."""
+        found: dict[bytes, dict[int, Entry]] = {}
+        asked = sorted(set(phones))  # neighbours lie on one page
+        for start in range(0, len(asked), _ASKED_AT_ONCE):
+            some = asked[start : start + _ASKED_AT_ONCE]
+            places = ", ".join("?" * len(some))
+            query = f"SELECT phone, sequence, digest, withdrawn FROM ledger WHERE phone IN ({places})"
+            for phone, sequence, digest, withdrawn in self._connection.execute(query, some):
+                found.setdefault(phone, {})[sequence] = Entry(digest, bool(withdrawn))
+        return found
 
     def withdraw(self, delta: Head) -> None:
         """Note that a delta is taken back.
@@ -64,7 +72,7 @@ class Ledger:
         Raises:
             RefusedError: it was never merged, or was taken back before, or its phone has sent another after it.
         """
-        entries = self.entries(delta.phone)
+        entries = self.entries([delta.phone]).get(delta.phone, {})
         entry = entries.get(delta.sequence)
         if entry is None:
             raise RefusedError("it was never merged, so there is nothing to withdraw")
@@ -79,10 +87,10 @@ class Ledger:
         statement = "UPDATE ledger SET withdrawn = 1 WHERE phone = ? AND sequence = ?"
         self._connection.execute(statement, (delta.phone, delta.sequence))
 
-    def enter(self, deltas: Iterable[Head]) -> None:
-        """Note that deltas were merged."""
-        rows = ((delta.phone, delta.sequence, delta.digest) for delta in deltas)
-        self._connection.executemany("INSERT INTO ledger (phone, sequence, digest) VALUES (?, ?, ?)", rows)
+    def enter(self, deltas: Iterable[tuple[bytes, int, bytes]]) -> None:
+        """Note that deltas were merged: phone, number and digest of each."""
+        statement = "INSERT INTO ledger (phone, sequence, digest) VALUES (?, ?, ?)"
+        self._connection.executemany(statement, sorted(deltas))
 
     def rows(self) -> "Iterator[Row]":
         """Give everything, by phone and number, while nothing is changed."""

@@ -70,7 +70,9 @@ def excess(
     """
     found: dict[int, RefusedError] = {}
     alone = np.array([not (contribution.before or contribution.missing) for contribution in contributions])
-    extent = _Extent.of_messages(batch)
+    extent = _Extent.of_any(batch)
+    if not extent.is_within(bounds).all():
+        extent = _Extent.of_messages(batch)
     for number in np.flatnonzero(~extent.is_within(bounds) & alone).tolist():
         found[number] = extent.refusal(number, bounds)
     relying = np.flatnonzero(~alone & ((extent.least == 0) | (bounds is not None))).tolist()
@@ -102,6 +104,18 @@ class _Extent:
     most: NDArray[np.int64]
     least: NDArray[np.int64]
     marks: NDArray[np.int64]
+
+    @classmethod
+    def of_any(cls, batch: Batch) -> "_Extent":
+        """As far as any message goes, said of each: where that is not too far, it need not be told whose it is."""
+        levels = [level for level in (*batch.counts.levels, batch.forms) if len(level)]
+        messages = len(batch.heads)
+        return cls(
+            np.array([sum(head.sizes) for head in batch.heads]),
+            np.full(messages, max((level.counts.max() for level in levels), default=0)),
+            np.full(messages, min((level.counts.min() for level in levels), default=1)),
+            np.full(messages, max((level.phones.max() for level in levels), default=0)),
+        )
 
     @classmethod
     def of_messages(cls, batch: Batch) -> "_Extent":

@@ -35,7 +35,7 @@ from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError
 STATE_VERSION = 1
 APPLICATION_ID = 0x6665646B  # "fedk", by which SQLite files tell whose they are
 
-_DATABASE, _RUNS = "state.sqlite", "runs"
+_DATABASE, _RUNS, _HELPERS = "state.sqlite", "runs", "helpers-"
 _TABLES = (
     SCHEMA,
     "CREATE TABLE runs (name TEXT PRIMARY KEY, highest INTEGER NOT NULL, files TEXT NOT NULL)",
@@ -139,15 +139,15 @@ class State:
         with self._naming_the_disk():
             self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
-    def enter(self, deltas: Iterable[Head]) -> None:
-        """Note in the ledger that deltas were merged."""
+    def enter(self, deltas: Iterable[tuple[bytes, int, bytes]]) -> None:
+        """Note in the ledger that deltas were merged: phone, number and digest of each."""
         with self._naming_the_disk():
             self.ledger.enter(deltas)
 
-    def entries(self, phone: bytes) -> dict[int, Entry]:
-        """Ask the ledger what is known of a phone's deltas."""
+    def entries(self, phones: Iterable[bytes]) -> dict[bytes, dict[int, Entry]]:
+        """Ask the ledger what is known of phones' deltas."""
         with self._naming_the_disk():
-            return self.ledger.entries(phone)
+            return self.ledger.entries(phones)
 
     def withdraw(self, delta: Head) -> None:
         """Note in the ledger that a delta is taken back.
@@ -170,6 +170,12 @@ class State:
             query = "SELECT words FROM bases WHERE digest = ?"
             row = self._connection.execute(query, (digest,)).fetchone()
         return Vocabulary.from_sorted(zlib.decompress(row[0]).decode().split("\n")) if row else None
+
+    def vocabularies(self) -> list[Vocabulary]:
+        """Give all that were kept."""
+        with self._naming_the_disk():
+            rows = self._connection.execute("SELECT digest FROM bases").fetchall()
+        return [vocabulary for (digest,) in rows if (vocabulary := self.vocabulary(digest))]
 
     def count_refusals(self, times: Mapping[str, int]) -> None:
         """Count deltas that were refused, by reason."""
@@ -217,6 +223,25 @@ class State:
     def drop_partial(self, partial: Partial) -> None:
         """Do not count a partial after all."""
         rmtree(partial.run.path, ignore_errors=True)
+
+    def take_run(self, run: Run) -> None:
+        """Put a run that another process wrote among the others."""
+        path = self._new_path()
+        with self._naming_the_disk():
+            run.path.rename(path)
+            self._added(Run(path, run.order))
+
+    def give_away_runs(self) -> list[Run]:
+        """Forget all runs, which are whoever's now that is given them."""
+        given, self._runs, self._uncommitted = self._runs, [], []
+        with self._naming_the_disk():
+            self._connection.execute("DELETE FROM runs")
+        return given
+
+    def place_for_helpers(self) -> Path:
+        """Make a directory on the disk that the runs lie on, for what helpers write until it is taken."""
+        with self._naming_the_disk():
+            return Path(mkdtemp(prefix=_HELPERS, dir=self._directory()))
 
     def merge_runs(self, rows_at_once: int) -> None:
         """Make one run of all."""
@@ -296,7 +321,7 @@ class State:
             self._runs.append(run)
         named = {run.path for run in self._runs}
         for path in self._directory().iterdir():
-            if path not in named and _is_run(path):
+            if path not in named and (_is_run(path) or path.name.startswith(_HELPERS)):
                 rmtree(path, ignore_errors=True)
 
     @contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fedkeys.aggregator.helpers import Helpers
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import FIRST_WORD, GrowingVocabulary, Level, NgramCounts, Vocabulary, merge
@@ -32,9 +33,13 @@ class Sums:
     Args:
         state: where sums go that memory has no room for.
         memory: about how many bytes may be taken before that.
+
+    Attributes:
+        helpers: processes that hold sums too, if there are any.
     """
 
     def __init__(self, state: State, memory: int = DEFAULT_MEMORY) -> None:
+        self.helpers: Helpers | None = None
         self._state = state
         self._most_rows = max(_LEAST_BATCH // 64, memory // _ROW_BYTES)
         self._bases: dict[bytes, Base] = {}
@@ -44,6 +49,10 @@ class Sums:
     @property
     def holds_any(self) -> bool:
         """Whether there is anything that is not on disk."""
+        return self._holds_some or (self.helpers is not None and self.helpers.holds_any)
+
+    @property
+    def _holds_some(self) -> bool:
         return bool(self._added or self._waiting)
 
     def _forget(self) -> None:
@@ -123,7 +132,7 @@ class Sums:
             self._add_up()
             full = self._held_rows() > self._most_rows
             if full and self._gathered() and self._held_rows() > self._most_rows // 2:
-                self.spill()
+                self._spill_own()
 
     def subtract(self, batch: Batch) -> None:
         """Take back deltas that were added."""
@@ -139,7 +148,7 @@ class Sums:
     def settle(self) -> None:
         """Add up everything, into one run if there is any on disk."""
         withdrawn = self._state.ledger.withdrawn
-        if not self._state.runs and not withdrawn:
+        if not self._state.runs and not withdrawn and not (self.helpers and self.helpers.holds_any):
             self._gathered()
             return
         if self.holds_any:
@@ -167,7 +176,14 @@ class Sums:
         return Totals(vocabulary.words, merged.levels, Level.summed(keys, forms.counts, forms.phones), spelt)
 
     def spill(self) -> None:
-        """Put what is held in memory on disk."""
+        """Put what is held in memory on disk, here and by helpers."""
+        if self._holds_some:
+            self._spill_own()
+        if self.helpers and self.helpers.holds_any:
+            for run in self.helpers.hand_over():
+                self._state.take_run(run)
+
+    def _spill_own(self) -> None:
         self._state.add_run(self._held())
         self._forget()
 

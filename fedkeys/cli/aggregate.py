@@ -99,6 +99,7 @@ def command(
         PARTIAL_SUFFIX,
         Aggregator,
         Enrolment,
+        available_cores,
         delta_files,
         is_state,
         merge_files,
@@ -130,6 +131,7 @@ def command(
         all_or_nothing=strict or dry_run,
         bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded),
         enrolment=enrolment,
+        cores=available_cores(),
     )
     in_all = sum(file.stat().st_size for file in files if file.is_file())
     with progress() as step:

@@ -101,7 +101,8 @@ def spans(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int
     """
     ends = np.cumsum(sizes)
     shifts: NDArray[np.int64] = np.repeat(starts - (ends - sizes), sizes)
-    return shifts + np.arange(len(shifts))
+    shifts += np.arange(len(shifts))
+    return shifts
 
 
 def _encoded(values: NDArray[np.integer]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -75,7 +75,7 @@ class Level:
     @property
     def parents(self) -> Rows:
         """int64[n], the row of each n-gram's prefix in the level below."""
-        return (self.keys >> _WORD_BITS).astype(np.int64)
+        return (self.keys >> _WORD_BITS).view(np.int64)
 
     @property
     def words(self) -> Ids:
@@ -251,7 +251,9 @@ def group(keys: Keys) -> tuple[Keys, NDArray[np.intp], NDArray[np.intp], Rows]:
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     starts = np.flatnonzero(first)
     places = np.empty(len(keys), np.int64)
-    places[order] = np.cumsum(first) - 1
+    ranks: Rows = np.cumsum(first)
+    ranks -= 1
+    places[order] = ranks
     return ordered[starts], order, starts, places
 
 
@@ -267,10 +269,10 @@ def sorting_order(keys: Keys) -> NDArray[np.intp]:
     parents = keys >> _WORD_BITS
     bits = int(parents.max()).bit_length() + word_bits
     packed = (parents << np.uint64(word_bits)) | (keys & _WORD_MASK)
-    order = np.argsort(packed.astype(np.uint16), kind="stable")
-    for shift in range(16, bits, 16):
-        digit = (packed >> np.uint64(shift)).astype(np.uint16)[order]
-        order = order[np.argsort(digit, kind="stable")]
+    digits = packed.astype("<u8", copy=False).view("<u2").reshape(-1, 4)
+    order = np.argsort(digits[:, 0], kind="stable")
+    for digit in range(1, -(-bits // 16)):
+        order = order[np.argsort(digits[:, digit][order], kind="stable")]
     return order
 
 
@@ -287,8 +289,8 @@ def _rebased(keys: Keys, new_rows: Rows, ids: Ids | None) -> Keys:
     """The keys with the rows and ids of the result."""
     words = keys & _WORD_MASK
     return pack_keys(
-        new_rows[(keys >> _WORD_BITS).astype(np.int64)],
-        words if ids is None else ids[words.astype(np.int64)],
+        new_rows[(keys >> _WORD_BITS).view(np.int64)],
+        words if ids is None else ids[words.view(np.int64)],
     )
 
 
@@ -303,7 +305,10 @@ def _grouped(keys: Keys, counts: Sums, phones: Sums) -> tuple[Level, Rows]:
 
 def pack_keys(parents: Rows, words: Ids | Keys) -> Keys:
     """Pack prefix rows and word ids, each below 2^32, into keys."""
-    return (parents.astype(np.uint64) << _WORD_BITS) | words.astype(np.uint64)
+    keys = parents.astype(np.uint64)
+    keys <<= _WORD_BITS
+    keys |= words.astype(np.uint64, copy=False)
+    return keys
 
 
 def _offsets(sizes: Sequence[int]) -> Rows:

@@ -96,6 +96,11 @@ class GrowingVocabulary:
             self.words.append(word)
         return id_
 
+    def ids(self, words: Iterable[str]) -> list[int]:
+        """Give the ids of words, one after the other."""
+        known = self._ids
+        return [known.get(word) or self.id(word) for word in words]
+
 
 def prefix_places(words: Sequence[str], prefix: str) -> tuple[int, int]:
     """Give the places of all words that begin with `prefix` in an alphabetical list, as a half-open range.

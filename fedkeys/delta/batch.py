@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import pairwise
+from typing import NamedTuple
 
 import msgpack
 import numpy as np
@@ -51,8 +52,7 @@ ENTRIES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What a message says besides its columns, checked; and the columns as they came.
 
     Attributes:

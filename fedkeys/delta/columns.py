@@ -96,10 +96,9 @@ def differences(numbers: Column, groups: Column) -> Column:
 
 def from_gaps(gap_column: Column, sizes: Column) -> Column:
     """Give the places back, of groups of these sizes."""
-    running = np.cumsum(gap_column + 1)
-    starts = np.cumsum(sizes) - sizes
-    before = np.append(running, 0)[starts - 1]  # of the first group, and of none at all, 0
-    places: Column = running - np.repeat(before + 1, sizes)
+    running = _offsets(gap_column + 1)
+    starts = _offsets(sizes)[:-1]
+    places: Column = running[1:] - np.repeat(running[starts] + 1, sizes)
     return places
 
 
@@ -114,7 +113,9 @@ def _starts(groups: Column) -> NDArray[np.intp]:
 
 
 def _offsets(sizes: Column) -> Column:
-    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    found = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=found[1:])
+    return found
 
 
 def _level(keys: NDArray[np.uint64], tally: Column) -> Level:

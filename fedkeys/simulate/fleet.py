@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary, count_ngrams
 from fedkeys.counts.ngrams import Ids, pack_keys
-from fedkeys.delta import Batch, Head
+from fedkeys.delta import DEFAULT_BOUNDS, Batch, Bounds, Head
 from fedkeys.delta.checks import PHONE_SIZE
 from fedkeys.errors import UsageError
 from fedkeys.words import CAPITALISED
@@ -38,6 +38,7 @@ _FOLLOWING = 50.0  # how many words follow a word or a pair by habit
 _BY_WORD, _BY_PAIR = 0.45, 0.45  # how often the word before, or the pair before, chooses the next
 _SENTENCE_ENDS, _MESSAGE_ENDS = 0.04, 0.10  # after a word
 _TOKENS_PER_NGRAM = 0.4  # measured
+_MOST_BYTES_PER_NGRAM = 5  # above 2 are only vocabularies of new words, of at most 7 bytes each
 _CAPITALISED = 29  # one word in so many is a name
 _LETTERS = 6
 
@@ -69,6 +70,21 @@ class Fleet:
     def base(self) -> Vocabulary:
         """The released vocabulary that all deltas are written against."""
         return Vocabulary.from_sorted(_names(np.arange(_KNOWN)))
+
+    @property
+    def bounds(self) -> Bounds:
+        """What each phone keeps: the default bounds, or wider ones if so many n-grams do not fit them."""
+        most = 4 * _typed_length(self._tokens)  # of three orders, and written forms
+        return Bounds(
+            max(DEFAULT_BOUNDS.max_ngrams, most),
+            DEFAULT_BOUNDS.max_count,
+            max(DEFAULT_BOUNDS.max_bytes, _MOST_BYTES_PER_NGRAM * most),
+        )
+
+    @property
+    def _tokens(self) -> int:
+        """How many words one phone types."""
+        return max(2, round(self.ngrams * _TOKENS_PER_NGRAM))
 
     @property
     def batches(self) -> int:
@@ -111,9 +127,9 @@ class Fleet:
     def _drawn(self, number: int) -> Batch:
         phones = min(PHONES_PER_BATCH, self.phones - number * PHONES_PER_BATCH)
         random = np.random.default_rng([self.seed, number])
-        tokens = max(2, round(self.ngrams * _TOKENS_PER_NGRAM))
-        typed = _typed(random, phones, tokens)
+        typed = _typed(random, phones, self._tokens)
         counts = count_ngrams(typed.ravel(), 3, np.repeat(np.arange(phones), typed.shape[1]))
+        counts = _bounded(counts, self.bounds)
         words = counts.levels[0].words
         return self._written(counts, words, random.bytes(PHONE_SIZE * phones))
 
@@ -129,6 +145,7 @@ class Fleet:
         names = _names(words[is_new] - FIRST_WORD)
         named = np.flatnonzero((words >= FIRST_WORD) & (_mixed(words.astype(np.uint64)) % _CAPITALISED == 0))
         level = counts.levels[0]
+        bounds = self.bounds.as_map()
         forms = Level(
             pack_keys(named, np.full(len(named), CAPITALISED, np.uint32)),
             level.counts[named],
@@ -148,7 +165,7 @@ class Fleet:
                 1,
                 self.base.digest,
                 _KNOWN,
-                None,
+                bounds,
                 tuple(names[end - new : end]),
                 (),
                 tuple(size),
@@ -163,7 +180,7 @@ class Fleet:
 
 def _typed(random: np.random.Generator, phones: int, tokens: int) -> Ids:
     """uint32[phones, n]: what each phone typed: marks and words, ids following the names' order."""
-    typed = np.zeros((phones, 1 + 2 * tokens), np.uint32)
+    typed = np.zeros((phones, _typed_length(tokens)), np.uint32)
     before = np.zeros(phones, np.uint64)
     pair = np.zeros(phones, np.uint64)
     at = np.ones(phones, np.int64)
@@ -183,6 +200,19 @@ def _typed(random: np.random.Generator, phones: int, tokens: int) -> Ids:
         pair = np.where(ends, mark, _mixed(before + np.uint64(1) << np.uint64(32) | words))
         before = np.where(ends, mark, words)
     return typed
+
+
+def _typed_length(tokens: int) -> int:
+    """The most words and marks that a phone of so many words types."""
+    return 1 + 2 * tokens
+
+
+def _bounded(counts: NgramCounts, bounds: Bounds) -> NgramCounts:
+    """No n-gram more often than a phone may count it."""
+    levels = (
+        Level(level.keys, np.minimum(level.counts, bounds.max_count), level.phones) for level in counts.levels
+    )
+    return NgramCounts(tuple(levels), counts.roots)
 
 
 def _words(share: Draws) -> Ids:

@@ -19,7 +19,7 @@ from fedkeys.aggregator import Enrolment
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import Sums
 from fedkeys.counts import Vocabulary
-from fedkeys.delta import Batch
+from fedkeys.delta import DEFAULT_BOUNDS, Batch
 from fedkeys.delta.keys import PhoneKey
 from fedkeys.simulate import Fleet
 from fedkeys.sources import open_corpus, shipped_corpus
@@ -131,7 +131,7 @@ def test_decode_and_merge(benchmark: Any) -> None:
     base, deltas = generated(size(benchmark))
 
     def both() -> int:
-        aggregator = Aggregator(bases=[base])
+        aggregator = Aggregator(bases=[base], bounds=DEFAULT_BOUNDS)
         for start in range(0, len(deltas), 4096):
             assert all(result is True for result in aggregator.add_messages(deltas[start : start + 4096]))
         aggregator.settle()
@@ -153,7 +153,7 @@ def enrolled(phones: int) -> tuple[list[bytes], list[bytes], Enrolment]:
     keys = [PhoneKey.draw() for _ in range(phones)]
     read = Batch.of(generated(phones)[1])
     heads = [
-        replace(head, phone=key.public.pseudonym("fedkeys"))
+        head._replace(phone=key.public.pseudonym("fedkeys"))
         for head, key in zip(read.heads, keys, strict=True)
     ]
     plain = replace(read, heads=heads).to_messages()
@@ -162,7 +162,7 @@ def enrolled(phones: int) -> tuple[list[bytes], list[bytes], Enrolment]:
 
 
 def merged_messages(base: Vocabulary, deltas: list[bytes], enrolment: Enrolment | None = None) -> int:
-    aggregator = Aggregator(bases=[base], enrolment=enrolment)
+    aggregator = Aggregator(bases=[base], bounds=DEFAULT_BOUNDS, enrolment=enrolment)
     assert all(result is True for result in aggregator.add_messages(deltas))
     aggregator.settle()
     return aggregator.deltas
