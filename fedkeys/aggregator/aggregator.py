@@ -318,9 +318,9 @@ class Aggregator:
             return
         self._sums.add(batch)
         self._state.enter((head.phone, head.sequence, head.digest) for head in batch.heads)
-        for at, contribution in contributions.items():
+        for at in contributions:
             results[at] = True
-            self._keep([told(self.bounds, contribution.head)], contribution.head.round)
+        self._keep(told(self.bounds, batch.heads), max(head.round for head in batch.heads))
         self._keep_up()
 
     def _keep(self, bounds: Iterable[Mapping[str, int] | None], round_: int) -> None:

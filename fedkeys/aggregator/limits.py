@@ -7,7 +7,7 @@ twice, so that one phone counts as one; every n-gram that is named was counted. 
 it but the digests in the ledger: they prove that what it shows again is what it sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -174,6 +174,6 @@ def _forms_of_phones(batch: Batch, phones: Rows, ids: Ids, styles: Ids) -> tuple
     return (words[forms.parents] >> np.uint64(32)).astype(np.int64), forms
 
 
-def told(bounds: Bounds | None, head: Head) -> Mapping[str, int] | None:
-    """Give the bounds that a merged delta is known to keep: those that were enforced, else those it declares."""
-    return head.bounds if bounds is None else bounds.as_map()
+def told(bounds: Bounds | None, heads: Iterable[Head]) -> list[Mapping[str, int] | None]:
+    """Give the bounds that merged deltas are known to keep: those that were enforced, else those they declare."""
+    return [head.bounds for head in heads] if bounds is None else [bounds.as_map()]
