@@ -4,9 +4,11 @@ In: deltas of one federation. Out: models. Law: each delta is either merged whol
 or refused, and then everything is as before.
 """
 
+import gc
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -152,6 +154,10 @@ class Aggregator:
             messages: the bytes of each.
             known_elsewhere: what another ledger knows of their phones' deltas.
         """
+        with _not_collecting():
+            return self._take(messages, known_elsewhere)
+
+    def _take(self, messages: Sequence[bytes], known_elsewhere: Known) -> Taken:
         results: list[bool | FedkeysError] = [False] * len(messages)
         entered: list[Head] = []
         before = self.merged.copy()
@@ -459,6 +465,20 @@ class Aggregator:
 def _place(head: Head, known: Known) -> tuple[bool, int]:
     """In which order deltas are merged."""
     return head.sequence not in known.get(head.phone, {}), head.sequence
+
+
+@contextmanager
+def _not_collecting() -> Iterator[None]:
+    """Hold the collector of cycles: a group of messages makes many objects, none in a cycle, and it would go
+    through all of them, and all else there is, time and again: a tenth of the time of merging.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _foreign(head: Head, federation: str) -> RefusedError:

@@ -90,7 +90,7 @@ def unpack_columns(deflated: Sequence[bytes], sizes: NDArray[np.int64]) -> list[
     if len(raws) == 1:
         return np.split(values, np.cumsum(sizes[0])[:-1])
     starts = np.cumsum(sizes).reshape(sizes.shape) - sizes
-    return [values[spans(starts[:, column], sizes[:, column])] for column in range(sizes.shape[1])]
+    return [values.take(spans(starts[:, column], sizes[:, column])) for column in range(sizes.shape[1])]
 
 
 def spans(starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -145,7 +145,8 @@ def _inflate(deflated: bytes, limit: int) -> bytes:
 
 def _numbers(encoded: NDArray[np.uint8], further: NDArray[np.intp]) -> NDArray[np.int64]:
     """The whole numbers of an encoding, given the places of the bytes that are not the last of theirs."""
-    values: NDArray[np.int64] = encoded[encoded < 0x80].astype(np.int64)
+    # `compress` takes a sixth of the time of a mask as index.
+    values: NDArray[np.int64] = encoded.compress(encoded < 0x80).astype(np.int64)
     if not len(further):
         return values
     every = np.arange(len(further))

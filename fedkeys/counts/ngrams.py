@@ -245,7 +245,7 @@ def group(keys: Keys) -> tuple[Keys, NDArray[np.intp], NDArray[np.intp], Rows]:
     each key as it stood the place of its distinct one.
     """
     order = sorting_order(keys)
-    ordered = keys[order]
+    ordered = keys.take(order)
     first = np.empty(len(keys), np.bool_)
     first[:1] = True
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
@@ -272,7 +272,7 @@ def sorting_order(keys: Keys) -> NDArray[np.intp]:
     digits = packed.astype("<u8", copy=False).view("<u2").reshape(-1, 4)
     order = np.argsort(digits[:, 0], kind="stable")
     for digit in range(1, -(-bits // 16)):
-        order = order[np.argsort(digits[:, digit][order], kind="stable")]
+        order = order.take(np.argsort(digits[:, digit].take(order), kind="stable"))
     return order
 
 
@@ -289,8 +289,8 @@ def _rebased(keys: Keys, new_rows: Rows, ids: Ids | None) -> Keys:
     """The keys with the rows and ids of the result."""
     words = keys & _WORD_MASK
     return pack_keys(
-        new_rows[(keys >> _WORD_BITS).view(np.int64)],
-        words if ids is None else ids[words.view(np.int64)],
+        new_rows.take((keys >> _WORD_BITS).view(np.int64)),
+        words if ids is None else ids.take(words.view(np.int64)),
     )
 
 
@@ -298,9 +298,19 @@ def _grouped(keys: Keys, counts: Sums, phones: Sums) -> tuple[Level, Rows]:
     if not len(keys):
         return Level(keys, counts, phones), np.zeros(0, np.int64)
     distinct, order, starts, places = group(keys)
-    return Level(
-        distinct, np.add.reduceat(counts[order], starts), np.add.reduceat(phones[order], starts)
-    ), places
+    return Level(distinct, _summed(counts, order, starts), _summed(phones, order, starts)), places
+
+
+def _summed(values: Sums, order: NDArray[np.intp], starts: NDArray[np.intp]) -> Sums:
+    """Add up runs of reordered values: what runs up to each end, less what ran up before.
+
+    Groups are short, and for those this takes a third of the time of `np.add.reduceat`; what wraps round in a
+    running sum wraps back in the difference.
+    """
+    running = np.cumsum(values.take(order))
+    sums: Sums = running.take(np.append(starts[1:], len(order)) - 1)
+    sums[1:] -= sums[:-1].copy()
+    return sums
 
 
 def pack_keys(parents: Rows, words: Ids | Keys) -> Keys:

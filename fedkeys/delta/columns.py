@@ -58,12 +58,12 @@ def read_ngrams(columns: Sequence[Column], sizes: Column, is_mark: NDArray[np.bo
             raise FormatError(f"the n-grams of order {order} are not as many as their prefixes announce")
         parents = np.repeat(np.arange(len(children)), children)
         places = from_gaps(gap_column, children)
-        of_suffix = suffixes[parents]
-        suffixes = offsets[of_suffix] + places
-        beyond = np.any(suffixes >= offsets[of_suffix + 1])
+        of_suffix = suffixes.take(parents)
+        suffixes = offsets.take(of_suffix) + places
+        beyond = np.any(suffixes >= offsets.take(of_suffix + 1))
         if beyond or (order == 2 and np.any(is_mark[suffixes])):
             raise FormatError(f"an n-gram of order {order} ends with a word that its suffix does not have")
-        levels.append(_level(pack_keys(parents, levels[-1].words[suffixes]), tally_column))
+        levels.append(_level(pack_keys(parents, levels[-1].words.take(suffixes)), tally_column))
         offsets = below
     return NgramCounts(tuple(levels), roots)
 
