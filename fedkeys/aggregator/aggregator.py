@@ -4,11 +4,9 @@ In: deltas of one federation. Out: models. Law: each delta is either merged whol
 or refused, and then everything is as before.
 """
 
-import gc
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -16,34 +14,23 @@ from typing import Any
 
 from fedkeys.aggregator.blocklist import blocked_word
 from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
+from fedkeys.aggregator.groups import Groups, check_federation
 from fedkeys.aggregator.helpers import ENOUGH_BYTES, Helpers, Known, Taken
-from fedkeys.aggregator.ledger import Entry
-from fedkeys.aggregator.limits import Contribution, check_size, excess
 from fedkeys.aggregator.merged import Merged
 from fedkeys.aggregator.partial import Account, write_partial
 from fedkeys.aggregator.partial_checks import check_account, check_overlap
+from fedkeys.aggregator.reasons import reason_of
 from fedkeys.aggregator.release import release
 from fedkeys.aggregator.runs import Run
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
 from fedkeys.counts import Vocabulary
-from fedkeys.delta import Batch, Bounds, Delta, Head, unsound
+from fedkeys.delta import Batch, Bounds, Delta
 from fedkeys.delta.signed import Kind
-from fedkeys.errors import DamagedError, FedkeysError, FormatError, RefusedError, UsageError, VersionError
+from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
 from fedkeys.model import Model
 
 DEFAULT_MIN_PHONES = 2
-
-_MOST_NUMBERS = 1 << 17  # n-grams read in one pass: what is made of them fits the second cache
-
-_NOTHING: Mapping[int, Any] = MappingProxyType({})
-
-_REASONS = (
-    (DamagedError, "damaged"),
-    (VersionError, "newer version"),
-    (FormatError, "not a sound delta"),
-    (RefusedError, "not for this aggregator"),
-)
 
 
 class Aggregator:
@@ -89,6 +76,7 @@ class Aggregator:
         self._ledger = self._state.ledger
         self._all_or_nothing = all_or_nothing
         self._sums = Sums(self._state, memory // max(1, cores))
+        self._groups = Groups(federation, self._state, self._sums, bounds, enrolment, self.merged)
         self._memory = memory
         self._cores = cores
         self._bytes_seen = 0
@@ -154,37 +142,7 @@ class Aggregator:
             messages: the bytes of each.
             known_elsewhere: what another ledger knows of their phones' deltas.
         """
-        with _not_collecting():
-            return self._take(messages, known_elsewhere)
-
-    def _take(self, messages: Sequence[bytes], known_elsewhere: Known) -> Taken:
-        results: list[bool | FedkeysError] = [False] * len(messages)
-        entered: list[Head] = []
-        before = self.merged.copy()
-        heads: dict[int, Head] = {}
-        for at, data in enumerate(messages):
-            try:
-                heads[at] = opened(data, self._enrolment)
-            except FedkeysError as error:
-                results[at] = error
-        known = self._state.entries(head.phone for head in heads.values())
-        for phone, entries in known_elsewhere.items():
-            known.setdefault(phone, {}).update(entries)
-        # What is known first, then of each phone the earlier deltas: others may rely on them.
-        order = sorted(heads, key=lambda at: _place(heads[at], known))
-        heads = {at: heads[at] for at in order}
-        shown: dict[bytes, dict[int, Head]] = {}
-        while heads:
-            contributions, heads = self._next(heads, known, shown, results)
-            if contributions:
-                self._merge(contributions, results)
-            for contribution in contributions.values():
-                head = contribution.head
-                known.setdefault(head.phone, {})[head.sequence] = Entry(head.digest, False)
-                shown.setdefault(head.phone, {})[head.sequence] = head
-                entered.append(head)
-        rows = [(head.phone, head.sequence, head.digest) for head in entered]
-        return Taken(results, rows, self.merged.since(before))
+        return self._groups.take(messages, known_elsewhere, self._merged_some)
 
     def hand_over(self) -> list[Run]:
         """Put all that was merged on disk, and forget it: what a helper does in the end."""
@@ -293,8 +251,7 @@ class Aggregator:
         """
         require_enrolment(self._state, self._enrolment)
         head = opened(data, self._enrolment, Kind.WITHDRAWAL)
-        if head.federation != self.federation:
-            raise _foreign(head, self.federation)
+        check_federation(head, self.federation)
         self._sums.check(head)
         batch = Batch.read([head])
         self._state.withdraw(head)
@@ -327,65 +284,7 @@ class Aggregator:
     def _note(self) -> None:
         self._state.note(bounds=json.dumps(self._kept_bounds), round=self.round)
 
-    def _next(
-        self,
-        heads: dict[int, Head],
-        known: Mapping[bytes, Mapping[int, Entry]],
-        shown: dict[bytes, dict[int, Head]],
-        results: list[bool | FedkeysError],
-    ) -> tuple[dict[int, Contribution], dict[int, Head]]:
-        """Choose what is merged next, of each phone one, and what is left after that.
-
-        Args:
-            heads: what is to be merged, or known.
-            known: by phone and number, what the ledger says of it.
-            shown: by phone and number, the deltas that turned out to be merged; they are added.
-            results: of what is refused the place is told why.
-        """
-        chosen: dict[int, Contribution] = {}
-        left: dict[int, Head] = {}
-        phones: set[bytes] = set()
-        numbers = 0
-        waiting = iter(heads.items())
-        for at, head in waiting:
-            if head.phone in phones:
-                left[at] = head
-                continue
-            entries, own = known.get(head.phone, _NOTHING), shown.get(head.phone, _NOTHING)
-            try:
-                if head.federation != self.federation:
-                    raise _foreign(head, self.federation)
-                if head.sequence in entries:
-                    entries[head.sequence].check_may_come_again(head)
-                    if self._sums.knows(head.base):
-                        shown.setdefault(head.phone, {})[head.sequence] = head
-                    continue
-                merged = [number for number, entry in entries.items() if not entry.withdrawn]
-                if self.bounds is not None:
-                    check_size(head, len(merged), self.bounds)
-                self._sums.check(head)
-            except RefusedError as error:
-                results[at] = error
-                continue
-            before = [own[number] for number in merged if number in own]
-            chosen[at] = Contribution(head, before, len(merged) - len(before))
-            phones.add(head.phone)
-            numbers += sum(head.sizes)
-            if numbers >= _MOST_NUMBERS:
-                break
-        left.update(waiting)
-        return chosen, left
-
-    def _merge(self, contributions: dict[int, Contribution], results: list[bool | FedkeysError]) -> None:
-        """Merge what is sound of a batch of new deltas."""
-        batch = self._read(contributions, results)
-        if batch is None:
-            return
-        self._sums.add(batch)
-        self._state.enter((head.phone, head.sequence, head.digest) for head in batch.heads)
-        self.merged.count(batch)
-        for at in contributions:
-            results[at] = True
+    def _merged_some(self) -> None:
         self._note_bounds()
         self._keep_up()
 
@@ -394,29 +293,6 @@ class Aggregator:
         enforced = self.bounds.as_map() if self.bounds else None
         if enforced not in self._kept_bounds:
             self._kept_bounds.append(enforced)
-
-    def _read(
-        self, contributions: dict[int, Contribution], results: list[bool | FedkeysError]
-    ) -> Batch | None:
-        """Read a batch; what must not be merged is taken out of `contributions`, and its result says why."""
-        while contributions:
-            bad: Mapping[int, FedkeysError]
-            heads = [contribution.head for contribution in contributions.values()]
-            try:
-                batch = Batch.read(heads)
-                bad = self._sums.contradictions(batch)
-                bad = bad or excess(list(contributions.values()), batch, self._sums, self.bounds)
-                if not bad:
-                    return batch
-            except FormatError:
-                bad = unsound(heads)
-                if not bad:  # each is sound alone, so that reading them together is at fault
-                    raise
-            places = list(contributions)
-            for number, error in bad.items():
-                results[places[number]] = error
-                del contributions[places[number]]
-        return None
 
     def settle(self) -> None:
         """Do now what a release would have to do first: add up all that was merged."""
@@ -460,40 +336,6 @@ class Aggregator:
             "deltas": self.deltas,
         }
         return release(totals, min_phones, account, frozenset(map(blocked_word, blocked)))
-
-
-def _place(head: Head, known: Known) -> tuple[bool, int]:
-    """In which order deltas are merged."""
-    return head.sequence not in known.get(head.phone, {}), head.sequence
-
-
-@contextmanager
-def _not_collecting() -> Iterator[None]:
-    """Hold the collector of cycles: a group of messages makes many objects, none in a cycle, and it would go
-    through all of them, and all else there is, time and again: a tenth of the time of merging.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _foreign(head: Head, federation: str) -> RefusedError:
-    return RefusedError(
-        f"belongs to the federation {head.federation!r}, not to {federation!r}",
-        remedy="name the federation with --federation",
-    )
-
-
-def reason_of(error: FedkeysError) -> str:
-    """Give the kind of a refusal, for counting."""
-    for kind, name in _REASONS:
-        if isinstance(error, kind):
-            return name
-    return "other"
 
 
 def aggregate(deltas: Iterable[Delta], min_phones: int = DEFAULT_MIN_PHONES) -> Model:

@@ -12,9 +12,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fedkeys.aggregator.aggregator import Aggregator, reason_of
+from fedkeys.aggregator.aggregator import Aggregator
 from fedkeys.aggregator.messages import messages
 from fedkeys.aggregator.partial import PARTIAL_SUFFIX
+from fedkeys.aggregator.reasons import reason_of
 from fedkeys.container import read_bytes
 from fedkeys.delta import Head
 from fedkeys.delta.signed import MAX_MESSAGE_BYTES, message_in

@@ -6,7 +6,7 @@ together with a delta that is in it.
 """
 
 from fedkeys.aggregator.ledger import Overlap
-from fedkeys.aggregator.partial import Partial
+from fedkeys.aggregator.partial_reading import Partial
 from fedkeys.delta import Bounds
 from fedkeys.errors import RefusedError
 

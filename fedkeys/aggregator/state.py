@@ -24,7 +24,7 @@ from typing import Any
 from weakref import finalize
 
 from fedkeys.aggregator.ledger import SCHEMA, Entry, Ledger, Overlap
-from fedkeys.aggregator.partial import Partial, read_partial
+from fedkeys.aggregator.partial_reading import Partial, read_partial
 from fedkeys.aggregator.runs import Run, merge_runs, without_nothing
 from fedkeys.aggregator.totals import Totals
 from fedkeys.container import sync_directory
