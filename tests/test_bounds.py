@@ -368,7 +368,10 @@ def test_the_commands_keep_bounds(fedkeys: Any, tmp_path: Path) -> None:
 def test_defaults_are_the_same_everywhere() -> None:
     defaults = (console.DEFAULT_MAX_NGRAMS, console.DEFAULT_MAX_COUNT, console.DEFAULT_MAX_BYTES)
     assert Bounds(*defaults) == DEFAULT_BOUNDS
-    assert console.bounds_of(*defaults, True) is None
+    assert console.bounds_of(None, None, None, False) == DEFAULT_BOUNDS
+    assert console.bounds_of(None, None, None, True) is None
+    with pytest.raises(UsageError, match="goes with no bound"):
+        console.bounds_of(9, None, None, True)
     with pytest.raises(UsageError, match="max_count is 0"):
         Bounds(1, 0)
 

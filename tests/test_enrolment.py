@@ -381,9 +381,9 @@ def test_withdrawal_by_commands(fedkeys: Any, tmp_path: Path) -> None:
     mine = "deltas/nurse.delta"
     for arguments, status, why in (
         ((mine,), 2, "name it with --state; on a phone, sign the withdrawal with --key and --out"),
-        ((mine, "--out", "x"), 2, "name its key with --key"),
-        ((mine, "--key", "none.key", "--out", "x"), 2, "no such file"),
-        ((mine, "--key", "keys/pilot.key", "--out", "x"), 3, "and the key is that of"),
+        ((mine, "--out", "x.withdrawal"), 2, "name its key with --key"),
+        ((mine, "--key", "none.key", "--out", "x.withdrawal"), 2, "no such file"),
+        ((mine, "--key", "keys/pilot.key", "--out", "x.withdrawal"), 3, "and the key is that of"),
         ((mine, "--state", "fleet"), 2, "name the directory of their keys with --enrolled"),
         ((mine, *given_), 3, "sign it on the phone: fedkeys withdraw mine.delta --key NAME.key"),
         (("deltas", *given_), 2, "no *.withdrawal file below it; make some with fedkeys withdraw --key"),

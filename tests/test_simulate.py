@@ -169,7 +169,7 @@ def test_a_resumed_federation_goes_on_as_if_it_had_not_stopped(tmp_path: Path, s
     first = Federation(fleet, HARD, np.random.default_rng(seed), tmp_path / "c")
     begun = [round_ for _, round_ in zip(range(stop), first.run(), strict=False)]
     first.aggregator.close()
-    second = Federation(fleet, HARD, np.random.default_rng(99), tmp_path / "c", resume=True)
+    second = Federation(fleet, HARD, np.random.default_rng(seed), tmp_path / "c", resume=True)
     history = [*begun, *second.run()]
     for number in range(1, HARD.rounds + 1):  # a last round that did not start is gone through again
         mine = [round_ for round_ in history if round_.number == number][-1]
@@ -186,9 +186,11 @@ def test_a_checkpoint_is_for_the_rounds_it_began_with(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no rounds to resume"):
         Federation(Memory(FLEET), HARD, rng, tmp_path / "c", resume=True)
     Federation(Memory(FLEET), HARD, rng, tmp_path / "c").aggregator.close()
+    with pytest.raises(UsageError, match="--seed was another"):
+        Federation(Memory(FLEET), HARD, np.random.default_rng(1), tmp_path / "c", resume=True)
     with pytest.raises(UsageError, match="go on with --resume"):
         Federation(Memory(FLEET), HARD, rng, tmp_path / "c")
-    with pytest.raises(UsageError, match="min_phones was 1"):
+    with pytest.raises(UsageError, match="--min-phones was 1"):
         Federation(Memory(FLEET), replace(HARD, min_phones=3), rng, tmp_path / "c", resume=True)
     with pytest.raises(UsageError, match="the phones were others"):
         Federation(Memory({"ann": ["hi"]}), HARD, rng, tmp_path / "c", resume=True)

@@ -10,6 +10,7 @@ from fedkeys.aggregator.blocklist import read_blocklist
 from fedkeys.aggregator.enrolment import Enrolment
 from fedkeys.aggregator.helpers import available_cores
 from fedkeys.aggregator.intake import (
+    MOST_NAMED,
     WITHDRAWAL_SUFFIX,
     Intake,
     delta_files,
@@ -22,6 +23,7 @@ from fedkeys.aggregator.rounds import Answer, Fate, RoundRule, Upload, collect, 
 from fedkeys.aggregator.state import is_state
 
 __all__ = [
+    "MOST_NAMED",
     "PARTIAL_SUFFIX",
     "WITHDRAWAL_SUFFIX",
     "Aggregator",

@@ -80,6 +80,12 @@ def _read_messages(file: BinaryIO, path: Path) -> Iterator[Message]:
         yield from messages(file)
     except OSError as error:
         raise _unreadable(path, error) from None
+    except FormatError as error:
+        raise DamagedError(
+            "does not end where it should, so nothing of it counts",
+            place=error.place,
+            remedy="get it again from where it came from",
+        ) from None
 
 
 def _unreadable(path: Path, error: OSError) -> FedkeysError:

@@ -7,9 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from fedkeys.cli.console import (
-    DEFAULT_MAX_BYTES,
-    DEFAULT_MAX_COUNT,
-    DEFAULT_MAX_NGRAMS,
     FederationOption,
     JsonOption,
     MaxBytesOption,
@@ -21,6 +18,7 @@ from fedkeys.cli.console import (
     adding_up,
     bounds_of,
     bytes_of,
+    check_output,
     existing,
     many,
     narrate,
@@ -31,6 +29,8 @@ from fedkeys.cli.console import (
     size,
     warn_of_nothing,
 )
+
+_MOST_SHOWN = 50  # inputs that are set aside
 
 
 def command(
@@ -65,9 +65,9 @@ def command(
         Path | None,
         typer.Option("--blocklist", help="Text file of words, one a line, that the model must not hold."),
     ] = None,
-    max_ngrams: MaxNgramsOption = DEFAULT_MAX_NGRAMS,
-    max_count: MaxCountOption = DEFAULT_MAX_COUNT,
-    max_bytes: MaxBytesOption = DEFAULT_MAX_BYTES,
+    max_ngrams: MaxNgramsOption = None,
+    max_count: MaxCountOption = None,
+    max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
     memory: MemoryOption = "1G",
     state: Annotated[
@@ -96,6 +96,7 @@ def command(
     make K pseudonyms counts as K phones.
     """
     from fedkeys.aggregator import (
+        MOST_NAMED,
         PARTIAL_SUFFIX,
         Aggregator,
         Enrolment,
@@ -110,17 +111,23 @@ def command(
 
     begin = time.monotonic()
     if status:
+        if inputs or out or partial or dry_run:
+            raise UsageError(
+                "--status does nothing else", remedy="leave out inputs, --out, --partial, --dry-run"
+            )
         _tell(state, federation, json)
         return
     if out is None and partial is None and not dry_run and not state:
         raise UsageError("the model has no file to go to", remedy="name it with --out, or try --dry-run")
-    if partial is not None and partial.suffix != PARTIAL_SUFFIX:
-        raise UsageError(f"a partial aggregate ends in {PARTIAL_SUFFIX}", file=partial)
+    if blocklist is not None and out is None and not dry_run:
+        raise UsageError("--blocklist is for a model, and none is made", remedy="name it with --out")
     if not inputs and not state:
         raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs or ())
+    check_output(out, None, files)
+    check_output(partial, PARTIAL_SUFFIX, files)
     enrolment = Enrolment.read(enrolled, federation) if enrolled else None
     kept = state if not dry_run or (state and is_state(state)) else None
     aggregator = Aggregator(
@@ -138,14 +145,14 @@ def command(
         intake = merge_files(
             aggregator, files, on_bytes=adding_up(step, "merging", in_all, aggregator.merged)
         )
-        for sentence in intake.refused:
+        for sentence in intake.refused[:_MOST_SHOWN]:
             narrate(f"set aside: {sentence}")
-        if intake.unnamed:
-            narrate(f"set aside: {intake.unnamed:,} more")
         set_aside = len(intake.refused) + intake.unnamed
+        if set_aside > _MOST_SHOWN:
+            narrate(f"set aside: {set_aside - _MOST_SHOWN:,} more; --json names up to {MOST_NAMED:,}")
         if strict and intake.refused:
             raise PartialError(
-                f"{many(set_aside, 'delta')} had to be set aside, so nothing was written",
+                f"{many(set_aside, 'input')} had to be set aside, so nothing was written",
                 remedy="leave --strict out to merge the others",
             )
         if intake.merged and state is not None:  # each call that merges something is a round
@@ -153,7 +160,7 @@ def command(
         if not dry_run:
             aggregator.commit()
         if not aggregator.deltas:
-            raise PartialError("no delta could be merged, so there is no model")
+            raise PartialError("no delta could be merged" + (", so there is no model" if out else ""))
         report: dict[str, Any] = {
             "merged": intake.merged,
             "repeated": intake.repeated,
@@ -193,7 +200,7 @@ def command(
     if "ngrams" in report:
         warn_of_nothing(model, min_phones)
     if intake.refused:
-        raise PartialError(f"{many(set_aside, 'delta')} set aside, the others are merged")
+        raise PartialError(f"{many(set_aside, 'input')} set aside, all others are merged")
 
 
 def _account(report: dict[str, Any], on_disk: int, seconds: float) -> None:

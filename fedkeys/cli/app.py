@@ -1,6 +1,7 @@
 """The application: its commands, and what becomes of errors."""
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -74,10 +75,15 @@ def _root(
         demo.open_demo()
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line and exit."""
+    _clean_up_when_ended()
     try:
         app()
+    except SystemExit as exit_:
+        if exit_.code == 130:
+            _fail("interrupted", 130)
+        raise
     except FedkeysError as error:
         _fail(str(error), error.exit_status)
     except BrokenPipeError:
@@ -98,6 +104,18 @@ def main() -> None:
             "FEDKEYS_DEBUG=1 shows where it came from",
             1,
         )
+
+
+def _clean_up_when_ended() -> None:
+    """Have what ends a process end it as ctrl-C does: with what it started, and without what it left lying."""
+
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def _fail(sentence: str, status: int) -> None:

@@ -34,21 +34,36 @@ MemoryOption = Annotated[
     ),
 ]
 
+# Those of fedkeys.delta.DEFAULT_BOUNDS, which a test holds against these: importing it takes numpy.
+DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES = 2000, 16, 5000
+
 MaxNgramsOption = Annotated[
-    int,
-    typer.Option("--max-ngrams", min=1, help="The most n-grams and written forms of one phone, in its life."),
+    int | None,
+    typer.Option(
+        "--max-ngrams",
+        min=1,
+        show_default=f"{DEFAULT_MAX_NGRAMS}",
+        help="The most n-grams and written forms of one phone, in its life.",
+    ),
 ]
 MaxCountOption = Annotated[
-    int, typer.Option("--max-count", min=1, help="The most that one phone can add to one count, in its life.")
+    int | None,
+    typer.Option(
+        "--max-count",
+        min=1,
+        show_default=f"{DEFAULT_MAX_COUNT}",
+        help="The most that one phone can add to one count, in its life.",
+    ),
 ]
 MaxBytesOption = Annotated[
-    int, typer.Option("--max-bytes", min=512, help="The most bytes of one delta of a phone.")
+    int | None,
+    typer.Option(
+        "--max-bytes", min=512, show_default=f"{DEFAULT_MAX_BYTES}", help="The most bytes of one delta."
+    ),
 ]
 UnboundedOption = Annotated[
     bool, typer.Option("--unbounded", help="No bounds on what one phone may contribute.")
 ]
-# Those of fedkeys.delta.DEFAULT_BOUNDS, which a test holds against these: importing it takes numpy.
-DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES = 2000, 16, 5000
 
 _READABLE = 100
 _BESIDE = 20  # columns of a line of progress besides name and figures: bar, percentage, time left
@@ -303,14 +318,59 @@ def bytes_of(text: str) -> int:
     found = re.fullmatch(r"(\d{1,12}(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip(), re.IGNORECASE)
     if not found:
         raise UsageError(f"{text!r} is no size of memory", remedy="write for example 512M or 2G")
-    return int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
+    size_ = int(float(found[1]) * 1024 ** " kmgt".index(found[2].lower() or " "))
+    if size_ < _LEAST_MEMORY:
+        raise UsageError(f"{text} of memory is too little", remedy="give 64K or more")
+    return size_
 
 
-def bounds_of(max_ngrams: int, max_count: int, max_bytes: int, unbounded: bool) -> "Bounds | None":
-    """Give the bounds that were asked for."""
+def bounds_of(
+    max_ngrams: int | None, max_count: int | None, max_bytes: int | None, unbounded: bool
+) -> "Bounds | None":
+    """Give the bounds that were asked for.
+
+    Raises:
+        UsageError: some were, and none as well.
+    """
     from fedkeys.delta import Bounds
+    from fedkeys.errors import UsageError
 
-    return None if unbounded else Bounds(max_ngrams, max_count, max_bytes)
+    asked = (max_ngrams, max_count, max_bytes)
+    if unbounded and asked != (None, None, None):
+        raise UsageError("--unbounded goes with no bound", remedy="leave it out, or the bounds")
+    defaults = (DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES)
+    return (
+        None if unbounded else Bounds(*(given or usual for given, usual in zip(asked, defaults, strict=True)))
+    )
+
+
+_OTHER_SUFFIXES = (".delta", ".deltas", ".withdrawal", ".partial")
+
+
+def check_output(out: Path | None, suffix: str | None, inputs: Sequence[Path] = ()) -> None:
+    """Refuse to write over an input, or a file whose name says that it is of another kind.
+
+    Args:
+        out: the file; None for none.
+        suffix: what its name must end in; None for anything but the suffixes of other kinds.
+        inputs: the files that are read.
+
+    Raises:
+        UsageError: it must not be written.
+    """
+    from fedkeys.errors import UsageError
+
+    if out is None:
+        return
+    if suffix is not None and out.suffix != suffix:
+        raise UsageError(f"does not end in {suffix}", file=out, remedy=f"name it {out.stem}{suffix}")
+    if suffix is None and out.suffix in _OTHER_SUFFIXES:
+        raise UsageError(f"a model does not end in {out.suffix}", file=out, remedy="name it .model")
+    if out.exists() and any(out.samefile(file) for file in inputs if file.exists()):
+        raise UsageError("is one of the inputs", file=out, remedy="name another file to write")
+
+
+_LEAST_MEMORY = 64 << 10
 
 
 def existing(path: Path) -> Path:

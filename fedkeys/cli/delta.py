@@ -7,9 +7,6 @@ from typing import Annotated
 import typer
 
 from fedkeys.cli.console import (
-    DEFAULT_MAX_BYTES,
-    DEFAULT_MAX_COUNT,
-    DEFAULT_MAX_NGRAMS,
     FederationOption,
     MaxBytesOption,
     MaxCountOption,
@@ -42,9 +39,9 @@ def command(
         typer.Option("--keys", help="Directory of the phones' keys, made by fedkeys enroll, to sign with."),
     ] = None,
     order: OrderOption = 3,
-    max_ngrams: MaxNgramsOption = DEFAULT_MAX_NGRAMS,
-    max_count: MaxCountOption = DEFAULT_MAX_COUNT,
-    max_bytes: MaxBytesOption = DEFAULT_MAX_BYTES,
+    max_ngrams: MaxNgramsOption = None,
+    max_count: MaxCountOption = None,
+    max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
     federation: FederationOption = "fedkeys",
 ) -> None:

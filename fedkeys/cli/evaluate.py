@@ -6,9 +6,6 @@ from typing import Annotated
 import typer
 
 from fedkeys.cli.console import (
-    DEFAULT_MAX_BYTES,
-    DEFAULT_MAX_COUNT,
-    DEFAULT_MAX_NGRAMS,
     JsonOption,
     MaxBytesOption,
     MaxCountOption,
@@ -44,12 +41,14 @@ def command(
     ] = None,
     split: Annotated[float, typer.Option("--split", help="Part of each user's messages that trains.")] = 0.8,
     users: Annotated[int | None, typer.Option("--users", min=1, help="Replay only so many users.")] = None,
-    min_words: Annotated[int, typer.Option("--min-words", help="Replay only users with so many words.")] = 0,
+    min_words: Annotated[
+        int, typer.Option("--min-words", min=0, help="Replay only users with so many words.")
+    ] = 0,
     min_phones: MinPhonesOption = 2,
     order: OrderOption = 3,
-    max_ngrams: MaxNgramsOption = DEFAULT_MAX_NGRAMS,
-    max_count: MaxCountOption = DEFAULT_MAX_COUNT,
-    max_bytes: MaxBytesOption = DEFAULT_MAX_BYTES,
+    max_ngrams: MaxNgramsOption = None,
+    max_count: MaxCountOption = None,
+    max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
     seed: SeedOption = 0,
     json: JsonOption = False,

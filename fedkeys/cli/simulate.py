@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedkeys.cli.console import (
-    DEFAULT_MAX_BYTES,
-    DEFAULT_MAX_COUNT,
-    DEFAULT_MAX_NGRAMS,
     JsonOption,
     MaxBytesOption,
     MaxCountOption,
@@ -55,19 +52,25 @@ def command(
     ] = "all",
     min_phones: MinPhonesOption = 2,
     order: OrderOption = 3,
-    max_ngrams: MaxNgramsOption = DEFAULT_MAX_NGRAMS,
-    max_count: MaxCountOption = DEFAULT_MAX_COUNT,
-    max_bytes: MaxBytesOption = DEFAULT_MAX_BYTES,
+    max_ngrams: MaxNgramsOption = None,
+    max_count: MaxCountOption = None,
+    max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
     min_available: Annotated[
         int,
         typer.Option("--min-available", min=1, help="A round starts with so many phones in reach, or not."),
     ] = 1,
     available: Annotated[
-        float, typer.Option("--available", help="Chance that a phone is in reach when a round begins.")
+        float,
+        typer.Option(
+            "--available", min=0.0, max=1.0, help="Chance that a phone is in reach when a round begins."
+        ),
     ] = 1.0,
     dropout: Annotated[
-        float, typer.Option("--dropout", help="Chance that a phone that was asked is lost on the way.")
+        float,
+        typer.Option(
+            "--dropout", min=0.0, max=1.0, help="Chance that a phone that was asked is lost on the way."
+        ),
     ] = 0.0,
     deadline: Annotated[
         float | None,
@@ -140,7 +143,17 @@ def run(
     with progress() as step:
         source.names(lambda part: step("reading", part))
         federation = Federation(source, plan, np.random.default_rng(seed), checkpoint, resume)
-        return list(federation.run(_counting(step, federation.aggregator.merged)))
+        done: list[Round] = []
+        before = federation.aggregator.round
+        try:
+            for round_ in federation.run(_counting(step, federation.aggregator.merged)):
+                done.append(round_)
+        except KeyboardInterrupt:
+            if checkpoint is not None:
+                last = done[-1].number if done else before
+                narrate(f"{last} of {plan.rounds} rounds are done; go on with --resume")
+            raise
+        return done
 
 
 def _counting(step: Step, merged: "Merged") -> Callable[[int, float], None]:

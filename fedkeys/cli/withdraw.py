@@ -9,6 +9,7 @@ from fedkeys.cli.console import (
     FederationOption,
     JsonOption,
     adding_up,
+    check_output,
     existing,
     many,
     narrate,
@@ -66,6 +67,7 @@ def command(
     _check(state, key, out)
     signer = PhoneKey.load(existing(key)) if key else None
     files = delta_files(inputs, [WITHDRAWAL_SUFFIX]) if enrolled and not key else delta_files(inputs)
+    check_output(out, WITHDRAWAL_SUFFIX, files)
     aggregator = _opened(state, enrolled, base, federation) if state else None
     signed: list[bytes] = []
     taken_back = Merged()

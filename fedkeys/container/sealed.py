@@ -110,6 +110,8 @@ def _shown(value: object) -> str:
 
 
 def _check_kind(format_found: object, found: object, format_: str, version: int) -> None:
+    if isinstance(format_found, dict):  # the head of a container
+        format_found = format_found.get("format", format_found)
     if format_found != format_:
         raise FormatError(f"holds a {_shown(format_found)}, not a {format_!r}")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:

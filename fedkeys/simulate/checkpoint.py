@@ -62,20 +62,22 @@ class Checkpoint:
         header = {"plan": _as_map(plan), "seed": seed.to_bytes(8), "phones": _digest(names)}
         write_atomically(self._path / "plan", pack_arrays(_FORMAT, _VERSION, header, {}))
 
-    def resume(self, plan: "Plan", names: Sequence[str]) -> int:
-        """Give the seed that the rounds began with.
+    def resume(self, plan: "Plan", names: Sequence[str], seed: int) -> None:
+        """Hold what is asked for against what the rounds began with.
 
         Raises:
-            UsageError: there are none, or they began with another plan or other phones.
+            UsageError: there are none, or they began with another plan, other phones or another seed.
         """
         if not (self._path / "plan").exists():
             raise UsageError("holds no rounds to resume", file=self._path, remedy="leave --resume out")
         header = self._read("plan").header
         changed = [
-            f"{name} was {value}"
+            f"--{name.replace('_', '-')} was {'not given' if value is None else value}"
             for name, value in header["plan"].items()
             if _as_map(plan).get(name) != value
         ]
+        if header["seed"] != seed.to_bytes(8):
+            changed.append("--seed was another")
         if header["phones"] != _digest(names):
             changed.append("the phones were others")
         if changed:
@@ -84,7 +86,6 @@ class Checkpoint:
                 file=self._path,
                 remedy="give what the rounds began with",
             )
-        return int.from_bytes(header["seed"])
 
     def keep(self, number: int, model: Model, records: Mapping[str, Record]) -> None:
         """Keep what was reached in a round."""

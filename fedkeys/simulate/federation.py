@@ -137,7 +137,7 @@ class Federation:
 
     Raises:
         UsageError: the corpus has no phones; there is a checkpoint and none is to be resumed, or none and one
-            is; it was made with another plan, or of other phones.
+            is; it was made with another plan or seed, or of other phones.
         FormatError: the checkpoint is damaged.
     """
 
@@ -157,7 +157,7 @@ class Federation:
         self._seed = int(rng.integers(1 << 62))
         self._checkpoint = Checkpoint(checkpoint) if checkpoint else None
         if self._checkpoint and resume:
-            self._seed = self._checkpoint.resume(plan, self._names)
+            self._checkpoint.resume(plan, self._names, self._seed)
         elif self._checkpoint:
             self._checkpoint.begin(plan, self._names, self._seed)
         self._key = np.random.default_rng([self._seed, 0]).bytes(32)
