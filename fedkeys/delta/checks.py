@@ -91,8 +91,12 @@ def require(holds: bool, otherwise: str) -> None:
 
 
 def _check_words(words: Sequence[str]) -> None:
+    # Of joined ASCII letters in lower case each string is a word, unless it is empty or too long: most deltas
+    # have no other words, and few strings cost as much as one.
+    text = "".join(words)
+    plain = text.isascii() and text.isalpha() and text.islower() and "" not in words
     for word in words:
-        if len(word) > MAX_WORD_LENGTH or not is_word(word):
+        if len(word) > MAX_WORD_LENGTH or not (plain or is_word(word)):
             raise FormatError(f"{word[:40]!r} is not a word by the rules of fedkeys.words")
     for word, following in pairwise(words):
         if word >= following:
