@@ -93,16 +93,17 @@ class _Linked:
 
     kept: Mask
     keys: Keys
-    suffixes: Rows
+    suffixes: NDArray[np.int32]
     from_mark: Mask
-    kinds: Sums
+    kinds: NDArray[np.int32]
     explained: Sums
 
     def forget(self) -> None:
         """Give the memory back."""
         none = np.zeros(0, np.int64)
         self.kept = self.from_mark = none.astype(np.bool_)
-        self.keys, self.suffixes, self.kinds, self.explained = none.astype(np.uint64), none, none, none
+        self.keys, self.explained = none.astype(np.uint64), none
+        self.suffixes = self.kinds = none.astype(np.int32)
 
     def adjusted(self, rows: Level, start: int) -> Sums:
         """The counts to estimate some rows from, the first of which is row `start`."""
@@ -121,9 +122,9 @@ def _linked(
     found = _Linked(
         np.empty(len(level), np.bool_),
         np.empty(held, np.uint64),
-        np.zeros(held, np.int64),
+        np.zeros(held, np.int32),  # rows below 2^31, as many as fit memory
         np.empty(held, np.bool_),
-        np.zeros(held, np.int64),
+        np.zeros(held, np.int32),
         np.zeros(held, np.int64),
     )
     for start, rows in pieces(level):
@@ -132,7 +133,7 @@ def _linked(
         from_mark = rows.words < FIRST_WORD
         if below is not None:
             parents = rows.parents
-            suffixes = rows_of(below.keys, below.suffixes[parents], rows.words)
+            suffixes = rows_of(below.keys, below.suffixes[parents].astype(np.int64), rows.words)
             has = suffixes >= 0
             np.add.at(below.kinds, suffixes[has], 1)
             np.add.at(below.explained, suffixes[has], rows.counts[has])
