@@ -19,6 +19,8 @@ from fedkeys.counts.ngrams import Ids, Rows, pack_keys
 from fedkeys.delta import Batch, Bounds, Head
 from fedkeys.errors import RefusedError
 
+_REMEDY = "ask its phone for less, or give the bounds that it keeps"
+
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
@@ -46,12 +48,11 @@ def check_size(head: Head, earlier: int, bounds: Bounds) -> None:
     Raises:
         RefusedError: it is too long, names too much, or is one too many.
     """
-    remedy = "ask its phone for less, or give the bounds that it keeps"
     if head.length > bounds.max_bytes:
-        raise RefusedError(f"has {head.length:,} bytes, more than {bounds.max_bytes:,}", remedy=remedy)
+        raise RefusedError(f"has {head.length:,} bytes, more than {bounds.max_bytes:,}", remedy=_REMEDY)
     if sum(head.sizes) > bounds.max_ngrams:
         raise RefusedError(
-            f"has {sum(head.sizes):,} n-grams and forms, more than {bounds.max_ngrams:,}", remedy=remedy
+            f"has {sum(head.sizes):,} n-grams and forms, more than {bounds.max_ngrams:,}", remedy=_REMEDY
         )
     if earlier >= bounds.max_deltas:
         raise RefusedError(f"its phone has sent {earlier:,} deltas, which is as many as it may")
@@ -165,12 +166,11 @@ class _Extent:
             return RefusedError("names an n-gram with a count of 0 that no delta of its phone has counted")
         if bounds is None or self.marks[phone] > 1:
             return RefusedError("marks an n-gram as new that its phone has sent before")
-        remedy = "ask its phone for less, or give the bounds that it keeps"
         if self.distinct[phone] > bounds.max_ngrams:
             many = f"{self.distinct[phone]:,} different n-grams and forms, more than {bounds.max_ngrams:,}"
-            return RefusedError(f"brings its phone to {many}", remedy=remedy)
+            return RefusedError(f"brings its phone to {many}", remedy=_REMEDY)
         many = f"{self.most[phone]:,} times, more than {bounds.max_count:,}"
-        return RefusedError(f"brings its phone to counting one n-gram {many}", remedy=remedy)
+        return RefusedError(f"brings its phone to counting one n-gram {many}", remedy=_REMEDY)
 
 
 def _by_root(levels: Sequence[Level]) -> list[tuple[Rows, Level]]:

@@ -193,7 +193,7 @@ class Sums:
 
     def ids_of(self, batch: Batch) -> Ids:
         """For each row of order 1 of a batch the id here; a word that has none gets one."""
-        return self._ids(batch, self._vocabulary.id)
+        return self._ids(batch, self._vocabulary.ids)
 
     def ids_and_styles_for_now(self, batch: Batch) -> tuple[Ids, Ids]:
         """As `ids_of` and `styles_of`, but what has none here gets none that lasts: nothing is kept."""
@@ -206,11 +206,11 @@ class Sums:
                 return known
             return words.setdefault(word, FIRST_WORD + len(self._vocabulary) + len(words))
 
-        return self._ids(batch, id_of), _styles(
+        return self._ids(batch, lambda new: [id_of(word) for word in new]), _styles(
             batch, lambda form: forms.setdefault(form, OTHER + len(forms))
         )
 
-    def _ids(self, batch: Batch, id_of: Callable[[str], int]) -> Ids:
+    def _ids(self, batch: Batch, number: Callable[[Iterable[str]], list[int]]) -> Ids:
         roots = batch.counts.levels[0].parents
         is_known = batch.is_known
         ids = np.empty(len(roots), np.uint32)
@@ -218,7 +218,7 @@ class Sums:
             at = np.flatnonzero(is_known & chosen)
             ids[at] = self._bases[digest].ids[batch.ids[at]]
         # Each new word is used, and its row stands where the word does in its message's list.
-        ids[~is_known] = [id_of(word) for head in batch.heads for word in head.words]
+        ids[~is_known] = number(word for head in batch.heads for word in head.words)
         return ids
 
     def _add_up(self) -> None:
