@@ -120,9 +120,9 @@ def test_probabilities_are_those_of_the_definition(
         return
     known = [*reference.words, MESSAGE_START, SENTENCE_START]
     context = tuple(data.draw(st.lists(st.sampled_from(known), max_size=order - 1)))
-    matches = model.matches(context)
+    state = model.state(context)
     for word in reference.words:
-        probability = model.probability(matches, model.vocabulary.ids[word])
+        probability = model.probability(state, model.vocabulary.ids[word])
         assert math.isclose(probability, reference.p(word, context), rel_tol=1e-5)
 
 
@@ -141,8 +141,8 @@ def test_probabilities_sum_to_one_and_search_is_exact(
     )
     prefix = data.draw(st.sampled_from(["", "l", "lo", "Hel", "t", "zz"]))
     k = data.draw(st.integers(1, 5))
-    matches = model.matches(context)
-    everything = {word: model.probability(matches, model.vocabulary.ids[word]) for word in words}
+    state = model.state(context)
+    everything = {word: model.probability(state, model.vocabulary.ids[word]) for word in words}
     assert math.isclose(sum(everything.values()), 1, rel_tol=1e-4)
     ranked = sorted(
         (word for word in words if word.startswith(prefix.lower())),

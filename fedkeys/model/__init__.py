@@ -9,6 +9,6 @@ It takes words, not text: `fedkeys.phone.Keyboard` and `predict_next_word` read 
 from fedkeys.model.build import build
 from fedkeys.model.model import MODEL_FORMAT, MODEL_VERSION, Model
 from fedkeys.model.predict import predict_next_word
-from fedkeys.model.search import Suggestion
+from fedkeys.model.search import State, Suggestion
 
-__all__ = ["MODEL_FORMAT", "MODEL_VERSION", "Model", "Suggestion", "build", "predict_next_word"]
+__all__ = ["MODEL_FORMAT", "MODEL_VERSION", "Model", "State", "Suggestion", "build", "predict_next_word"]

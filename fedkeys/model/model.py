@@ -26,7 +26,7 @@ from fedkeys.container import Container, pack_arrays, read_bytes, unpack_arrays,
 from fedkeys.counts import FIRST_WORD, MESSAGE_START_ID, SENTENCE_START_ID, Vocabulary
 from fedkeys.errors import FormatError
 from fedkeys.model.checks import check, check_header, check_names
-from fedkeys.model.search import Match, Search, Suggestion
+from fedkeys.model.search import Search, State, Suggestion
 from fedkeys.words import MESSAGE_START, SENTENCE_START, fold
 
 MODEL_FORMAT = "fedkeys.model"
@@ -105,25 +105,36 @@ class Model:
         """
         return [
             Suggestion(self.written_form(id_), probability)
-            for id_, probability in self.rank(self.matches(words), prefix, k)
+            for id_, probability in self.rank(self.state(words), prefix, k)
         ]
 
-    def matches(self, words: Sequence[str]) -> list[Match]:
-        """Look the contexts at the end of `words` up, longest first."""
-        ids: list[int] = []
+    def state(self, words: Sequence[str]) -> State:
+        """Look the contexts at the end of `words` up."""
+        state = State()
         for word in words[-(self.order - 1) :]:
-            id_ = self.id(word)
-            ids = [] if id_ is None else [*ids, id_]
-        return self._search.matches(ids)
+            state = self.advance(state, word)
+        return state
 
-    def rank(self, matches: Sequence[Match], prefix: str = "", k: int = 3) -> list[tuple[int, float]]:
+    def advance(self, state: State, word: str) -> State:
+        """Give the state after one more word or mark: one look-up a known context, however long it is."""
+        id_ = self.id(word)
+        return State() if id_ is None else self._search.advance(state, id_)
+
+    def rank(self, state: State, prefix: str = "", k: int = 3) -> list[tuple[int, float]]:
         """As `suggest`, for contexts already looked up: ids and probabilities."""
         within = self.vocabulary.prefix_range(fold(prefix)) if prefix else None
-        return self._search.best(matches, k, within) if k > 0 else []
+        return self._search.best(state, k, within) if k > 0 else []
 
-    def probability(self, matches: Sequence[Match], id_: int) -> float:
+    def probability(self, state: State, id_: int) -> float:
         """The probability of one word after contexts already looked up."""
-        return self._search.probability(matches, id_)
+        return self._search.probability(state, id_)
+
+    def levels(self, state: State, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The probabilities of some words by each order: float64[N, n], order 1 first.
+
+        Where a context is unknown, an order gives what the one below it gives; the id 0 has probability 0.
+        """
+        return self._search.levels(state, ids)
 
     def id(self, word: str) -> int | None:
         """Give the id of a word in any written form, or of a mark; None if the model does not know it."""

@@ -9,7 +9,7 @@ list of the longest context that has a word gives its true value, every other li
 not among the first k of the list that gives its true value has k words before it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -41,11 +41,25 @@ class Match(NamedTuple):
         successors: uint32[n], ids in order of probability.
         probabilities: float32[n].
         weight: what it leaves to the next shorter context.
+        length: how many words it has.
+        place: where it is among the contexts of its length.
     """
 
     successors: NDArray[np.uint32]
     probabilities: NDArray[np.float32]
     weight: float
+    length: int
+    place: int
+
+
+class State(NamedTuple):
+    """The contexts at the end of what was typed, looked up; it is carried from word to word and key to key.
+
+    Attributes:
+        matches: those that the model knows, longest first.
+    """
+
+    matches: tuple[Match, ...] = ()
 
 
 class Search:
@@ -66,31 +80,27 @@ class Search:
         self._probabilities = [arrays[f"probability_{m}"] for m in lengths]
         self._unigram = arrays["unigram"]
         self._by_probability = arrays["by_probability"]
+        self._unigram_by_id = np.concatenate([np.zeros(FIRST_WORD, np.float32), self._unigram])
         self._best_of_range = lru_cache(maxsize=4096)(self._find_best_of_range)
+        self._by_id = lru_cache(maxsize=4096)(self._find_by_id)
 
-    def matches(self, ids: Sequence[int]) -> list[Match]:
-        """Give the known contexts at the end of `ids`, longest first; unknown words are no ids."""
+    def advance(self, state: State, id_: int) -> State:
+        """Give the state after one more word: each context that was known, made longer by it."""
         found: list[Match] = []
-        for length in range(min(self.order - 1, len(ids)), 0, -1):
-            place = self._place(ids[len(ids) - length :])
-            if place >= 0:
-                first, last = self._first[length - 1][place : place + 2].tolist()
-                found.append(
-                    Match(
-                        self._successors[length - 1][first:last],
-                        self._probabilities[length - 1][first:last],
-                        float(self._weights[length - 1][place]),
-                    )
-                )
-        return found
+        places = [0, *(match.place for match in reversed(state.matches))]
+        lengths = [0, *(match.length for match in reversed(state.matches))]
+        for place, length in zip(places, lengths, strict=True):
+            if length < self.order - 1:
+                at = self._place(length, place << 32 | id_)
+                if at >= 0:
+                    found.append(self._match(length, at))
+        return State(tuple(reversed(found)))
 
-    def best(
-        self, matches: Sequence[Match], k: int, within: tuple[int, int] | None
-    ) -> list[tuple[int, float]]:
+    def best(self, state: State, k: int, within: tuple[int, int] | None) -> list[tuple[int, float]]:
         """Rank the best k words; `within` is a half-open range of ids to stay in."""
         values: dict[int, float] = {}
         weight = 1.0
-        for match in matches:
+        for match in state.matches:
             ids, probabilities = _head(match, k, within)
             for id_, probability in zip(ids, probabilities, strict=True):
                 values.setdefault(id_, weight * probability)
@@ -99,25 +109,58 @@ class Search:
             values.setdefault(id_, weight * float(self._unigram[id_ - FIRST_WORD]))
         return sorted(values.items(), key=lambda item: (-item[1], item[0]))[:k]
 
-    def probability(self, matches: Sequence[Match], id_: int) -> float:
+    def probability(self, state: State, id_: int) -> float:
         """The probability of one word."""
         weight = 1.0
-        for match in matches:
+        for match in state.matches:
             at = np.flatnonzero(match.successors == id_)
             if len(at):
                 return weight * float(match.probabilities[at[0]])
             weight *= match.weight
         return weight * float(self._unigram[id_ - FIRST_WORD])
 
-    def _place(self, ids: Sequence[int]) -> int:
-        """Walk down the trie of contexts; -1 where it ends early."""
-        place = 0
-        for contexts, id_ in zip(self._contexts, ids, strict=False):
-            key = np.uint64(place << 32 | id_)
-            place = int(contexts.searchsorted(key))
-            if place == len(contexts) or contexts[place] != key:
-                return -1
-        return place
+    def levels(self, state: State, ids: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The probabilities of some words by each order of the model: float64[N, n], order 1 first.
+
+        Where a context is unknown, an order gives what the one below it gives. The id 0 is a word that the
+        model does not know; its probability is 0.
+        """
+        found = np.empty((self.order, len(ids)))
+        found[0] = self._unigram_by_id[ids]
+        n = 1
+        for match in reversed(state.matches):
+            found[n] = match.weight * found[n - 1]
+            by_id, probabilities = self._by_id(match.length, match.place)
+            at = by_id.searchsorted(ids)
+            at[at == len(by_id)] = 0
+            np.copyto(found[n], probabilities[at], where=by_id[at] == ids)
+            n += 1
+        found[n:] = found[n - 1]
+        return found
+
+    def _match(self, length: int, place: int) -> Match:
+        """The context of length + 1 words at a place."""
+        first, last = self._first[length][place : place + 2].tolist()
+        return Match(
+            self._successors[length][first:last],
+            self._probabilities[length][first:last],
+            float(self._weights[length][place]),
+            length + 1,
+            place,
+        )
+
+    def _place(self, length: int, key: int) -> int:
+        """The place of a context of length + 1 words by its key; -1 if it is unknown."""
+        contexts = self._contexts[length]
+        place = int(contexts.searchsorted(np.uint64(key)))
+        return place if place < len(contexts) and contexts[place] == key else -1
+
+    def _find_by_id(self, length: int, place: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+        """The successors of a context by ascending id, and their probabilities."""
+        first, last = self._first[length - 1][place : place + 2].tolist()
+        successors = self._successors[length - 1][first:last]
+        order = successors.argsort()
+        return successors[order], self._probabilities[length - 1][first:last][order]
 
     def _best_words(self, k: int, within: tuple[int, int] | None) -> list[int]:
         if within is None:

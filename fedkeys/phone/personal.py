@@ -1,23 +1,44 @@
 """The personal model: what its owner types, counted on the device and never sent.
 
-In: messages. Out: what their owner typed after a context, and how often. Law: it is made of the owner's words
-as strings, so it outlives any released vocabulary; it is only ever read by this phone's keyboard.
+In: messages. Out: what their owner typed after a context, how often and how long ago. Law: it is made of the
+owner's words as strings, so it outlives any released vocabulary; it is only ever read by this phone's keyboard.
 
 Unlike everything that is shipped, merged or saved it changes at every message, so it lies in dictionaries.
 """
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nsmallest
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from fedkeys.counts.vocabulary import prefix_places
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, one_mark, tokens
 
-ORDER = 3
+ORDER = 4
+MAX_NGRAMS = 200_000
 
 _MARKS = (MESSAGE_START, SENTENCE_START)
-_KEPT_IN_ORDER = 8  # a strip of three slots asks for four words at most
+_FREQUENT = 10  # of each context, the words that are held in order of their counts
+_RECENT = 4  # and in the order in which they were typed
+_MESSAGES = 3  # messages whose words are remembered as such
+_PART_DROPPED = 0.1  # of all n-grams, when there are too many
+
+
+class Entry(NamedTuple):
+    """One word after one context.
+
+    Attributes:
+        context: up to `ORDER` - 1 words, the first one maybe a mark; with `skipping` the one word before the last.
+        word: what came next.
+        count: how often.
+        last: when it was last typed, in words typed ever.
+    """
+
+    context: tuple[str, ...]
+    word: str
+    count: int
+    last: int
 
 
 class Followers:
@@ -25,28 +46,47 @@ class Followers:
 
     Attributes:
         counts: word -> how often.
+        last: word -> when last, in words typed ever.
         total: the sum of the counts.
-        first: the most frequent words, best first; no more than are ever asked for at once.
+        frequent: the most frequent words, best first.
+        recent: the words typed last, the last one first.
     """
 
-    __slots__ = ("counts", "first", "total")
+    __slots__ = ("counts", "frequent", "last", "recent", "total")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.last: dict[str, int] = {}
         self.total = 0
-        self.first: list[str] = []
+        self.frequent: list[str] = []
+        self.recent: list[str] = []
 
-    def add(self, word: str) -> bool:
-        """Count a word once more; tell whether it is a new one."""
-        count = self.counts.get(word, 0) + 1
-        self.counts[word] = count
-        self.total += 1
-        # Counts only grow, so a word enters the first ones only when it is counted itself.
-        if word not in self.first:
-            self.first.append(word)
-        self.first.sort(key=self._rank)
-        del self.first[_KEPT_IN_ORDER:]
-        return count == 1
+    def add(self, word: str, now: int, count: int = 1) -> bool:
+        """Count a word; tell whether it is a new one."""
+        before = self.counts.get(word, 0)
+        self.counts[word] = before + count
+        self.last[word] = now
+        self.total += count
+        # Counts grow one by one, so a word enters the first ones only when it is counted itself.
+        if word not in self.frequent:
+            self.frequent.append(word)
+        self.frequent.sort(key=self._rank)
+        del self.frequent[_FREQUENT:]
+        if word in self.recent:
+            self.recent.remove(word)
+        self.recent.insert(0, word)
+        del self.recent[_RECENT:]
+        return not before
+
+    def discard(self, words: Iterable[str]) -> int:
+        """Forget words; tell how many there were."""
+        before = len(self.counts)
+        for word in words:
+            self.total -= self.counts.pop(word, 0)
+            self.last.pop(word, None)
+        self.frequent = self.best(self.counts, _FREQUENT)
+        self.recent = nsmallest(_RECENT, self.last, key=lambda word: -self.last[word])
+        return before - len(self.counts)
 
     def best(self, words: Iterable[str], k: int) -> list[str]:
         """Give the k most frequent of some of the words."""
@@ -56,20 +96,51 @@ class Followers:
         return -self.counts[word], word
 
 
-class PersonalModel:
-    """Counts what came after each context of up to `ORDER` - 1 words; learns message by message."""
+class Memory(NamedTuple):
+    """What is known of one situation.
 
-    def __init__(self) -> None:
+    Attributes:
+        followers: what followed each known end of the context, shortest first, the empty one included.
+        skipped: what came after the last word but one, whatever stood between; None if nothing did.
+    """
+
+    followers: list[Followers]
+    skipped: Followers | None
+
+
+class PersonalModel:
+    """Counts what came after each context of up to `ORDER` - 1 words; learns message by message.
+
+    Args:
+        max_ngrams: with more n-grams than these, the least useful ones go: those typed least often, of these
+            the ones typed longest ago.
+
+    Attributes:
+        now: how many words were typed ever.
+        messages: the words of the last few messages, the last one last.
+    """
+
+    def __init__(self, max_ngrams: int = MAX_NGRAMS) -> None:
+        self.max_ngrams = max_ngrams
+        self.now = 0
+        self.messages: deque[frozenset[str]] = deque(maxlen=_MESSAGES)
         self._after: dict[tuple[str, ...], Followers] = {(): Followers()}
+        self._skipping: dict[str, Followers] = {}
+        self._ngrams = 0
         self._alphabetical: list[str] = []
         self._written: dict[str, dict[str, int]] = {}
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a personal model cannot be pickled or copied: it stays on its phone")
 
+    def __len__(self) -> int:
+        """How many n-grams it holds."""
+        return self._ngrams
+
     def learn(self, message: str) -> None:
         """Count one message."""
         context: tuple[str, ...] = ()
+        words: list[str] = []
         for item in one_mark(tokens(message)):
             if item == GAP:
                 context = ()
@@ -77,27 +148,37 @@ class PersonalModel:
                 context = (item,)
             else:
                 word = fold(item)
+                words.append(word)
+                self.now += 1
                 self._count(context, word)
                 if not context or context[-1] not in _MARKS:
                     forms = self._written.setdefault(word, {})
                     forms[item] = forms.get(item, 0) + 1
                 context = (*context, word)[-(ORDER - 1) :]
+        self.messages.append(frozenset(words))
+        if self._ngrams > self.max_ngrams:
+            self._make_room()
 
-    def followers(self, context: Sequence[str]) -> list[Followers]:
-        """Give what followed each known end of the context, shortest first, the empty one included."""
-        found: list[Followers] = []
-        for length in range(min(len(context), ORDER - 1) + 1):
+    def recall(self, context: Sequence[str]) -> Memory:
+        """Give what is known of a context, the last word last."""
+        found = [self._after[()]]
+        for length in range(1, min(len(context), ORDER - 1) + 1):
             after = self._after.get(tuple(context[len(context) - length :]))
             if after is None:
                 break
             found.append(after)
-        return found
+        return Memory(found, self._skipping.get(context[-2]) if len(context) > 1 else None)
 
-    def candidates(self, followers: Sequence[Followers], prefix: str, k: int) -> set[str]:
-        """Give the words that were typed most often after each context and begin with the prefix."""
+    def candidates(self, memory: Memory, prefix: str, k: int) -> set[str]:
+        """Give the words that were typed most often, or last, after each context and begin with the prefix."""
+        anywhere, *after_contexts = memory.followers
+        if memory.skipped is not None:
+            after_contexts.append(memory.skipped)
         if not prefix:
-            return {word for after in followers for word in after.first[:k]}
-        anywhere, *after_contexts = followers
+            found = set(anywhere.frequent[:k])
+            for after in after_contexts:
+                found.update(after.frequent[:k], after.recent)
+            return found
         first, last = prefix_places(self._alphabetical, prefix)
         found = set(anywhere.best(self._alphabetical[first:last], k))
         for after in after_contexts:
@@ -109,8 +190,21 @@ class PersonalModel:
         forms = self._written.get(word)
         return max(forms, key=lambda form: (forms[form], form)) if forms else None
 
+    def entries(self) -> Iterator[Entry]:
+        """Give all n-grams that are known."""
+        for context, after in self._after.items():
+            for word, count in after.counts.items():
+                yield Entry(context, word, count, after.last[word])
+
     def _count(self, context: tuple[str, ...], word: str) -> None:
-        if self._after[()].add(word):
+        if self._after[()].add(word, self.now):
             insort(self._alphabetical, word)
+            self._ngrams += 1
         for start in range(len(context)):
-            self._after.setdefault(context[start:], Followers()).add(word)
+            after = self._after.setdefault(context[start:], Followers())
+            self._ngrams += after.add(word, self.now)
+        if len(context) > 1:
+            self._ngrams += self._skipping.setdefault(context[-2], Followers()).add(word, self.now)
+
+    def _make_room(self) -> None:
+        raise NotImplementedError

@@ -222,8 +222,8 @@ def test_model_suggests_once(benchmark: Any) -> None:
 @pytest.mark.benchmark(group="suggest at one key")
 def test_ranking_every_word_once(benchmark: Any) -> None:
     def rank() -> list[tuple[float, int]]:
-        matches = model().matches([model().vocabulary.words[0], "the"])
+        state = model().state([model().vocabulary.words[0], "the"])
         ids = range(2, 2 + len(model().vocabulary))
-        return sorted((-model().probability(matches, id_), id_) for id_ in ids)[:3]
+        return sorted((-model().probability(state, id_), id_) for id_ in ids)[:3]
 
     benchmark.pedantic(rank, rounds=3)
