@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("textual", "numpy", "msgpack", "nltk", "cryptography")
+HEAVY = ("textual", "numpy", "msgpack", "nltk", "cryptography", "symspellpy")
 
 
 def loaded_by(code: str) -> set[str]:
@@ -57,7 +57,8 @@ def test_the_contracts_would_notice(tmp_path: Path) -> None:
             "assert CliRunner().invoke(app, ['--help']).exit_code == 0",
             HEAVY,
         ),
-        ("from fedkeys import Phone, aggregate, Keyboard", ("textual", "nltk", "cryptography")),
+        ("from fedkeys import Phone, aggregate, Keyboard", ("textual", "nltk", "cryptography", "symspellpy")),
+        ("import fedkeys.phone.prior", ("symspellpy",)),
         ("from fedkeys.aggregator import Enrolment; import fedkeys.delta.keys", ("cryptography",)),
         ("import fedkeys.simulate, fedkeys.evaluate", ("textual", "nltk")),
         ("import fedkeys.tui", ("nltk",)),
