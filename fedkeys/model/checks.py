@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD
 from fedkeys.errors import FormatError
+from fedkeys.model.mix import Mix
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -62,6 +63,21 @@ def check_header(header: Mapping[str, Any]) -> int:
         )
     _require(isinstance(rule, dict) and _is_count(rule.get("min_phones")), "the header names no release rule")
     return order
+
+
+def check_mix(header: Mapping[str, Any], arrays: Arrays) -> Mix | None:
+    """Give the mix that a model brings, if it does; refuse one that is none."""
+    account, weights = header.get("mix"), arrays.get("mix")
+    if account is None and weights is None:
+        return None
+    _require(
+        isinstance(account, dict) and all(_is_count(account.get(name)) for name in ("version", "features")),
+        "the header does not say which features the mix weighs",
+    )
+    assert account is not None
+    if weights is None or weights.dtype != np.float32:
+        raise FormatError("the weights of the mix are missing or of another type")
+    return Mix(account["features"], weights)
 
 
 def _is_count(value: object) -> bool:

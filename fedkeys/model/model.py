@@ -12,6 +12,8 @@ with format "fedkeys.model", version 1, the arrays of `fedkeys.model.build`, and
     epsilon, dp_delta  null: no differential privacy
     bounds       the bounds that all phones were held to, null where they differed or some were held to none
     rounds, phones, deltas  how many took part
+    mix          of a model that brings weights for `fedkeys.model.mix`: the version and number of their features,
+                 how many phones trained them in how many rounds
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +27,8 @@ from numpy.typing import NDArray
 from fedkeys.container import Container, pack_arrays, read_bytes, unpack_arrays, write_atomically
 from fedkeys.counts import FIRST_WORD, MESSAGE_START_ID, SENTENCE_START_ID, Vocabulary
 from fedkeys.errors import FormatError
-from fedkeys.model.checks import check, check_header, check_names
+from fedkeys.model.checks import check, check_header, check_mix, check_names
+from fedkeys.model.mix import Mix
 from fedkeys.model.search import Search, State, Suggestion
 from fedkeys.words import MESSAGE_START, SENTENCE_START, fold
 
@@ -42,6 +45,9 @@ class Model:
     Args:
         container: header and arrays, as `fedkeys.model.build` lays them out.
 
+    Attributes:
+        mix: how the model's makers weigh what is known of a candidate; None if they do not say.
+
     Raises:
         FormatError: they do not fit together.
     """
@@ -55,6 +61,7 @@ class Model:
         self.vocabulary = Vocabulary.from_sorted(_lines(container.arrays["words"]))
         check(container.arrays, self.order, self.vocabulary.words)
         self._search = Search(container.arrays, self.order)
+        self.mix = check_mix(container.header, container.arrays)
 
     @classmethod
     def from_arrays(cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "Model":
@@ -107,6 +114,16 @@ class Model:
             Suggestion(self.written_form(id_), probability)
             for id_, probability in self.rank(self.state(words), prefix, k)
         ]
+
+    def with_mix(self, mix: Mix, account: Mapping[str, Any]) -> "Model":
+        """Give the same model with a mix.
+
+        Args:
+            mix: its weights.
+            account: `version`, of the features that it weighs, and what the header is to say of its making.
+        """
+        arrays = {**self._arrays, "mix": mix.weights.astype(np.float32)}
+        return Model.from_arrays({**self.header, "mix": {**account, "features": mix.features}}, arrays)
 
     def state(self, words: Sequence[str]) -> State:
         """Look the contexts at the end of `words` up."""

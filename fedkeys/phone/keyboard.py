@@ -1,35 +1,45 @@
-"""`Keyboard`: everyone's model and its owner's, together.
+"""`Keyboard`: everyone's model, its owner's and public words, together.
 
-In: a message as typed so far. Out: suggestions, at every key. Law: the same model and the same messages
-learnt give the same suggestions.
+In: a message as typed so far. Out: suggestions, at every key. Law: the same model, mix and prior, and the same
+messages learnt give the same suggestions.
 
-The mix is a hierarchy of Dirichlet priors (MacKay and Peto 1995): the estimate from everyone is the prior of
-what the owner typed anywhere, that is the prior of what she typed after one word, and so on:
-
-    p_0(w) = p(w | context; everyone)
-    p_n(w) = (count of w after the last n - 1 words + strength_n p_(n-1)(w)) / (all counts there + strength_n)
+Candidates come from everyone's model and the owner's, and a mix of all that is known of them ranks them
+(`fedkeys.phone.situation`, `fedkeys.model.mix`). Slots that are left go to words of the public prior, which so
+never stand above what somebody has typed, and then to words that were meant if one letter is a slip of the finger.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from math import exp
 
+import numpy as np
+
+from fedkeys.container import unpack_arrays
 from fedkeys.model import Model, Suggestion
-from fedkeys.model.search import Match
-from fedkeys.phone.personal import Followers, PersonalModel
-from fedkeys.words import at_cursor, fold
+from fedkeys.model.mix import Mix, size
+from fedkeys.phone.mixing import MixTrainer, OwnSteps, candidates_at
+from fedkeys.phone.personal import PersonalModel
+from fedkeys.phone.prior import Prior, written
+from fedkeys.phone.situation import FEATURES, FEATURES_VERSION, HAND_MIXED_FEATURE, Situation
+from fedkeys.words import Cursor, at_cursor, fold
+from fedkeys.words.slips import reached
 
-# For no context, one word, two words. Tuned for top-1 plus top-3 recall of 60 users of ubuntu_irc with 300 words
-# or more; `python -m tests.bench.tune_personal CORPUS --users 60 --min-words 300 --seed 2` does it again.
-STRENGTHS = (8000.0, 40.0, 8.0)
+MIX_FORMAT = "fedkeys.mix"
 
-_FROM_EVERYONE = 8  # candidates of everyone's model for each slot beyond those asked for
+_LEAST_LETTERS = 3  # typed, before a slip is thought of
+_PREVIOUS = 64  # situations that are kept: a message is typed key by key
 
 
 class Keyboard:
     """Suggests words while a message is typed, and learns each message that is sent.
 
     Args:
-        model: everyone's model.
+        model: everyone's.
         personal: its owner's; a new one when not given.
+        prior: public words; none when not given.
+        mix: how all that is known is weighed; the model's own when not given, or else `default_mix()`.
+        adapts: whether the mix goes on learning from the messages sent, on this phone alone.
 
     >>> from fedkeys import Phone, aggregate
     >>> model = aggregate([Phone(["see you soon", "see you later"]).delta()], min_phones=1)
@@ -37,58 +47,149 @@ class Keyboard:
     ['later']
     """
 
-    def __init__(self, model: Model, personal: PersonalModel | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        personal: PersonalModel | None = None,
+        prior: Prior | None = None,
+        mix: Mix | None = None,
+        adapts: bool = False,
+    ) -> None:
         self.model = model
-        self.personal = personal or PersonalModel()
+        self.personal = PersonalModel() if personal is None else personal
+        self.prior = prior
+        self.mix = mix or mix_of(model)
+        self.adapts = adapts
+        self._last: tuple[Cursor, int, Situation] | None = None
 
     def learn(self, message: str) -> None:
-        """Count a sent message in the personal model."""
-        self.personal.learn(message)
+        """Count a sent message in the personal model; a keyboard that adapts weighs anew what predicted it."""
+        if self.adapts:
+            trainer = MixTrainer("own", self.model, self.personal, self.prior, [message])
+            if trainer.samples:
+                weights = trainer.train(None, self.mix.weights, OwnSteps(), 0, np.random.default_rng(0))
+                self.mix = Mix(FEATURES, weights)
+        else:
+            self.personal.learn(message)
 
-    def suggest(self, text: str, k: int = 3) -> list[Suggestion]:
+    def suggest(self, text: str, k: int = 3, passed_over: Collection[str] = ()) -> list[Suggestion]:
         """Give the k best words at the end of a message as typed so far, best first.
 
+        Args:
+            text: what stands before the cursor.
+            k: how many.
+            passed_over: words, in any written form, that are not offered again (`PassedOver` keeps them).
+
         After white space these are next words, within a word its completions; the word as typed is none
-        of them. There are none while an address, a number or a code is being typed.
+        of them. There are none while an address, a number or a code is being typed. Probabilities are of
+        coming next, or of being the word whose letters are typed; 0 for words that are offered to fill the strip.
         """
         cursor = at_cursor(text)
         if cursor.prefix is None or k < 1:
             return []
-        context = [fold(item) for item in cursor.items]
-        matches = self.model.matches(context)
-        everyone = dict(self.model.rank(matches, cursor.prefix, k + _FROM_EVERYONE))
-        prior = {self.model.vocabulary.word(id_): p for id_, p in everyone.items()}
-        followers = list(self.personal.followers(context))
-        for word in self.personal.candidates(followers, fold(cursor.prefix), k + 1):
-            if word not in prior:
-                prior[word] = self._probability(matches, word)
-        ranked = self._mixed(prior, followers)
-        return self._written(ranked, cursor.prefix, k)
-
-    def _probability(self, matches: Sequence[Match], word: str) -> float:
-        id_ = self.model.vocabulary.find(word)
-        return 0.0 if id_ is None else self.model.probability(matches, id_)
-
-    def _mixed(self, prior: dict[str, float], followers: Sequence[Followers]) -> list[tuple[str, float]]:
-        mixed = dict(prior)
-        for after, strength in zip(followers, STRENGTHS, strict=False):
-            for word, p in mixed.items():
-                mixed[word] = (after.counts.get(word, 0) + strength * p) / (after.total + strength)
-        return sorted(mixed.items(), key=lambda item: (-item[1], item[0]))
-
-    def _written(self, ranked: Sequence[tuple[str, float]], typed: str, k: int) -> list[Suggestion]:
+        left_out = {cursor.prefix, *map(fold, passed_over)}
         found: list[Suggestion] = []
-        for word, probability in ranked:
-            form = _as_typed(self.personal.written(word) or self._usual_form(word), typed)
-            if form != typed:
-                found.append(Suggestion(form, probability))
+        known: set[str] = set()
+        for word, form, probability in self._ranked(self._situation(cursor), cursor.prefix, k):
+            shown = _as_typed(form, cursor.prefix)
+            if word not in known and word not in left_out and shown not in left_out:
+                found.append(Suggestion(shown, probability))
                 if len(found) == k:
                     break
+            known.add(word)
         return found
 
-    def _usual_form(self, word: str) -> str:
-        id_ = self.model.vocabulary.find(word)
-        return word if id_ is None else self.model.written_form(id_)
+    def _ranked(self, situation: Situation, typed: str, k: int) -> Iterator[tuple[str, str, float]]:
+        """Give words, their written forms and their probabilities, best first; some words come twice."""
+        prefix = fold(typed)
+        candidates = candidates_at(situation, prefix)
+        chances = self._chances(situation, candidates, len(prefix))
+        for word, chance in sorted(zip(candidates, chances, strict=True), key=lambda one: (-one[1], one[0])):
+            yield word, self._form(word, candidates[word]), chance
+        if self.prior is not None:
+            last = situation.context[-1] if situation.context else None
+            for word, _ in self.prior.complete(last, prefix, k + len(candidates)):
+                yield word, written(word), 0.0
+        if len(prefix) >= _LEAST_LETTERS:
+            for word in self._slipped(situation, prefix, k):
+                yield word, self._form(word, self.model.vocabulary.find(word) or 0), 0.0
+
+    def _chances(self, situation: Situation, candidates: dict[str, int], letters: int) -> list[float]:
+        scores = self.mix.scores(situation.features(candidates, letters))
+        chances = np.exp(scores - scores.max())
+        chances /= chances.sum()
+        shown: list[float] = chances[:-1].tolist()
+        return shown
+
+    def _slipped(self, situation: Situation, prefix: str, k: int) -> list[str]:
+        """The words that may have been meant if one letter is a slip, best first."""
+        values: dict[str, float] = {}
+        for slip in reached(prefix, self.model.vocabulary.words):
+            for word, probability in situation.everyone(slip.prefix, k):
+                values[word] = max(values.get(word, 0.0), probability * exp(slip.penalty))
+        return sorted(values, key=lambda word: (-values[word], word))[:k]
+
+    def _situation(self, cursor: Cursor) -> Situation:
+        """What is known at a cursor: looked up once a word."""
+        place = Cursor(cursor.items, "", 0, cursor.said)
+        if self._last is None or self._last[:2] != (place, self.personal.version):
+            situation = Situation(self.model, self.personal, self.prior, cursor)
+            self._last = (place, self.personal.version, situation)
+        return self._last[2]
+
+    def _form(self, word: str, id_: int) -> str:
+        return self.personal.written(word) or (self.model.written_form(id_) if id_ else word)
+
+
+class PassedOver:
+    """Words that stood in the strip while their owner typed on, so that they are not what is meant.
+
+    They come back when the letters are taken back, and with the next word.
+
+    >>> passed = PassedOver()
+    >>> passed.shown("see y", ["you", "your"])
+    >>> sorted(passed.at("see yo")), sorted(passed.at("see y")), sorted(passed.at("see yo "))
+    (['you', 'your'], [], [])
+    """
+
+    def __init__(self) -> None:
+        self._strips: list[tuple[str, Sequence[str]]] = []
+
+    def shown(self, text: str, words: Sequence[str]) -> None:
+        """Note what was offered, and read, for a message as typed so far."""
+        self._strips.append((text, words))
+
+    def at(self, text: str) -> set[str]:
+        """Give what was passed over on the way to a message as typed so far."""
+        self._strips = [(before, words) for before, words in self._strips if _goes_on(before, text)]
+        return {word for _, words in self._strips for word in words}
+
+
+def _goes_on(before: str, text: str) -> bool:
+    added = text[len(before) :]
+    return bool(added) and text.startswith(before) and not any(letter.isspace() for letter in added)
+
+
+def mix_of(model: Model) -> Mix:
+    """Give the mix that a model brings, or else the one that comes with fedkeys."""
+    own = model.mix
+    return own if own is not None and model.header["mix"]["version"] == FEATURES_VERSION else default_mix()
+
+
+@cache
+def default_mix() -> Mix:
+    """Give the mix that comes with fedkeys (`python -m tests.bench.train_mix` makes it)."""
+    data = (files("fedkeys.phone") / "default.mix").read_bytes()
+    container = unpack_arrays(data, MIX_FORMAT, FEATURES_VERSION)
+    return Mix(FEATURES, container.arrays["mix"])
+
+
+@cache
+def hand_mixed() -> Mix:
+    """Give the mix without learned weights: what p_n of `fedkeys.phone.situation` ranks highest."""
+    weights = np.zeros(size(FEATURES))
+    weights[HAND_MIXED_FEATURE] = 2  # it is half a logarithm
+    return Mix(FEATURES, weights)
 
 
 def _as_typed(form: str, typed: str) -> str:

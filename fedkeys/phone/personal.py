@@ -8,7 +8,7 @@ Unlike everything that is shipped, merged or saved it changes at every message, 
 
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from heapq import nsmallest
 from typing import NamedTuple, NoReturn
 
@@ -18,27 +18,14 @@ from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, one_mark, to
 ORDER = 4
 MAX_NGRAMS = 200_000
 
+Context = tuple[str, ...]
+
 _MARKS = (MESSAGE_START, SENTENCE_START)
 _FREQUENT = 10  # of each context, the words that are held in order of their counts
 _RECENT = 4  # and in the order in which they were typed
 _MESSAGES = 3  # messages whose words are remembered as such
 _PART_DROPPED = 0.1  # of all n-grams, when there are too many
-
-
-class Entry(NamedTuple):
-    """One word after one context.
-
-    Attributes:
-        context: up to `ORDER` - 1 words, the first one maybe a mark; with `skipping` the one word before the last.
-        word: what came next.
-        count: how often.
-        last: when it was last typed, in words typed ever.
-    """
-
-    context: tuple[str, ...]
-    word: str
-    count: int
-    last: int
+_OFTEN = 100  # counts from here on are as good as any
 
 
 class Followers:
@@ -117,15 +104,17 @@ class PersonalModel:
 
     Attributes:
         now: how many words were typed ever.
+        version: grows with every change.
         messages: the words of the last few messages, the last one last.
     """
 
     def __init__(self, max_ngrams: int = MAX_NGRAMS) -> None:
         self.max_ngrams = max_ngrams
         self.now = 0
+        self.version = 0
         self.messages: deque[frozenset[str]] = deque(maxlen=_MESSAGES)
-        self._after: dict[tuple[str, ...], Followers] = {(): Followers()}
-        self._skipping: dict[str, Followers] = {}
+        # (word, GAP) is the context of a word with any word after it.
+        self._after: dict[Context, Followers] = {(): Followers()}
         self._ngrams = 0
         self._alphabetical: list[str] = []
         self._written: dict[str, dict[str, int]] = {}
@@ -156,6 +145,7 @@ class PersonalModel:
                     forms[item] = forms.get(item, 0) + 1
                 context = (*context, word)[-(ORDER - 1) :]
         self.messages.append(frozenset(words))
+        self.version += 1
         if self._ngrams > self.max_ngrams:
             self._make_room()
 
@@ -167,7 +157,7 @@ class PersonalModel:
             if after is None:
                 break
             found.append(after)
-        return Memory(found, self._skipping.get(context[-2]) if len(context) > 1 else None)
+        return Memory(found, self._after.get((context[-2], GAP)) if len(context) > 1 else None)
 
     def candidates(self, memory: Memory, prefix: str, k: int) -> set[str]:
         """Give the words that were typed most often, or last, after each context and begin with the prefix."""
@@ -190,21 +180,63 @@ class PersonalModel:
         forms = self._written.get(word)
         return max(forms, key=lambda form: (forms[form], form)) if forms else None
 
-    def entries(self) -> Iterator[Entry]:
-        """Give all n-grams that are known."""
-        for context, after in self._after.items():
-            for word, count in after.counts.items():
-                yield Entry(context, word, count, after.last[word])
+    def learnt(self) -> list[tuple[str, int]]:
+        """Give the words that it knows and how often each was typed, the most frequent first."""
+        counts = self._after[()].counts
+        return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
-    def _count(self, context: tuple[str, ...], word: str) -> None:
+    def forget(self, word: str) -> bool:
+        """Forget a word in every written form, and whatever it was part of; tell whether it was known."""
+        word = fold(word)
+        known = word in self._after[()].counts
+        for context in [context for context in self._after if word in context]:
+            self._ngrams -= len(self._after.pop(context).counts)
+        for after in self._after.values():
+            if word in after.counts:
+                self._ngrams -= after.discard([word])
+        self.messages = deque((said - {word} for said in self.messages), _MESSAGES)
+        self._tidy()
+        return known
+
+    def forget_all(self) -> None:
+        """Forget everything."""
+        self.__init__(self.max_ngrams)  # type: ignore[misc]
+
+    def _count(self, context: Context, word: str) -> None:
         if self._after[()].add(word, self.now):
             insort(self._alphabetical, word)
             self._ngrams += 1
         for start in range(len(context)):
-            after = self._after.setdefault(context[start:], Followers())
-            self._ngrams += after.add(word, self.now)
+            self._add(context[start:], word)
         if len(context) > 1:
-            self._ngrams += self._skipping.setdefault(context[-2], Followers()).add(word, self.now)
+            self._add((context[-2], GAP), word)
+
+    def _add(self, context: Context, word: str) -> None:
+        after = self._after.get(context)
+        if after is None:
+            after = self._after[context] = Followers()
+        self._ngrams += after.add(word, self.now)
+
+    def _tidy(self) -> None:
+        """Drop what nothing points to any more."""
+        self._after = {context: after for context, after in self._after.items() if after.counts or not context}
+        known = self._after[()].counts
+        self._written = {word: forms for word, forms in self._written.items() if word in known}
+        self._alphabetical = sorted(known)
+        self.version += 1
 
     def _make_room(self) -> None:
-        raise NotImplementedError
+        """Drop the n-grams of least use, until there is some room to spare; the words themselves stay longest."""
+        kept = int(self.max_ngrams * (1 - _PART_DROPPED))
+        every = [
+            (min(count, _OFTEN) + (not context) * _OFTEN, after.last[word], after, word)
+            for context, after in self._after.items()
+            for word, count in after.counts.items()
+        ]
+        every.sort(key=lambda one: one[:2])
+        leaving: dict[int, tuple[Followers, list[str]]] = {}
+        for *_, after, word in every[: len(every) - kept]:
+            leaving.setdefault(id(after), (after, []))[1].append(word)
+        for after, words in leaving.values():
+            self._ngrams -= after.discard(words)
+        self._tidy()

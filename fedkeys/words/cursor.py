@@ -14,6 +14,8 @@ from fedkeys.words.tokens import GAP, MESSAGE_START, SENTENCE_START, normalise, 
 # Enough for the items of the longest context, and for a long number before them.
 _TAIL = 256
 
+_MARKS = (MESSAGE_START, SENTENCE_START, GAP)
+
 _BEING_TYPED = re.compile(r"a[am]*(?:'a[am]*)*'?$")
 
 
@@ -26,11 +28,13 @@ class Cursor:
         prefix: its letters so far, as `tokens` would read them; "" between words; None where no suggestion is
             wanted (an address, a number or a code is being typed).
         typed: how many characters at the end of the text these letters are.
+        said: the words before, of this sentence and earlier ones, as far back as the text is read.
     """
 
     items: tuple[str, ...]
     prefix: str | None
     typed: int
+    said: tuple[str, ...] = ()
 
 
 def at_cursor(text: str) -> Cursor:
@@ -51,7 +55,8 @@ def at_cursor(text: str) -> Cursor:
         items.append(SENTENCE_START)
     if not whole:
         items[0] = GAP
-    return Cursor(_since_last_break(one_mark(items)), prefix, _typed(tail[start:], prefix or ""))
+    said = tuple(item for item in items if item not in _MARKS)
+    return Cursor(_since_last_break(one_mark(items)), prefix, _typed(tail[start:], prefix or ""), said)
 
 
 def _tail(text: str) -> tuple[str, bool]:

@@ -1,0 +1,71 @@
+"""Training the mix on many phones: `fedkeys.fedavg` averages what each phone's own messages teach.
+
+In: phones that train, and how. Out: a `Mix`. Law: the server sees weights alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedkeys.errors import UsageError
+from fedkeys.fedavg import FedAdam, FederatedAveraging, LocalTraining, Participation
+from fedkeys.model.mix import Mix, initial, size
+from fedkeys.phone.mixing import MixTrainer
+from fedkeys.phone.situation import FEATURES
+
+
+@dataclass(frozen=True, slots=True)
+class MixPlan:
+    """How the mix is trained.
+
+    Attributes:
+        rounds: how many; cohort: how many phones take part in each.
+        phones: how many phones of a fleet train at all, drawn at random.
+    """
+
+    rounds: int = 200
+    cohort: int = 40
+    phones: int = 500
+
+    def __post_init__(self) -> None:
+        for name, value in (("rounds", self.rounds), ("cohort", self.cohort), ("phones", self.phones)):
+            if value < 1:
+                raise UsageError(f"{name} of the mix is {value}", remedy="choose 1 or more")
+
+
+def train_mix(
+    trainers: Sequence[MixTrainer],
+    plan: MixPlan,
+    seed: int,
+    on_round: Callable[[float], None] = lambda _: None,
+) -> Mix:
+    """Train a mix: FedAdam (Reddi et al. 2021) over phones that each take a few steps.
+
+    Raises:
+        UsageError: no phone has typed anything.
+    """
+    clients = [trainer for trainer in trainers if trainer.samples]
+    if not clients:
+        raise UsageError("no phone has messages to train the mix on", remedy="bring a larger corpus")
+    algorithm = FederatedAveraging(
+        _MixWeights(),
+        LocalTraining(epochs=1, batch_size=32, learning_rate=0.1, schedule="cosine", horizon=plan.rounds),
+        server=FedAdam(rate=0.02, beta2=0.99, tau=1e-3),
+        participation=Participation(cohort=plan.cohort),
+    )
+    weights = algorithm.initialize(seed).weights
+    for done, (state, _) in enumerate(algorithm.run(clients, plan.rounds, seed), 1):
+        weights = state.weights
+        on_round(done / plan.rounds)
+    return Mix(FEATURES, weights.astype(np.float32))
+
+
+class _MixWeights:
+    """What the server knows of the mix: how many weights there are, and how they begin."""
+
+    size = size(FEATURES)
+
+    def initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        return initial(FEATURES, rng)
