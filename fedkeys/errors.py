@@ -79,7 +79,7 @@ class VersionError(FormatError):
 
 
 class StorageError(FedkeysError):
-    """Sums or a ledger that cannot be put on disk; whoever meets it has to open the state again."""
+    """What must last and cannot be put on disk; the state of an aggregator has to be opened again then."""
 
 
 class RefusedError(FedkeysError):

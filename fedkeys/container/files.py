@@ -33,7 +33,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
 
 
 @contextmanager
-def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+def atomic_file(path: Path, *, durable: bool = True, private: bool = False) -> Iterator[BinaryIO]:
     """Write beside the target, flush to the disk, then rename over it (POSIX rename is atomic).
 
     A target that is no regular file, such as a pipe or /dev/null, is written to as it is.
@@ -41,6 +41,7 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     Args:
         path: the file; directories above it are made.
         durable: flush to the disk; without it a power cut may lose the file, though no kill can.
+        private: readable for its owner only.
 
     Raises:
         FedkeysError: the file cannot be written; the old one, if any, is as it was.
@@ -59,7 +60,7 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
-            partial.chmod(0o666 & ~_umask())
+            partial.chmod(0o600 if private else 0o666 & ~_umask())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -67,13 +68,13 @@ def atomic_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
         raise FedkeysError(f"cannot be written ({error.strerror})", file=path) from None
 
 
-def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+def write_atomically(path: Path, data: bytes, *, durable: bool = True, private: bool = False) -> None:
     """Write a file whole, as `atomic_file` does.
 
     Raises:
         FedkeysError: the file cannot be written; the old one, if any, is as it was.
     """
-    with atomic_file(path, durable=durable) as file:
+    with atomic_file(path, durable=durable, private=private) as file:
         file.write(data)
 
 

@@ -8,6 +8,7 @@ a `Delta`.
 from fedkeys.phone.device import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone
 from fedkeys.phone.keyboard import Keyboard
 from fedkeys.phone.personal import PersonalModel
+from fedkeys.phone.store import PersonalStore
 from fedkeys.phone.withheld import Missing, Withheld, dropped
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Keyboard",
     "Missing",
     "PersonalModel",
+    "PersonalStore",
     "Phone",
     "Withheld",
     "dropped",

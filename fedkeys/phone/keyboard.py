@@ -36,10 +36,11 @@ class Keyboard:
 
     Args:
         model: everyone's.
-        personal: its owner's; a new one when not given.
+        personal: its owner's; a new one in memory when not given (`PersonalStore` is one that lasts).
         prior: public words; none when not given.
         mix: how all that is known is weighed; the model's own when not given, or else `default_mix()`.
         adapts: whether the mix goes on learning from the messages sent, on this phone alone.
+        incognito: whether what is sent teaches it nothing; what is known is offered as ever.
 
     >>> from fedkeys import Phone, aggregate
     >>> model = aggregate([Phone(["see you soon", "see you later"]).delta()], min_phones=1)
@@ -54,16 +55,24 @@ class Keyboard:
         prior: Prior | None = None,
         mix: Mix | None = None,
         adapts: bool = False,
+        incognito: bool = False,
     ) -> None:
         self.model = model
         self.personal = PersonalModel() if personal is None else personal
         self.prior = prior
         self.mix = mix or mix_of(model)
         self.adapts = adapts
+        self.incognito = incognito
         self._last: tuple[Cursor, int, Situation] | None = None
 
     def learn(self, message: str) -> None:
-        """Count a sent message in the personal model; a keyboard that adapts weighs anew what predicted it."""
+        """Count a sent message in the personal model; a keyboard that adapts weighs anew what predicted it.
+
+        Raises:
+            StorageError: the personal model is to last, and cannot be written.
+        """
+        if self.incognito:
+            return
         if self.adapts:
             trainer = MixTrainer("own", self.model, self.personal, self.prior, [message])
             if trainer.samples:

@@ -1,28 +1,36 @@
 """The personal model: what its owner types, counted on the device and never sent.
 
-In: messages. Out: what their owner typed after a context, how often and how long ago. Law: it is made of the
-owner's words as strings, so it outlives any released vocabulary; it is only ever read by this phone's keyboard.
+In: messages. Out: what their owner typed after a context, how often and how long ago. Laws: it is made of the
+owner's words as strings, so it outlives any released vocabulary; it is only ever read by this phone's keyboard;
+what it holds is closed, so that with an n-gram stay each of its words and the n-gram without the first of them,
+typed as often or more, and as lately.
 
-Unlike everything that is shipped, merged or saved it changes at every message, so it lies in dictionaries.
+Unlike everything that is shipped or merged it changes at every message, so it lies in dictionaries.
+`fedkeys.phone.store` keeps it on disk.
 """
 
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from heapq import nsmallest
-from typing import NamedTuple, NoReturn
+from itertools import islice
+from typing import NamedTuple, NoReturn, Self
 
 from fedkeys.counts.vocabulary import prefix_places
+from fedkeys.errors import FedkeysError
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, one_mark, tokens
 
 ORDER = 4
 MAX_NGRAMS = 200_000
+MAX_FORMS = 8  # of a word
+MOST_TYPED = (1 << 32) - 1  # words that are counted: no life has so many
 
 Context = tuple[str, ...]
 
 _MARKS = (MESSAGE_START, SENTENCE_START)
-_FREQUENT = 10  # of each context, the words that are held in order of their counts
-_RECENT = 4  # and in the order in which they were typed
+_FREQUENT = 10  # of each context, the words that are offered by their counts
+_RECENT = 4  # of each context, the words typed last that are offered
 _MESSAGES = 3  # messages whose words are remembered as such
 _PART_DROPPED = 0.1  # of all n-grams, when there are too many
 _OFTEN = 100  # counts from here on are as good as any
@@ -33,36 +41,50 @@ class Followers:
 
     Attributes:
         counts: word -> how often.
-        last: word -> when last, in words typed ever.
+        last: word -> when last, in words typed ever; the word typed last stands last.
         total: the sum of the counts.
-        frequent: the most frequent words, best first.
-        recent: the words typed last, the last one first.
     """
 
-    __slots__ = ("counts", "frequent", "last", "recent", "total")
+    __slots__ = ("_frequent", "counts", "last", "total")
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
         self.last: dict[str, int] = {}
         self.total = 0
-        self.frequent: list[str] = []
-        self.recent: list[str] = []
+        # Kept only of more words than it holds: three of four contexts have one word.
+        self._frequent: list[str] = []
 
-    def add(self, word: str, now: int, count: int = 1) -> bool:
+    @classmethod
+    def of(cls, words: Sequence[str], counts: Sequence[int], last: Iterable[int]) -> Self:
+        """Make one of words in the order in which each was last typed."""
+        made = cls()
+        made.counts = dict(zip(words, counts, strict=True))
+        made.last = dict(zip(words, last, strict=True))
+        made.total = sum(counts)
+        if len(counts) > _FREQUENT:
+            made._rank_all()
+        return made
+
+    @property
+    def frequent(self) -> list[str]:
+        """The most frequent words, best first."""
+        return self._frequent or sorted(self.counts, key=self._rank)
+
+    @property
+    def recent(self) -> list[str]:
+        """The words typed last, the last one first."""
+        return list(islice(reversed(self.last), _RECENT))
+
+    def add(self, word: str, now: int) -> bool:
         """Count a word; tell whether it is a new one."""
         before = self.counts.get(word, 0)
-        self.counts[word] = before + count
+        self.counts[word] = before + 1
+        if before:
+            del self.last[word]
         self.last[word] = now
-        self.total += count
-        # Counts grow one by one, so a word enters the first ones only when it is counted itself.
-        if word not in self.frequent:
-            self.frequent.append(word)
-        self.frequent.sort(key=self._rank)
-        del self.frequent[_FREQUENT:]
-        if word in self.recent:
-            self.recent.remove(word)
-        self.recent.insert(0, word)
-        del self.recent[_RECENT:]
+        self.total += 1
+        if len(self.counts) > _FREQUENT:
+            self._rank_again(word)
         return not before
 
     def discard(self, words: Iterable[str]) -> int:
@@ -71,13 +93,26 @@ class Followers:
         for word in words:
             self.total -= self.counts.pop(word, 0)
             self.last.pop(word, None)
-        self.frequent = self.best(self.counts, _FREQUENT)
-        self.recent = nsmallest(_RECENT, self.last, key=lambda word: -self.last[word])
+        self._rank_all()
         return before - len(self.counts)
 
-    def best(self, words: Iterable[str], k: int) -> list[str]:
-        """Give the k most frequent of some of the words."""
-        return nsmallest(k, words, key=self._rank)
+    def best(self, words: list[str], k: int) -> list[str]:
+        """Give the k most frequent of some of the words, which stand in alphabetical order."""
+        return sorted(words, key=self.counts.__getitem__, reverse=True)[:k]  # keeps the order of equals
+
+    def _rank_again(self, word: str) -> None:
+        """Put a word that was counted where it belongs: counts grow one by one, so no other enters."""
+        if not self._frequent:
+            self._rank_all()
+        elif word in self._frequent:
+            self._frequent.sort(key=self._rank)
+        elif self._rank(word) < self._rank(self._frequent[-1]):
+            self._frequent[-1] = word
+            self._frequent.sort(key=self._rank)
+
+    def _rank_all(self) -> None:
+        many = len(self.counts) > _FREQUENT
+        self._frequent = nsmallest(_FREQUENT, self.counts, key=self._rank) if many else []
 
     def _rank(self, word: str) -> tuple[int, str]:
         return -self.counts[word], word
@@ -95,12 +130,29 @@ class Memory(NamedTuple):
     skipped: Followers | None
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All that a personal model holds.
+
+    Attributes:
+        now: how many words were typed ever.
+        after: context -> what followed it; the empty context is among them.
+        written: word -> written form inside a sentence -> how often.
+        messages: the words of the last few messages, the last one last.
+    """
+
+    now: int
+    after: Mapping[Context, Followers]
+    written: Mapping[str, Mapping[str, int]]
+    messages: Sequence[frozenset[str]]
+
+
 class PersonalModel:
     """Counts what came after each context of up to `ORDER` - 1 words; learns message by message.
 
     Args:
-        max_ngrams: with more n-grams than these, the least useful ones go: those typed least often, of these
-            the ones typed longest ago.
+        max_ngrams: with more n-grams than these a tenth goes, the least useful: of those of two words or more
+            the ones typed least often, of these the ones typed longest ago; words by themselves after all others.
 
     Attributes:
         now: how many words were typed ever.
@@ -110,14 +162,8 @@ class PersonalModel:
 
     def __init__(self, max_ngrams: int = MAX_NGRAMS) -> None:
         self.max_ngrams = max_ngrams
-        self.now = 0
         self.version = 0
-        self.messages: deque[frozenset[str]] = deque(maxlen=_MESSAGES)
-        # (word, GAP) is the context of a word with any word after it.
-        self._after: dict[Context, Followers] = {(): Followers()}
-        self._ngrams = 0
-        self._alphabetical: list[str] = []
-        self._written: dict[str, dict[str, int]] = {}
+        self._become(Contents(0, {(): Followers()}, {}, ()))
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a personal model cannot be pickled or copied: it stays on its phone")
@@ -126,11 +172,20 @@ class PersonalModel:
         """How many n-grams it holds."""
         return self._ngrams
 
+    @property
+    def contents(self) -> Contents:
+        """All that it holds, to be read before it changes."""
+        return Contents(self.now, self._after, self._written, tuple(self.messages))
+
     def learn(self, message: str) -> None:
         """Count one message."""
+        self.learn_items(one_mark(tokens(message)))
+
+    def learn_items(self, items: Iterable[str]) -> None:
+        """Count one message, given as the words and single marks that `fedkeys.words` makes of it."""
         context: tuple[str, ...] = ()
         words: list[str] = []
-        for item in one_mark(tokens(message)):
+        for item in items:
             if item == GAP:
                 context = ()
             elif item in _MARKS:
@@ -141,13 +196,30 @@ class PersonalModel:
                 self.now += 1
                 self._count(context, word)
                 if not context or context[-1] not in _MARKS:
-                    forms = self._written.setdefault(word, {})
-                    forms[item] = forms.get(item, 0) + 1
+                    self._count_form(word, item)
                 context = (*context, word)[-(ORDER - 1) :]
         self.messages.append(frozenset(words))
         self.version += 1
-        if self._ngrams > self.max_ngrams:
-            self._make_room()
+        self._make_room()
+
+    def merge(self, before: Contents) -> None:
+        """Learn what was typed elsewhere, as if it had been typed here before all else.
+
+        Raises:
+            FedkeysError: these are too many words for one life.
+        """
+        own, now = self.contents, self.now + before.now
+        if now > MOST_TYPED:
+            raise FedkeysError(f"{now:,} words typed are more than the {MOST_TYPED:,} that are counted")
+        after = {
+            context: _joined(before.after.get(context), own.after.get(context), before.now)
+            for context in {**before.after, **own.after}
+        }
+        self._become(Contents(now, after, before.written, (*before.messages, *own.messages)))
+        for word, forms in own.written.items():
+            for form, count in forms.items():
+                self._count_form(word, form, count)
+        self._make_room()
 
     def recall(self, context: Sequence[str]) -> Memory:
         """Give what is known of a context, the last word last."""
@@ -170,9 +242,14 @@ class PersonalModel:
                 found.update(after.frequent[:k], after.recent)
             return found
         first, last = prefix_places(self._alphabetical, prefix)
-        found = set(anywhere.best(self._alphabetical[first:last], k))
+        known = self._alphabetical[first:last]
+        found = set(anywhere.best(known, k))
         for after in after_contexts:
-            found.update(after.best((word for word in after.counts if word.startswith(prefix)), k))
+            if len(known) < len(after.counts):
+                words = [word for word in known if word in after.counts]
+            else:
+                words = sorted(word for word in after.counts if word.startswith(prefix))
+            found.update(after.best(words, k))
         return found
 
     def written(self, word: str) -> str | None:
@@ -188,19 +265,28 @@ class PersonalModel:
     def forget(self, word: str) -> bool:
         """Forget a word in every written form, and whatever it was part of; tell whether it was known."""
         word = fold(word)
-        known = word in self._after[()].counts
+        if word not in self._after[()].counts:
+            return False
         for context in [context for context in self._after if word in context]:
-            self._ngrams -= len(self._after.pop(context).counts)
+            del self._after[context]
         for after in self._after.values():
             if word in after.counts:
-                self._ngrams -= after.discard([word])
-        self.messages = deque((said - {word} for said in self.messages), _MESSAGES)
+                after.discard([word])
         self._tidy()
-        return known
+        return True
 
     def forget_all(self) -> None:
         """Forget everything."""
-        self.__init__(self.max_ngrams)  # type: ignore[misc]
+        self._become(Contents(0, {(): Followers()}, {}, ()))
+
+    def _become(self, contents: Contents) -> None:
+        """Hold this and nothing else."""
+        self.now = contents.now
+        self.messages: deque[frozenset[str]] = deque(contents.messages, _MESSAGES)
+        # (word, GAP) is the context of a word with any word after it.
+        self._after = dict(contents.after)
+        self._written = {word: dict(forms) for word, forms in contents.written.items()}
+        self._tidy()
 
     def _count(self, context: Context, word: str) -> None:
         if self._after[()].add(word, self.now):
@@ -217,26 +303,50 @@ class PersonalModel:
             after = self._after[context] = Followers()
         self._ngrams += after.add(word, self.now)
 
+    def _count_form(self, word: str, form: str, times: int = 1) -> None:
+        forms = self._written.setdefault(word, {})
+        if form not in forms and len(forms) >= MAX_FORMS:
+            del forms[min(forms, key=lambda form: (forms[form], form))]
+        forms[form] = forms.get(form, 0) + times
+
     def _tidy(self) -> None:
-        """Drop what nothing points to any more."""
-        self._after = {context: after for context, after in self._after.items() if after.counts or not context}
+        """Drop what nothing points to any more, and count what is left."""
+        self._after = {
+            context: after for context, after in self._after.items() if after.counts or not context
+        }
         known = self._after[()].counts
         self._written = {word: forms for word, forms in self._written.items() if word in known}
+        self.messages = deque((said & known.keys() for said in self.messages), _MESSAGES)
         self._alphabetical = sorted(known)
+        self._ngrams = sum(len(after.counts) for after in self._after.values())
         self.version += 1
 
     def _make_room(self) -> None:
-        """Drop the n-grams of least use, until there is some room to spare; the words themselves stay longest."""
+        """With too many n-grams, drop those of least use until there is some room to spare."""
+        if self._ngrams <= self.max_ngrams:
+            return
         kept = int(self.max_ngrams * (1 - _PART_DROPPED))
+        # An n-gram is not typed less often, nor less lately, than a longer one that ends with it; of equals the
+        # longer one goes first, so that none is left behind that cannot be reached. The names make it the same
+        # for equal contents in any order.
         every = [
-            (min(count, _OFTEN) + (not context) * _OFTEN, after.last[word], after, word)
+            (not context, min(count, _OFTEN), after.last[word], -len(context), context, word)
             for context, after in self._after.items()
             for word, count in after.counts.items()
         ]
-        every.sort(key=lambda one: one[:2])
-        leaving: dict[int, tuple[Followers, list[str]]] = {}
-        for *_, after, word in every[: len(every) - kept]:
-            leaving.setdefault(id(after), (after, []))[1].append(word)
-        for after, words in leaving.values():
-            self._ngrams -= after.discard(words)
+        every.sort()
+        leaving: dict[Context, list[str]] = {}
+        for *_, context, word in every[: len(every) - kept]:
+            leaving.setdefault(context, []).append(word)
+        for context, words in leaving.items():
+            self._after[context].discard(words)
         self._tidy()
+
+
+def _joined(theirs: Followers | None, own: Followers | None, before: int) -> Followers:
+    """What followed a context elsewhere, while so many words were typed, and then here."""
+    theirs, own = theirs or Followers(), own or Followers()
+    last = {word: at for word, at in theirs.last.items() if word not in own.last}
+    last.update((word, before + at) for word, at in own.last.items())
+    counts = [theirs.counts.get(word, 0) + own.counts.get(word, 0) for word in last]
+    return Followers.of(list(last), counts, last.values())
