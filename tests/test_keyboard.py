@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys import Keyboard, Phone, aggregate
-from fedkeys.phone import PersonalModel
-from fedkeys.words import MESSAGE_START, fold
+from fedkeys.words import fold
 from tests.strategies import messages
 
 EVERYONE = [["see you tomorrow", "see you soon", "see you tomorrow", "in London I think", "to London"]] * 2
@@ -99,13 +98,25 @@ def test_suggestions_are_ranked_distinct_and_the_same_again(learnt: list[str], t
     assert len({fold(suggestion.word) for suggestion in suggestions}) == len(suggestions)
 
 
-@given(st.lists(messages, max_size=6))
-def test_the_personal_model_counts_contexts(texts: list[str]) -> None:
-    """Its most frequent followers, kept in order as they grow, are those of a plain ranking."""
-    personal = PersonalModel()
-    for text in texts:
-        personal.learn(text)
-    for after in personal.followers([MESSAGE_START, "hello"]):
-        ranked = sorted(after.counts, key=lambda word: (-after.counts[word], word))
-        assert after.first == ranked[:8]
-        assert after.total == sum(after.counts.values())
+def test_incognito_it_learns_nothing_and_offers_what_it_knows() -> None:
+    mine = keyboard()
+    mine.learn("see you pancakes")
+    mine.incognito = True
+    mine.learn("see you waffles")
+    assert offered(mine, "see you pan") == ["pancakes"]
+    assert offered(mine, "see you waf") == []
+    mine.incognito = False
+    mine.learn("see you waffles")
+    assert offered(mine, "see you waf") == ["waffles"]
+
+
+def test_what_was_forgotten_is_not_offered_from_memory() -> None:
+    """A keyboard keeps the last situation; the personal model must not look the same again."""
+    mine = keyboard()
+    mine.suggest("see you ")
+    mine.learn("see you pancakes")
+    assert "pancakes" in offered(mine, "see you ")
+    mine.personal.forget_all()
+    assert "pancakes" not in offered(mine, "see you ")
+    mine.learn("see you soon")
+    assert "pancakes" not in offered(mine, "see you ")

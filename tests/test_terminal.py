@@ -52,6 +52,7 @@ class Terminal:
 @pytest.fixture
 def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     monkeypatch.setenv("FEDKEYS_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("FEDKEYS_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("LANG", "C.UTF-8")
     terminal = Terminal(tmp_path)

@@ -16,6 +16,7 @@ from fedkeys.cli import (
     evaluate,
     fedavg,
     inspect,
+    personal,
     predict,
     simulate,
     type_,
@@ -42,6 +43,7 @@ app.command("predict")(predict.command)
 app.command("inspect")(inspect.command)
 app.command("simulate")(simulate.command)
 app.command("evaluate")(evaluate.command)
+app.add_typer(personal.app, name="personal")
 app.add_typer(fedavg.app, name="fedavg")
 app.add_typer(bench.app, name="bench")
 
@@ -51,7 +53,7 @@ def _flowing(text: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
-for _group in (app, fedavg.app, bench.app):
+for _group in (app, personal.app, fedavg.app, bench.app):
     for _command in _group.registered_commands:
         _command.help = _flowing((_command.callback and _command.callback.__doc__) or "")
 

@@ -20,9 +20,11 @@ _MESSAGES_SHOWN = 30
 def open_demo() -> None:
     """Open the typing screen; with no terminal attached, print the simulation's report."""
     if has_terminal():
+        from fedkeys.cli.personal import open_store
         from fedkeys.phone import Keyboard
 
-        open_screen(Keyboard(demo_model()))
+        with open_store(None) as personal:
+            open_screen(Keyboard(demo_model(), personal))
         return
     from fedkeys.cli.simulate import print_report
 

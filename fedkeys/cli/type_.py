@@ -1,11 +1,13 @@
 """`fedkeys type`: the typing demo with a model of one's choice, on a screen or line by line."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedkeys.cli.console import existing, narrate
+from fedkeys.cli.personal import DataDirOption, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,29 +33,41 @@ def command(
         ),
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Line mode, for screen readers and pipes.")] = False,
+    incognito: Annotated[
+        bool, typer.Option("--incognito", help="Learn nothing; what is known is offered as ever.")
+    ] = False,
+    data_dir: DataDirOption = None,
 ) -> None:
     """Type a message and see three suggestions at every key.
+
+    What you send teaches your own keyboard, which keeps it from one time to the next, on this machine only; fedkeys
+    personal shows it and forgets it. A phone of a corpus is held in memory.
 
     In line mode each line is a message as typed so far, and the answer is one line of suggestions separated by
     tabs; an empty line sends the last message, so that the personal model learns it.
     """
     from fedkeys.cli.demo import demo_model, open_screen, require_terminal
+    from fedkeys.errors import UsageError
     from fedkeys.model import Model
-    from fedkeys.phone import Keyboard
+    from fedkeys.phone import Keyboard, PersonalModel
     from fedkeys.sources import open_corpus, shipped_corpus
 
     if not plain:
         require_terminal()
     sent: Sequence[str] = []
     if phone or corpus:
+        if data_dir:
+            raise UsageError("a phone of a corpus is held in memory", remedy="leave out --data-dir")
         phone, sent = phone_of(open_corpus(corpus or shipped_corpus()), phone)
-    keyboard = Keyboard(Model.load(existing(model)) if model else demo_model())
-    for text in sent:
-        keyboard.learn(text)
-    if plain:
-        run_plain(keyboard)
-    else:
-        open_screen(keyboard, phone, sent)
+    everyone = Model.load(existing(model)) if model else demo_model()
+    with nullcontext(PersonalModel()) if phone else open_store(data_dir) as personal:
+        for text in sent:
+            personal.learn(text)
+        keyboard = Keyboard(everyone, personal, incognito=incognito)
+        if plain:
+            run_plain(keyboard)
+        else:
+            open_screen(keyboard, phone, sent)
 
 
 def phone_of(source: "Corpus", phone: str | None) -> "PhoneTexts":
@@ -76,6 +90,8 @@ def phone_of(source: "Corpus", phone: str | None) -> "PhoneTexts":
 
 def run_plain(keyboard: "Keyboard") -> None:
     """Answer each line of stdin with a line of suggestions."""
+    from fedkeys.errors import StorageError
+
     stdin = typer.get_text_stream("stdin", errors="replace")
     if stdin.isatty():
         narrate("Type the beginning of a message and press Enter; an empty line sends it; ctrl-D ends.")
@@ -86,5 +102,8 @@ def run_plain(keyboard: "Keyboard") -> None:
             message = line
             typer.echo("\t".join(suggestion.word for suggestion in keyboard.suggest(message)))
         elif message:
-            keyboard.learn(message)
+            try:
+                keyboard.learn(message)
+            except StorageError as error:
+                narrate(f"not learnt: {error}")
             message = ""

@@ -27,19 +27,20 @@ class FileLock:
     Args:
         path: the file, made if it is not there, and left there.
         taken: what to say when another process holds it.
+        remedy: and what to do then.
 
     Raises:
         FedkeysError: another process holds it.
         OSError: the file cannot be opened.
     """
 
-    def __init__(self, path: Path, taken: str) -> None:
+    def __init__(self, path: Path, taken: str, remedy: str) -> None:
         self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _take(self._file)
         except (BlockingIOError, PermissionError):
             self.release()
-            raise FedkeysError(taken, file=path.parent, remedy="wait until it is done, or end it") from None
+            raise FedkeysError(taken, file=path.parent, remedy=remedy) from None
         except OSError:
             self.release()
             raise

@@ -37,6 +37,8 @@ from fedkeys.phone.snapshot import pack_snapshot, unpack_snapshot
 
 _SNAPSHOT, _JOURNAL, _LOCK = "snapshot", "journal", "lock"
 
+_TAKEN = ("another fedkeys has this personal store open", "close it, or name another place with --data-dir")
+
 _MOST_BYTES = 1 << 30
 _LONG_AT_OPEN = (
     1 << 16
@@ -64,7 +66,7 @@ class PersonalStore(PersonalModel):
         self._behind = False
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = FileLock(path / _LOCK, "another fedkeys works on this personal store")
+            self._lock = FileLock(path / _LOCK, *_TAKEN)
         except OSError as error:
             raise self._failure(error.strerror) from None
         try:

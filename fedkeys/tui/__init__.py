@@ -2,7 +2,7 @@
 
 In: a keyboard. Out: a screen on which three suggestions follow every key. Law: it holds no logic of its own
 that a program could not reach through `fedkeys.phone`; the text typed here goes nowhere but into the personal
-model, in memory.
+model.
 """
 
 from fedkeys.tui.app import TypingApp

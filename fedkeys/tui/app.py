@@ -48,16 +48,22 @@ class TypingApp(App[None]):
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
-        whose = f"{self._phone}'s phone" if self._phone else "a new phone"
+        own = "your own phone" if len(self._keyboard.personal) else "a new phone"
+        whose = f"{self._phone}'s phone" if self._phone else own
+        if self._keyboard.incognito:
+            whose += ", incognito"
+        hint = (
+            "Incognito: what you send teaches this keyboard nothing."
+            if self._keyboard.incognito
+            else "What you send stays here: it teaches this keyboard and goes nowhere."
+        )
         with Horizontal(id="title"):
             yield Static(Content.assemble(("fedkeys", "bold"), f"  typing on {whose}"), id="whose")
             yield Static(id="brief")
         with Horizontal(id="main"):
             with Vertical(id="typing"):
                 with VerticalScroll(id="chat", can_focus=False):
-                    yield Static(
-                        "What you send stays here: it teaches this keyboard and goes nowhere.", id="hint"
-                    )
+                    yield Static(hint, id="hint")
                     for text in self._sent_before:
                         yield _bubble(text)
                 yield SuggestionStrip(id="strip")

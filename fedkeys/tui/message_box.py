@@ -16,6 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
 
+from fedkeys.errors import StorageError
 from fedkeys.model import Suggestion
 from fedkeys.phone import Keyboard
 from fedkeys.words import at_cursor
@@ -144,7 +145,10 @@ class MessageBox(TextArea):
             self.post_message(self.Sent(text, self.keys))
             self.keys = 0
             self._after_accept = False
-            self.keyboard.learn(text)
+            try:
+                self.keyboard.learn(text)
+            except StorageError as error:
+                self.notify(str(error), title="Not learnt", severity="warning", markup=False)
             self.clear()
 
     def _before_cursor(self) -> str:
