@@ -138,7 +138,7 @@ def test_a_kill_at_every_step_leaves_before_or_after(
     with PersonalStore(tmp_path / "store") as store:
         store.learn(TEXTS[0])
         store._save()
-        store.learn(TEXTS[1])
+        store.learn(f"tomorrow {TEXTS[1]}")
         before = known(store)
         seen = images(store, lambda: change(store, exported))
         after = known(store)
@@ -186,6 +186,17 @@ def test_a_word_that_had_to_make_room_is_forgotten_in_the_journal_too(tmp_path: 
         assert "pancakes" not in dict(store.learnt())
         assert b"pancakes" in image(tmp_path)["journal"]
         assert not store.forget("pancakes")
+        assert not any(b"pancakes" in data for data in image(tmp_path).values())
+
+
+def test_a_message_that_was_never_whole_leaves_nothing_of_a_forgotten_word(tmp_path: Path) -> None:
+    """Its writing was stopped, then the word was forgotten, and that was stopped before the journal was gone."""
+    with PersonalStore(tmp_path) as store:
+        store.learn("see pancakes")
+        store.forget("pancakes")
+    (tmp_path / "journal").write_bytes(pack_record(0, ["see", "pancakes"])[:-3])
+    with PersonalStore(tmp_path) as store:
+        assert dict(store.learnt()) == {"see": 1}
         assert not any(b"pancakes" in data for data in image(tmp_path).values())
 
 

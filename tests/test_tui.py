@@ -8,6 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Static
 
 from fedkeys import Keyboard, Phone, aggregate
+from fedkeys.errors import StorageError
 from fedkeys.model import Suggestion
 from fedkeys.tui import MessageBox, TypingApp
 
@@ -41,6 +42,32 @@ async def test_it_opens_on_the_message_box_with_suggestions() -> None:
         assert "nurse's phone" in text_of(pilot, "#whose")
         assert "2 phones" in text_of(pilot, "#federation")
         assert "each on 2+ phones" in text_of(pilot, "#federation")
+
+
+async def test_it_says_whose_phone_it_is_and_what_becomes_of_what_is_sent() -> None:
+    keyboard = Keyboard(aggregate([Phone(texts).delta() for texts in FLEET]))
+    async with TypingApp(keyboard).run_test() as pilot:
+        assert "typing on a new phone" in text_of(pilot, "#whose")
+        assert "stays here" in text_of(pilot, "#hint")
+    keyboard.learn("see you")
+    keyboard.incognito = True
+    async with TypingApp(keyboard).run_test() as pilot:
+        assert "typing on your own phone, incognito" in text_of(pilot, "#whose")
+        assert "nothing" in text_of(pilot, "#hint")
+
+
+async def test_what_cannot_be_kept_is_told_and_typing_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: object, message: str) -> None:
+        raise StorageError(f"no room for {len(message)} letters", remedy="make room")
+
+    monkeypatch.setattr(Keyboard, "learn", fails)
+    async with app().run_test() as pilot:
+        await type_(pilot, "so")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert [toast.message for toast in pilot.app._notifications] == ["no room for 2 letters; make room"]
+        await type_(pilot, "see you ")
+        assert strip(pilot)[:2] == ["soon", "tomorrow"]
 
 
 async def test_suggestions_follow_every_key() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from fedkeys.aggregator.sums import Sums
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import DEFAULT_BOUNDS, Batch
 from fedkeys.delta.keys import PhoneKey
+from fedkeys.phone import PersonalModel, PersonalStore
 from fedkeys.simulate import Fleet
 from fedkeys.sources import open_corpus, shipped_corpus
 from fedkeys.words import at_cursor, fold, tokens
@@ -211,6 +213,58 @@ def test_keyboard_suggests(benchmark: Any) -> None:
     for text in fleet()[0][:200]:
         keyboard.learn(text)
     benchmark(lambda: [keyboard.suggest(text) for text in typed()])
+
+
+@cache
+def history() -> list[str]:
+    """Messages of 50,000 words, of the users who wrote most."""
+    wordy = sorted(fleet(), key=lambda texts: -sum(map(len, texts)))
+    messages, words = [], 0
+    for text in (text for texts in wordy for text in texts):
+        if words < 50_000:
+            messages.append(text)
+            words += len(text.split())
+    return messages
+
+
+@pytest.mark.benchmark(group="know what 50,000 words say")
+def test_learn_in_memory(benchmark: Any) -> None:
+    def learn() -> int:
+        personal = PersonalModel()
+        for text in history():
+            personal.learn(text)
+        return len(personal)
+
+    assert benchmark.pedantic(learn, rounds=3) > 1_000
+
+
+@pytest.mark.benchmark(group="know what 50,000 words say")
+def test_learn_and_keep(benchmark: Any, tmp_path: Path) -> None:
+    """Each message is flushed to the disk; of that processor time counts here, not what the disk takes."""
+
+    def learn() -> int:
+        with PersonalStore(Path(mkdtemp(dir=tmp_path))) as store:
+            for text in history():
+                store.learn(text)
+            return len(store)
+
+    assert benchmark.pedantic(learn, rounds=3) > 1_000
+
+
+@pytest.mark.benchmark(group="know what 50,000 words say")
+def test_open_a_store(benchmark: Any, tmp_path: Path) -> None:
+    with PersonalStore(tmp_path / "store") as store:
+        for text in history():
+            store.learn(text)
+        store.export(tmp_path / "exported.jsonl")
+    with PersonalStore(tmp_path / "other") as store:
+        store.import_(tmp_path / "exported.jsonl")
+
+    def open_() -> int:
+        with PersonalStore(tmp_path / "other") as store:
+            return len(store)
+
+    assert benchmark.pedantic(open_, rounds=5) > 1_000
 
 
 @pytest.mark.benchmark(group="suggest at one key")
