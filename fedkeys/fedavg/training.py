@@ -167,8 +167,9 @@ class FederatedAveraging:
                     raise UsageError(
                         f"devices cannot train a {type(self.model).__name__}", remedy="choose a fedavg model"
                     )
-                yield members, train_devices(
-                    devices, self.model, start, self.local, state.round, own_rngs, corrections
+                yield (
+                    members,
+                    train_devices(devices, self.model, start, self.local, state.round, own_rngs, corrections),
                 )
             else:
                 correction = None if corrections is None else corrections[0]

@@ -6,8 +6,10 @@ a `Delta`.
 """
 
 from fedkeys.phone.device import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone
-from fedkeys.phone.keyboard import Keyboard
+from fedkeys.phone.keyboard import Keyboard, PassedOver, default_mix, hand_mixed
+from fedkeys.phone.mixing import MixTrainer
 from fedkeys.phone.personal import PersonalModel
+from fedkeys.phone.prior import Prior
 from fedkeys.phone.withheld import Missing, Withheld, dropped
 
 __all__ = [
@@ -15,8 +17,13 @@ __all__ = [
     "DEFAULT_ORDER",
     "Keyboard",
     "Missing",
+    "MixTrainer",
+    "PassedOver",
     "PersonalModel",
     "Phone",
+    "Prior",
     "Withheld",
+    "default_mix",
     "dropped",
+    "hand_mixed",
 ]

@@ -219,7 +219,9 @@ class PersonalModel:
 
     def _tidy(self) -> None:
         """Drop what nothing points to any more."""
-        self._after = {context: after for context, after in self._after.items() if after.counts or not context}
+        self._after = {
+            context: after for context, after in self._after.items() if after.counts or not context
+        }
         known = self._after[()].counts
         self._written = {word: forms for word, forms in self._written.items() if word in known}
         self._alphabetical = sorted(known)

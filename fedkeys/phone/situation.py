@@ -111,9 +111,17 @@ class Situation:
         totals = np.array([after.total for after in followers], np.float64)[:, None]
         seen = counts > 0
         ago = now - last
-        after_skipped = np.array([np.log1p(20 * of_skipped / (skipped.total + 1 if skipped else 1)), of_skipped > 0])
+        after_skipped = np.array(
+            [np.log1p(20 * of_skipped / (skipped.total + 1 if skipped else 1)), of_skipped > 0]
+        )
         prior = np.zeros(n) if self._prior is None else self._prior.logp(self._last_word, words) / 2 + 5
-        alike = (np.log1p(now) / 5, len(followers), len(self._state.matches), min(letters, 4) / 2, self._prior is not None)
+        alike = (
+            np.log1p(now) / 5,
+            len(followers),
+            len(self._state.matches),
+            min(letters, 4) / 2,
+            self._prior is not None,
+        )
 
         found = np.zeros((FEATURES, n + 1), np.float32)
         at = 0

@@ -25,7 +25,7 @@ class MixPlan:
         phones: how many phones of a fleet train at all, drawn at random.
     """
 
-    rounds: int = 200
+    rounds: int = 300
     cohort: int = 40
     phones: int = 500
 
@@ -51,8 +51,8 @@ def train_mix(
         raise UsageError("no phone has messages to train the mix on", remedy="bring a larger corpus")
     algorithm = FederatedAveraging(
         _MixWeights(),
-        LocalTraining(epochs=1, batch_size=32, learning_rate=0.1, schedule="cosine", horizon=plan.rounds),
-        server=FedAdam(rate=0.02, beta2=0.99, tau=1e-3),
+        LocalTraining(epochs=1, batch_size=16, learning_rate=0.1, schedule="cosine", horizon=plan.rounds),
+        server=FedAdam(rate=0.03),
         participation=Participation(cohort=plan.cohort),
     )
     weights = algorithm.initialize(seed).weights
