@@ -148,6 +148,11 @@ class Model:
         return written
 
     @property
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The payload, as `fedkeys.model.build` lays it out."""
+        return self._arrays
+
+    @property
     def ngrams(self) -> list[int]:
         """How many n-grams of each order, marks not counted among the words."""
         above = (self._arrays[f"successor_{m}"] for m in range(1, self.order))
