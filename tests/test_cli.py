@@ -49,6 +49,7 @@ def test_help_and_version(fedkeys: Any) -> None:
         "withdraw",
         "predict",
         "inspect",
+        "export",
         "simulate",
         "evaluate",
     ):

@@ -24,6 +24,16 @@ MinPhonesOption = Annotated[
     int,
     typer.Option("--min-phones", min=1, max=1 << 31, help="Release only what so many phones have sent."),
 ]
+PruneOption = Annotated[
+    int | None,
+    typer.Option(
+        "--prune",
+        metavar="N",
+        min=0,
+        help="Keep so many n-grams of two words or more in the model, those it would change most without. "
+        "Words stay. --max-ngrams is what one phone may send.",
+    ),
+]
 FederationOption = Annotated[str, typer.Option("--federation", help="Name of the federation.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of all that is drawn at random.")]
