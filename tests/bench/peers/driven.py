@@ -86,7 +86,18 @@ class PresageEngine(_Driven):
             raise Missing("apt-get install presage libpresage-dev g++")
         text, database = _sentences(messages, scratch), scratch / "presage.db"
         for n in range(1, _PRESAGE_ORDER + 1):
-            counting = ["text2ngram", "-n", str(n), "-l", "-f", "sqlite", "-a", "-o", database, text]
+            counting: list[str | Path] = [
+                "text2ngram",
+                "-n",
+                str(n),
+                "-l",
+                "-f",
+                "sqlite",
+                "-a",
+                "-o",
+                database,
+                text,
+            ]
             subprocess.run(counting, check=True, stdout=subprocess.DEVNULL)
         configuration, driver = scratch / "presage.xml", scratch / "presage"
         configuration.write_text(_PRESAGE_CONFIGURATION.format(slots=SLOTS, database=database))
@@ -110,7 +121,14 @@ class OnboardEngine(_Driven):
         if found.returncode:
             raise Missing("apt-get install onboard")
         kind = "CachedDynamicModel" if cached else "DynamicModel"
-        driver = [_DEBIAN_PYTHON, "-I", _HERE / "onboard.py", kind, _sentences(messages, scratch), str(SLOTS)]
+        driver: list[str | Path] = [
+            _DEBIAN_PYTHON,
+            "-I",
+            _HERE / "onboard.py",
+            kind,
+            _sentences(messages, scratch),
+            str(SLOTS),
+        ]
         super().__init__(driver, scratch)
 
 

@@ -5,7 +5,7 @@ In: what all learn. Out: for each question at most three words, and the nanoseco
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -161,7 +161,7 @@ class StupidBackoff(_Here):
         scores: dict[str, float] = {}
         factor = 1.0
         while context:
-            counts = self._after.get(context, {})
+            counts: Mapping[str, int] = self._after.get(context, {})
             for word, count in counts.items():
                 if word.startswith(question.prefix) and word not in scores:
                     scores[word] = factor * count / self._totals[context]
