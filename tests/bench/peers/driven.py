@@ -115,10 +115,8 @@ class OnboardEngine(_Driven):
     """
 
     def __init__(self, messages: Iterable[Message], scratch: Path, *, cached: bool) -> None:
-        found = subprocess.run(
-            [_DEBIAN_PYTHON, "-I", "-c", "import Onboard.pypredict"], check=False, capture_output=True
-        )
-        if found.returncode:
+        trial = [_DEBIAN_PYTHON, "-I", "-c", "import Onboard.pypredict"]
+        if not Path(_DEBIAN_PYTHON).exists() or subprocess.run(trial, capture_output=True).returncode:
             raise Missing("apt-get install onboard")
         kind = "CachedDynamicModel" if cached else "DynamicModel"
         driver: list[str | Path] = [

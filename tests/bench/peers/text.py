@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fedkeys.evaluate.evaluation import parts
+from fedkeys.errors import UsageError
+from fedkeys.evaluate.evaluation import LEAST_MESSAGES, parts
 from fedkeys.sources import Corpus
 from fedkeys.words import MESSAGE_START, SENTENCE_START
 
@@ -58,7 +59,11 @@ class Text(NamedTuple):
 
 
 def read(corpus: Corpus, users: int, rng: np.random.Generator) -> Text:
-    """Read a corpus, and draw the users to ask of those who have 10 messages or more."""
+    """Read a corpus, and draw the users to ask of those who have 10 messages or more.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
     learnt: list[Message] = []
     able: list[User] = []
     for phone in corpus.phones():
@@ -66,6 +71,11 @@ def read(corpus: Corpus, users: int, rng: np.random.Generator) -> Text:
         learnt += first
         if last:
             able.append(User(first, last))
+    if not able or users < 1:
+        raise UsageError(
+            f"{users} of {len(able)} users with {LEAST_MESSAGES} messages were to be asked",
+            remedy="ask 1 or more, or bring a larger corpus",
+        )
     chosen = np.sort(rng.permutation(len(able))[:users]).tolist()
     return Text(learnt, [able[at] for at in chosen])
 
