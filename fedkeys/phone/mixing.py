@@ -1,8 +1,8 @@
 """What a phone learns about the mix: which of the candidates its owner typed.
 
-In: messages, in time order, that neither model has seen. Out: weights, after some steps of gradient descent on what
-was chosen in them. Law: every message is learnt after it was predicted; of what was typed only weights leave, and
-they only through `fedkeys.fedavg`.
+In: messages, in time order, that neither model has seen. Out: weights, after some steps of gradient descent on
+what was chosen in them. Law: every message is learnt after it was predicted; of what was typed only weights leave,
+and they only through `fedkeys.fedavg`.
 """
 
 import re

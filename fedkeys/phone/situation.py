@@ -4,7 +4,8 @@ In: everyone's model, its owner's, maybe a public prior, and what stands before 
 row of features for each. Law: a pure function of what it is given, so what a phone trains its mix on is what its
 keyboard sees.
 
-A row has `FEATURES` numbers, most of them from -3 to 3 whatever the text, so nobody's text is needed to scale them:
+A row has `FEATURES` numbers, most of them from -3 to 3 whatever the text, so nobody's text is needed to scale
+them:
 
     the logarithm of the word's probability by each order of everyone's model
     for each order of the personal model, those that know the context:
@@ -151,8 +152,8 @@ class Situation:
 
         Returns:
             float64[orders that know the context, n], how often each came there; the same, when it did last;
-            float64[n], how often it came two words later; float64[messages + 2, n], whether it was said in each, its length and
-            whether it is the last word.
+            float64[n], how often it came two words later; float64[messages + 2, n], whether it was said in each
+            message, its length and whether it is the last word.
         """
         followers, skipped = self._memory
         columns: list[list[float]] = [[after.counts.get(word, 0) for word in words] for after in followers]

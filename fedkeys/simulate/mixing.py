@@ -5,12 +5,14 @@ In: phones that train, and how. Out: a `Mix`. Law: the server sees weights alone
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.errors import UsageError
 from fedkeys.fedavg import FedAdam, FederatedAveraging, LocalTraining, Participation
+from fedkeys.fedavg.models import Model
 from fedkeys.model.mix import Mix, initial, size
 from fedkeys.phone.mixing import MixTrainer
 from fedkeys.phone.situation import FEATURES
@@ -50,7 +52,7 @@ def train_mix(
     if not clients:
         raise UsageError("no phone has messages to train the mix on", remedy="bring a larger corpus")
     algorithm = FederatedAveraging(
-        _MixWeights(),
+        cast(Model, _MixWeights()),  # the clients train it, the server only averages
         LocalTraining(epochs=1, batch_size=16, learning_rate=0.1, schedule="cosine", horizon=plan.rounds),
         server=FedAdam(rate=0.03),
         participation=Participation(cohort=plan.cohort),

@@ -95,7 +95,7 @@ def reached(typed: str, words: Sequence[str]) -> list[Slip]:
         where its last letter is doubled.
 
     >>> [(slip.prefix, slip.low, slip.high) for slip in reached("teh", ["taught", "ten", "the", "them"])]
-    [('the', 2, 4), ('ten', 1, 2)]
+    [('the', 2, 4), ('ten', 1, 2), ('th', 2, 4)]
     """
     if not FEWEST_LETTERS <= len(typed) <= MAX_WORD_LENGTH + 1:
         return []

@@ -13,7 +13,7 @@ import numpy as np
 from fedkeys.aggregator import Aggregator
 from fedkeys.delta import DEFAULT_BOUNDS
 from fedkeys.evaluate import Evaluation, evaluate
-from fedkeys.evaluate.evaluation import _FirstParts
+from fedkeys.evaluate.evaluation import FirstParts
 from fedkeys.model import Model
 from fedkeys.model.kneser_ney import Estimate
 from fedkeys.model.prune import most_missed, pruned, without
@@ -44,7 +44,7 @@ def main() -> None:
     evaluation = Evaluation(users=given.users)
     bounds = None if given.unbounded else DEFAULT_BOUNDS
     plan = Plan(min_phones=given.min_phones, order=given.order, bounds=bounds)
-    first_parts = _FirstParts(corpus, evaluation.split)
+    first_parts = FirstParts(corpus, evaluation.split)
     federation = Federation(first_parts, plan, np.random.default_rng(given.seed))
     list(federation.run())
 
