@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys import Keyboard, Phone, aggregate
-from fedkeys.phone import PersonalModel
+from fedkeys.phone import PassedOver, PersonalModel
 from fedkeys.words import MESSAGE_START, fold
 from tests.strategies import messages
 
@@ -105,7 +105,61 @@ def test_the_personal_model_counts_contexts(texts: list[str]) -> None:
     personal = PersonalModel()
     for text in texts:
         personal.learn(text)
-    for after in personal.followers([MESSAGE_START, "hello"]):
+    for after in personal.recall([MESSAGE_START, "hello"]).followers:
         ranked = sorted(after.counts, key=lambda word: (-after.counts[word], word))
-        assert after.first == ranked[:8]
+        assert after.frequent == ranked[:10]
         assert after.total == sum(after.counts.values())
+
+
+@given(st.lists(messages, max_size=12), st.data())
+def test_a_forgotten_word_is_in_no_count(texts: list[str], data: st.DataObject) -> None:
+    personal = PersonalModel()
+    for text in texts:
+        personal.learn(text)
+    words = [word for word, _ in personal.learnt()]
+    if words:
+        gone = data.draw(st.sampled_from(words))
+        assert personal.forget(gone)
+        assert not personal.forget(gone)
+        assert [word for word, _ in personal.learnt()] == [word for word in words if word != gone]
+        for text in texts:
+            for context in ([], [gone], [fold(text)]):
+                for after in personal.recall(context).followers:
+                    assert gone not in after.counts
+                    assert after.total == sum(after.counts.values())
+        assert len(personal.recall([gone]).followers) == 1
+
+
+def test_a_full_personal_model_drops_what_was_typed_least_and_longest_ago() -> None:
+    personal = PersonalModel(max_ngrams=60)
+    for _ in range(5):
+        personal.learn("see you soon")
+    for number in range(40):
+        personal.learn(f"{chr(97 + number % 26)}x and {chr(97 + number // 26)}y")
+    assert len(personal) <= 60
+    assert dict(personal.learnt())["soon"] == 5
+    assert personal.recall(["see", "you"]).followers[-1].counts == {"soon": 5}
+
+
+def test_what_was_passed_over_is_not_offered_again_for_the_word() -> None:
+    mine = keyboard()
+    first = offered(mine, "see you ")
+    assert not set(first) & {one.word for one in mine.suggest("see you t", 3, first)}
+    passed = PassedOver()
+    passed.shown("see you ", first)
+    assert passed.at("see you t") == set(first)
+    assert passed.at("see you ") == set()
+    assert passed.at("see you t x") == set()
+
+
+def test_a_slip_of_the_finger_is_offered_where_a_slot_is_free() -> None:
+    assert "tomorrow" in offered(keyboard(), "see you tomm")
+    assert offered(keyboard(), "see you tom") == ["tomorrow"]
+
+
+def test_an_adapting_keyboard_weighs_anew() -> None:
+    mine = Keyboard(keyboard().model, adapts=True)
+    before = mine.mix
+    mine.learn("see you pancakes")
+    assert mine.mix is not before
+    assert "pancakes" in offered(mine, "see you ")

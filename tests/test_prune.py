@@ -154,7 +154,7 @@ def test_what_the_shorter_context_says_as_well_goes_before_what_is_rarer() -> No
     """ "the" comes often after everything, "cisco" only after "san": counts alone would keep the former."""
     often = [f"{word} the" for word in ("at", "by", "in", "of", "on", "to") for _ in range(6)]
     model = model_of([[*often, *["san cisco"] * 4]], order=2, prune=7)
-    assert [len(model.matches([word])) for word in (MESSAGE_START, "san", "of", "to")] == [1, 1, 0, 0]
+    assert [len(model.state([word]).matches) for word in (MESSAGE_START, "san", "of", "to")] == [1, 1, 0, 0]
     assert model.suggest(["san"], k=1)[0].word == "cisco"
     assert model.suggest(["of"], k=1)[0].word == "the"
 
@@ -179,8 +179,8 @@ def test_a_pruned_release(fleet: list[list[str]], min_phones: int, order: int, d
         return
     asked = [*model.vocabulary.words, MESSAGE_START, SENTENCE_START]
     context = data.draw(st.lists(st.sampled_from(asked), max_size=order))
-    matches = model.matches(context)
-    everything = {word: model.probability(matches, id_) for word, id_ in model.vocabulary.ids.items()}
+    state = model.state(context)
+    everything = {word: model.probability(state, id_) for word, id_ in model.vocabulary.ids.items()}
     assert math.isclose(sum(everything.values()), 1, rel_tol=1e-4)
     ranked = sorted(everything, key=lambda word: (-everything[word], word))[:3]
     assert [fold(suggestion.word) for suggestion in model.suggest(context)] == ranked

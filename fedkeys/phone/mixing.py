@@ -153,6 +153,7 @@ def _choices(
                         break
                     situation = Situation(model, personal, prior, cursor)
                     found = candidates_at(situation, fold(cursor.prefix))
+                    found.pop(fold(cursor.prefix), None)
                     right = list(found).index(word) if word in found else len(found)
                     yield situation.features(found, letters), right
         personal.learn(message)

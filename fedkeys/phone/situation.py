@@ -79,7 +79,7 @@ class Situation:
         """Give words to choose from, each with its id in everyone's model, 0 for none.
 
         Args:
-            prefix: folded, what they begin with; the prefix itself is none of them.
+            prefix: folded, what they begin with; the prefix itself may be one of them.
             of_everyone: how many of everyone's model.
             of_owner: how many after each context of the personal one.
         """
@@ -88,7 +88,6 @@ class Situation:
         for own in self._personal.candidates(self._memory, prefix, of_owner):
             if own not in found:
                 found[own] = self._model.vocabulary.find(own) or 0
-        found.pop(prefix, None)
         return found
 
     def everyone(self, prefix: str, k: int) -> list[tuple[str, float]]:

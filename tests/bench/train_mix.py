@@ -39,7 +39,9 @@ def main() -> None:
     assert last.model is not None
     prior = Prior.load()
     able = [phone.name for phone in corpus.phones() if sum(map(asked_words, phone.texts)) >= MIN_WORDS]
-    chosen = {able[at]: number for number, at in enumerate(rng.permutation(len(able))[: plan.phones].tolist())}
+    chosen = {
+        able[at]: number for number, at in enumerate(rng.permutation(len(able))[: plan.phones].tolist())
+    }
     trainers: list[MixTrainer] = []
     for phone in corpus.phones():
         if phone.name in chosen:
@@ -52,7 +54,7 @@ def main() -> None:
             print(f"\r{len(trainers)} of {len(chosen)} phones", end="", file=sys.stderr)
     mix = train_mix(trainers, plan, given.seed)
     given.file.write_bytes(pack_arrays(MIX_FORMAT, FEATURES_VERSION, {}, {"mix": mix.weights}))
-    print(f"\nloss {np.mean([trainer.loss(mix.weights) for trainer in trainers]):.4f}")
+    print(f"\nloss {np.mean([trainer.loss(mix.weights) for trainer in trainers if trainer.samples]):.4f}")
 
 
 if __name__ == "__main__":
