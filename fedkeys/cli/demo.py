@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedkeys.cli.console import cache_directory, narrate
+from fedkeys.cli.console import cache_directory, narrate, public_prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ def open_demo() -> None:
     if has_terminal():
         from fedkeys.phone import Keyboard
 
-        open_screen(Keyboard(demo_model()))
+        open_screen(Keyboard(demo_model(), prior=public_prior()))
         return
     from fedkeys.cli.simulate import print_report
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedkeys.cli.console import existing, narrate
+from fedkeys.cli.console import existing, narrate, public_prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def command(
     sent: Sequence[str] = []
     if phone or corpus:
         phone, sent = phone_of(open_corpus(corpus or shipped_corpus()), phone)
-    keyboard = Keyboard(Model.load(existing(model)) if model else demo_model())
+    keyboard = Keyboard(Model.load(existing(model)) if model else demo_model(), prior=public_prior())
     for text in sent:
         keyboard.learn(text)
     if plain:

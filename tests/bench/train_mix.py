@@ -3,8 +3,8 @@
     python -m tests.bench.train_mix CORPUS fedkeys/phone/default.mix [--seed 7]
 
 trains it federated, on the last messages of users of CORPUS, with a model of everybody's first ones under the
-default bounds and min phones 2. Every other user has no public prior, so that it serves with one and without. It was
-trained on ubuntu_irc, so a figure for that corpus must not come from it: `fedkeys evaluate` trains its own.
+default bounds and min phones 2. Every other user has no public prior, so that it serves with one and without. It
+was trained on ubuntu_irc, so a figure for that corpus must not come from it: `fedkeys evaluate` trains its own.
 """
 
 import argparse
