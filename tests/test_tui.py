@@ -46,13 +46,13 @@ async def test_it_opens_on_the_message_box_with_suggestions() -> None:
 async def test_suggestions_follow_every_key() -> None:
     async with app().run_test() as pilot:
         await type_(pilot, "see you ")
-        assert strip(pilot)[:2] == ["soon", "tomorrow"]
+        assert set(strip(pilot)[:2]) == {"soon", "tomorrow"}
         await type_(pilot, "t")
         assert strip(pilot)[0] == "tomorrow"
         assert pilot.app.query_one(MessageBox).suggestion == "omorrow"
         await pilot.press("backspace")
         await pilot.pause()
-        assert strip(pilot)[:2] == ["soon", "tomorrow"]
+        assert set(strip(pilot)[:2]) == {"soon", "tomorrow"}
 
 
 @pytest.mark.parametrize(("key", "slot"), [("tab", 0), ("f2", 1), ("f3", 2)])
