@@ -24,7 +24,7 @@ from fedkeys.words import at_cursor, fold
 NEXT_WORD = (30, 10)
 COMPLETION = (12, 6)
 
-MOST_CHOICES = 600  # of a phone, which has them in memory while it trains
+MOST_CHOICES = 200  # of a phone, which has them in memory while it trains
 
 _LETTERS = (0, 1, 2)  # typed of a word when the mix is asked in training
 _WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:'[^\W\d_]+)*(?!\w)")

@@ -27,7 +27,7 @@ class MixPlan:
         phones: how many phones of a fleet train at all, drawn at random.
     """
 
-    rounds: int = 300
+    rounds: int = 150
     cohort: int = 40
     phones: int = 500
 
