@@ -1,13 +1,14 @@
 """The rules of the figures, on examples worked by hand, and the baselines beside them."""
 
 import json
+from collections.abc import Collection
 
 import numpy as np
 import pytest
 
-from fedkeys import Phone, aggregate
+from fedkeys import Keyboard, Phone, aggregate
 from fedkeys.errors import UsageError
-from fedkeys.evaluate import Evaluation, Score, evaluate, replay
+from fedkeys.evaluate import Evaluation, Report, Score, evaluate, replay
 from fedkeys.evaluate.systems import BaselineSystem, Counting, KeyboardSystem
 from fedkeys.simulate import Plan
 from tests.test_simulate import Memory
@@ -21,7 +22,8 @@ class Script:
         self.asked: list[str] = []
         self.learnt: list[str] = []
 
-    def words(self, text: str, k: int) -> list[str]:
+    def words(self, text: str, k: int, passed_over: Collection[str] = ()) -> list[str]:
+        del passed_over
         self.asked.append(text)
         return self.offered[:k]
 
@@ -43,7 +45,8 @@ def test_recall_and_savings_by_hand() -> None:
 class Completes(Script):
     """Offers a word only once two of its letters are typed."""
 
-    def words(self, text: str, k: int) -> list[str]:
+    def words(self, text: str, k: int, passed_over: Collection[str] = ()) -> list[str]:
+        del passed_over
         self.asked.append(text)
         return ["hello"][:k] if text.endswith("he") else []
 
@@ -83,7 +86,7 @@ def test_baselines_rank_by_count() -> None:
 
 def test_the_model_alone_does_not_learn() -> None:
     model = aggregate([Phone(["see you soon"]).delta()], 1)
-    alone, keyboard = KeyboardSystem(model, learns=False), KeyboardSystem(model, learns=True)
+    alone, keyboard = (KeyboardSystem(Keyboard(model), learns=learns) for learns in (False, True))
     for system in (alone, keyboard):
         for _ in range(30):
             system.learn("see pancakes")
@@ -100,16 +103,19 @@ def test_an_evaluation_of_a_fleet() -> None:
     report = evaluate(
         Memory(FLEET), Evaluation(), np.random.default_rng(0), on_step=lambda *step: steps.append(step)
     )
-    figures = report.as_dict()
+    figures = report.as_dict(np.random.default_rng(0))
     assert set(figures) == {
         *("users", "words", "top1", "top3", "keystroke_savings", "latency_us", "baselines"),
+        *("confidence_95", "by_user"),
     }
     assert set(figures["baselines"]) == {"model", "bigram", "frequent_words"}
     assert figures["users"] == 3
     assert figures["words"] == 3 * (4 + 4 + 4)  # 12 messages split at 9.6: the last three
     assert figures["top1"] > figures["baselines"]["frequent_words"]["top1"]
     assert set(figures["latency_us"]) == {"next", "completion"}
-    assert {name for name, _ in steps} == {"federating", "replaying"}
+    assert {name for name, _ in steps} == {
+        *("federating", "phones prepare to train the mix", "training the mix", "replaying"),
+    }
     assert steps[-1] == ("replaying", 1.0)
     json.dumps(figures)
 
@@ -119,8 +125,8 @@ def test_what_is_replayed_was_not_trained_on() -> None:
     report = evaluate(Memory(fleet), Evaluation(), np.random.default_rng(0))
     assert report.model.id("you") is not None
     assert report.model.id("zebra") is None
-    assert report.scores["bigram"].top1 == 0
-    assert report.scores["keyboard"].words == 8
+    assert report.total("bigram").top1 == 0
+    assert report.total("keyboard").words == 8
 
 
 def test_a_sample_of_users_is_drawn_by_the_seed() -> None:
@@ -128,8 +134,8 @@ def test_a_sample_of_users_is_drawn_by_the_seed() -> None:
         evaluation = Evaluation(users=1, min_words=30, plan=Plan(min_phones=1))
         fleet = {f"{n}": ["one two three"] * (10 + 2 * n) for n in range(8)}
         report = evaluate(Memory(fleet), evaluation, np.random.default_rng(seed))
-        assert report.users == 1
-        return report.scores["keyboard"].words
+        assert len(report.known) == 1
+        return report.total("keyboard").words
 
     assert words(1) == words(1)
     assert len({words(seed) for seed in range(6)}) > 1
@@ -144,3 +150,38 @@ def test_an_evaluation_that_cannot_be_is_refused(changes: dict[str, float]) -> N
 def test_too_high_a_demand_on_users_is_an_error() -> None:
     with pytest.raises(UsageError, match="lower --min-words"):
         evaluate(Memory(FLEET), Evaluation(min_words=10_000), np.random.default_rng(0))
+
+
+def test_new_users_are_kept_from_the_model_and_reported_apart() -> None:
+    report = evaluate(Memory(FLEET), Evaluation(new_users=1), np.random.default_rng(0))
+    (new,) = report.new
+    assert report.model.id(new) is None
+    assert len(report.known) == 2
+    figures = report.as_dict(np.random.default_rng(0))
+    assert figures["new_users"]["words"] == 12
+    assert figures["users"] == 2
+
+
+def test_intervals_and_percentiles_are_of_users() -> None:
+    """One user is always right, the other never: a drawn sample is all right, half or all wrong."""
+    scores = {"a": Score(10, 10, 10, 50, 10), "b": Score(10, 0, 0, 50, 50)}
+    model = aggregate([Phone(["see you"]).delta()], min_phones=1)
+    report = Report(model, {"keyboard": scores}, frozenset(), 0.0)
+    low, high = report.interval("keyboard", np.random.default_rng(0))["top1"]
+    assert (low, high) == (0.0, 1.0)
+    assert report.spread("keyboard")["top1"]["p50"] == 0.5
+    assert report.total("keyboard").summary()["keystroke_savings"] == pytest.approx(0.4)
+
+
+def test_what_was_passed_over_is_told_unless_words_repeat() -> None:
+    class Notes(Script):
+        def words(self, text: str, k: int, passed_over: Collection[str] = ()) -> list[str]:
+            told.append(set(passed_over))
+            return super().words(text, k)
+
+    told: list[set[str]] = []
+    replay("abc", Notes("x", "y"), Score())
+    assert told == [set(), {"x", "y"}, {"x", "y"}]
+    told.clear()
+    replay("abc", Notes("x", "y"), Score(), repeats=True)
+    assert told == [set(), set(), set()]

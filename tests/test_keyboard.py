@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys import Keyboard, Phone, aggregate
+from fedkeys.phone import PassedOver
 from fedkeys.words import fold
 from tests.strategies import messages
 
@@ -120,3 +121,33 @@ def test_what_was_forgotten_is_not_offered_from_memory() -> None:
     assert "pancakes" not in offered(mine, "see you ")
     mine.learn("see you soon")
     assert "pancakes" not in offered(mine, "see you ")
+
+
+def test_what_was_passed_over_is_not_offered_again_for_the_word() -> None:
+    mine = keyboard()
+    first = offered(mine, "see you ")
+    assert not set(first) & {one.word for one in mine.suggest("see you t", 3, first)}
+    passed = PassedOver()
+    passed.shown("see you ", first)
+    assert passed.at("see you t") == set(first)
+    assert passed.at("see you ") == set()
+    assert passed.at("see you t x") == set()
+
+
+def test_a_slip_of_the_finger_is_offered_where_a_slot_is_free() -> None:
+    assert "tomorrow" in offered(keyboard(), "see you tomm")
+    assert offered(keyboard(), "see you tom") == ["tomorrow"]
+
+
+def test_an_adapting_keyboard_weighs_anew() -> None:
+    mine = Keyboard(keyboard().model, adapts=True)
+    before = mine.mix
+    mine.learn("see you pancakes")
+    assert mine.mix is not before
+    assert "pancakes" in offered(mine, "see you ")
+
+
+def test_an_adapting_keyboard_learns_all_of_a_long_message() -> None:
+    mine = Keyboard(keyboard().model, adapts=True)
+    mine.learn(" ".join(["see you"] * 300 + ["pancakes"]))
+    assert dict(mine.personal.learnt()) == {"see": 300, "you": 300, "pancakes": 1}

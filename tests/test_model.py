@@ -4,6 +4,7 @@ import math
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys import Model, Phone, aggregate, predict_next_word
+from fedkeys.counts import FIRST_WORD, MESSAGE_START_ID, count_ngrams
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, VersionError
-from fedkeys.model.kneser_ney import modified_discounts
+from fedkeys.model.kneser_ney import estimate, modified_discounts
 from fedkeys.words import MESSAGE_START, SENTENCE_START, fold, tokens
 from tests.strategies import fleets
 
@@ -124,6 +126,28 @@ def test_probabilities_are_those_of_the_definition(
     for word in reference.words:
         probability = model.probability(state, model.vocabulary.ids[word])
         assert math.isclose(probability, reference.p(word, context), rel_tol=1e-5)
+
+
+@given(st.lists(st.lists(st.sampled_from("abcd"), min_size=1, max_size=6), min_size=1), st.integers(2, 4))
+def test_probabilities_are_those_of_nltk(messages: list[list[str]], order: int) -> None:
+    """Of nltk.lm as far as it goes: one discount for all counts, none for words, and no context with a mark."""
+    from nltk.lm.models import KneserNeyInterpolated
+    from nltk.util import everygrams
+
+    ids = {MESSAGE_START: MESSAGE_START_ID, **{word: id_ for id_, word in enumerate("abcd", FIRST_WORD)}}
+    sentences = [[MESSAGE_START, *words] for words in messages]
+    sequence = np.array([ids[word] for words in sentences for word in words], np.uint32)
+    discounts = [(0.0, 0.0, 0.0), *[(0.75, 0.75, 0.75)] * (order - 1)]
+    with patch("fedkeys.model.kneser_ney.modified_discounts", side_effect=discounts):
+        found = estimate(count_ngrams(sequence, order).levels, lambda _, rows: np.ones(len(rows), np.bool_))
+    reference = KneserNeyInterpolated(order, discount=0.75)
+    reference.fit([everygrams(words, max_len=order) for words in sentences], vocabulary_text=list(ids))
+    written = {id_: word for word, id_ in ids.items()}
+    for n, probabilities in enumerate(found.probabilities, 1):
+        for ngram, probability in zip(found.counts.ngrams(n).tolist(), probabilities, strict=True):
+            *context, word = (written[id_] for id_ in ngram)
+            if MESSAGE_START not in (*context, word):
+                assert math.isclose(probability, reference.score(word, context), rel_tol=1e-9)
 
 
 @given(fleets, st.integers(1, 2), st.data())

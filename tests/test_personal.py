@@ -174,6 +174,17 @@ def test_what_is_typed_least_and_longest_ago_goes_first() -> None:
     assert ("old", "one") not in found
 
 
+def test_what_is_typed_often_outlives_what_is_typed_once() -> None:
+    personal = PersonalModel(max_ngrams=60)
+    for _ in range(5):
+        personal.learn("see you soon")
+    for number in range(40):
+        personal.learn(f"{chr(97 + number % 26)}x and {chr(97 + number // 26)}y")
+    assert len(personal) <= 60
+    assert dict(personal.learnt())["soon"] == 5
+    assert personal.recall(["see", "you"]).followers[-1].counts == {"soon": 5}
+
+
 def test_words_go_when_there_is_nothing_else() -> None:
     personal = learnt([f"{letter}{other}" for letter in "abcdef" for other in "xyz"], max_ngrams=10)
     assert 0 < len(personal) <= 10

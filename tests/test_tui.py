@@ -73,13 +73,13 @@ async def test_what_cannot_be_kept_is_told_and_typing_goes_on(monkeypatch: pytes
 async def test_suggestions_follow_every_key() -> None:
     async with app().run_test() as pilot:
         await type_(pilot, "see you ")
-        assert strip(pilot)[:2] == ["soon", "tomorrow"]
+        assert set(strip(pilot)[:2]) == {"soon", "tomorrow"}
         await type_(pilot, "t")
         assert strip(pilot)[0] == "tomorrow"
         assert pilot.app.query_one(MessageBox).suggestion == "omorrow"
         await pilot.press("backspace")
         await pilot.pause()
-        assert strip(pilot)[:2] == ["soon", "tomorrow"]
+        assert set(strip(pilot)[:2]) == {"soon", "tomorrow"}
 
 
 @pytest.mark.parametrize(("key", "slot"), [("tab", 0), ("f2", 1), ("f3", 2)])

@@ -314,18 +314,27 @@ class Aggregator:
             "bytes": self._state.bytes_on_disk,
         }
 
-    def release(self, min_phones: int = DEFAULT_MIN_PHONES, blocked: Iterable[str] = ()) -> Model:
+    def release(
+        self,
+        min_phones: int = DEFAULT_MIN_PHONES,
+        blocked: Iterable[str] = (),
+        prune: int | None = None,
+    ) -> Model:
         """Make a model of the words and n-grams that at least `min_phones` phones have sent.
 
         Args:
             min_phones: the least number of phones, 1 or more.
             blocked: words that the model must not hold, however many sent them, in any written form.
+            prune: how many n-grams of two words or more to keep of those, the ones without which the model
+                would change most; None for all. Words are never pruned.
 
         Raises:
-            UsageError: `min_phones` is less than 1, or what is blocked is no single word.
+            UsageError: `min_phones` is less than 1, `prune` less than 0, or what is blocked is no single word.
         """
         if min_phones < 1:
             raise UsageError(f"min_phones is {min_phones}", remedy="choose 1 or more")
+        if prune is not None and prune < 0:
+            raise UsageError(f"prune is {prune}", remedy="choose 0 or more, or None to keep all")
         totals = self._sums.totals()
         self._keep_up()
         account = {
@@ -335,15 +344,18 @@ class Aggregator:
             "phones": self.phones,
             "deltas": self.deltas,
         }
-        return release(totals, min_phones, account, frozenset(map(blocked_word, blocked)))
+        return release(totals, min_phones, account, frozenset(map(blocked_word, blocked)), prune)
 
 
-def aggregate(deltas: Iterable[Delta], min_phones: int = DEFAULT_MIN_PHONES) -> Model:
+def aggregate(
+    deltas: Iterable[Delta], min_phones: int = DEFAULT_MIN_PHONES, prune: int | None = None
+) -> Model:
     """Merge deltas of one federation, written against no vocabulary, and release a model.
 
     Args:
         deltas: in any order; a second copy of one changes nothing.
         min_phones: the least number of phones that must have sent a word or n-gram.
+        prune: how many n-grams of two words or more to keep of those; None for all.
 
     Raises:
         RefusedError: a delta must not be merged.
@@ -352,4 +364,4 @@ def aggregate(deltas: Iterable[Delta], min_phones: int = DEFAULT_MIN_PHONES) -> 
     aggregator = Aggregator(deltas[0].federation) if deltas else Aggregator()
     for delta in deltas:
         aggregator.add(delta)
-    return aggregator.release(min_phones)
+    return aggregator.release(min_phones, prune=prune)

@@ -1,7 +1,8 @@
 """The release: from totals to a model, under a rule that the model's header states.
 
-In: totals, the least number of phones, blocked words. Out: a `Model`. Law: no word, n-gram or written form that
-fewer phones have sent is in it, by itself or as part of a longer one; and no blocked word.
+In: totals, the least number of phones, blocked words, a size. Out: a `Model`. Law: no word, n-gram or written
+form that fewer phones have sent is in it, by itself or as part of a longer one; and no blocked word. Pruned to a
+size, it holds all the words, part of the n-grams, and for each word the same most frequent successor.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -17,13 +18,18 @@ from fedkeys.counts.ngrams import Ids, Mask, StoredLevel, pack_keys
 from fedkeys.model import Model
 from fedkeys.model.build import build, usual_forms
 from fedkeys.model.kneser_ney import Estimate, estimate
+from fedkeys.model.prune import pruned
 from fedkeys.words import OTHER, styled
 
 _CHUNK = 1 << 16
 
 
 def release(
-    totals: Totals, min_phones: int, account: Mapping[str, Any], blocked: Collection[str] = ()
+    totals: Totals,
+    min_phones: int,
+    account: Mapping[str, Any],
+    blocked: Collection[str] = (),
+    prune: int | None = None,
 ) -> Model:
     """Make a model of what at least `min_phones` phones have sent.
 
@@ -32,6 +38,7 @@ def release(
         min_phones: the least number of distinct phones, 1 or more.
         account: what the header says of how the counts came about.
         blocked: words, folded, that no release may hold; the header says how many were asked for.
+        prune: how many n-grams of two words or more to keep of those; None for all.
     """
     blocked_ids = _places(totals.words, blocked)
 
@@ -48,18 +55,29 @@ def release(
     new_ids[kept_words] = np.arange(FIRST_WORD, FIRST_WORD + len(kept_words))
     vocabulary = Vocabulary.from_sorted(compress(totals.words, new_ids[FIRST_WORD:].tolist()))
     released_forms = _forms(totals, unigrams, new_ids, vocabulary, min_phones)
-    arrays = build(_renumbered(found, new_ids), vocabulary, released_forms)
+    kept = found if prune is None else pruned(found, prune)
+    bigrams = _with_ids(found.counts.levels[1], new_ids)
+    arrays = build(_renumbered(kept, new_ids), vocabulary, released_forms, bigrams)
     header = {
         "fedkeys": version("fedkeys"),
         **account,
-        "order": found.counts.order,
-        "ngrams": [len(vocabulary), *map(len, found.counts.levels[1:])],
-        "discounts": [list(discounts) for discounts in found.discounts],
-        "release": {"min_phones": min_phones, **({"blocked": len(blocked)} if blocked else {})},
+        "order": kept.counts.order,
+        "ngrams": _sizes(kept, vocabulary),
+        "discounts": [list(discounts) for discounts in kept.discounts],
+        "release": {
+            "min_phones": min_phones,
+            **({"blocked": len(blocked)} if blocked else {}),
+            **({} if prune is None else {"pruned_from": _sizes(found, vocabulary)}),
+        },
         "epsilon": None,
         "dp_delta": None,
     }
     return Model.from_arrays(header, arrays)
+
+
+def _sizes(found: Estimate, vocabulary: Vocabulary) -> list[int]:
+    """How many n-grams of each order, marks not counted among the words."""
+    return [len(vocabulary), *map(len, found.counts.levels[1:])]
 
 
 def _places(words: Iterable[str], wanted: Collection[str]) -> Ids:
@@ -103,8 +121,9 @@ def _first_rows(bigrams: StoredLevel, parents: int) -> Level:
 
 def _renumbered(found: Estimate, new_ids: Ids) -> Estimate:
     """Put the ids of the released vocabulary in; their order stays, and so do the rows."""
-    levels = tuple(
-        Level(pack_keys(level.parents, new_ids[level.words]), level.counts, level.phones)
-        for level in found.counts.levels
-    )
+    levels = tuple(_with_ids(level, new_ids) for level in found.counts.levels)
     return Estimate(NgramCounts(levels), found.probabilities, found.weights, found.discounts)
+
+
+def _with_ids(level: Level, new_ids: Ids) -> Level:
+    return Level(pack_keys(level.parents, new_ids[level.words]), level.counts, level.phones)

@@ -14,6 +14,7 @@ from fedkeys.cli.console import (
     MaxNgramsOption,
     MemoryOption,
     MinPhonesOption,
+    PruneOption,
     UnboundedOption,
     adding_up,
     bounds_of,
@@ -50,6 +51,7 @@ def command(
         ),
     ] = None,
     min_phones: MinPhonesOption = 2,
+    prune: PruneOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing if any file has to be set aside.")
     ] = False,
@@ -121,6 +123,8 @@ def command(
         raise UsageError("the model has no file to go to", remedy="name it with --out, or try --dry-run")
     if blocklist is not None and out is None and not dry_run:
         raise UsageError("--blocklist is for a model, and none is made", remedy="name it with --out")
+    if prune is not None and out is None and not dry_run:
+        raise UsageError("--prune is for a model, and none is made", remedy="name it with --out")
     if not inputs and not state:
         raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
@@ -178,7 +182,7 @@ def command(
             report["partial"] = str(partial)
         if out is not None or dry_run:
             step("releasing", None)
-            model = aggregator.release(min_phones, blocked)
+            model = aggregator.release(min_phones, blocked, prune)
             aggregator.know(model.vocabulary)
             if not dry_run:
                 aggregator.commit()
@@ -186,6 +190,7 @@ def command(
                 model.save(out)
             report |= {
                 "ngrams": model.ngrams,
+                "pruned_from": model.header["release"].get("pruned_from"),
                 "payload": model.payload_digest.hex(),
                 "blocked": len(set(blocked)),
                 "bytes": len(model.to_bytes()),
@@ -214,9 +219,11 @@ def _account(report: dict[str, Any], on_disk: int, seconds: float) -> None:
         ("size of the deltas", size(report["bytes_merged"])),
     ]
     if "ngrams" in report:
+        pruned_from = report["pruned_from"]
         rows += [
             ("words released", f"{report['ngrams'][0]:,}"),
             ("n-grams released", f"{sum(report['ngrams'][1:]):,}"),
+            *([("... pruned from", f"{sum(pruned_from[1:]):,}")] if pruned_from else []),
             ("size of the model", size(report["bytes"])),
         ]
     rows += [

@@ -14,6 +14,7 @@ from fedkeys.cli import (
     demo,
     enroll,
     evaluate,
+    export,
     fedavg,
     inspect,
     personal,
@@ -41,6 +42,7 @@ app.command("aggregate")(aggregate.command)
 app.command("withdraw")(withdraw.command)
 app.command("predict")(predict.command)
 app.command("inspect")(inspect.command)
+app.command("export")(export.command)
 app.command("simulate")(simulate.command)
 app.command("evaluate")(evaluate.command)
 app.add_typer(personal.app, name="personal")

@@ -1,6 +1,7 @@
 """What the commands share: progress on stderr, tables and JSON on stdout, common options."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,22 @@ if TYPE_CHECKING:
     from fedkeys.aggregator import Merged
     from fedkeys.delta import Bounds
     from fedkeys.model import Model
+    from fedkeys.phone import Prior
 
 OrderOption = Annotated[int, typer.Option("--order", min=2, max=4, help="Highest order of n-grams.")]
 MinPhonesOption = Annotated[
     int,
     typer.Option("--min-phones", min=1, max=1 << 31, help="Release only what so many phones have sent."),
+]
+PruneOption = Annotated[
+    int | None,
+    typer.Option(
+        "--prune",
+        metavar="N",
+        min=0,
+        help="Keep so many n-grams of two words or more in the model, those it would change most without. "
+        "Words stay. --max-ngrams is what one phone may send.",
+    ),
 ]
 FederationOption = Annotated[str, typer.Option("--federation", help="Name of the federation.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
@@ -398,3 +410,18 @@ def warn_of_nothing(model: "Model", min_phones: int) -> None:
     else:
         why = f"no word that may be told was sent by at least {min_phones:,} of {many(phones, 'phone')}"
     narrate(f"warning: the model holds no word: {why}; let more phones take part, or lower --min-phones")
+
+
+def cache_directory() -> Path:
+    """Name the directory of what can be made again."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get("FEDKEYS_CACHE_DIR")
+    return Path(given) if given else user_cache_path("fedkeys", appauthor=False)
+
+
+def public_prior() -> "Prior":
+    """Give the public words, read at the first run, from the cache after that."""
+    from fedkeys.phone import Prior
+
+    return Prior.load(cache_directory())

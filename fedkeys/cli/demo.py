@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedkeys.cli.console import narrate
+from fedkeys.cli.console import cache_directory, narrate, public_prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def open_demo() -> None:
         from fedkeys.phone import Keyboard
 
         with open_store(None) as personal:
-            open_screen(Keyboard(demo_model(), personal))
+            open_screen(Keyboard(demo_model(), personal, public_prior()))
         return
     from fedkeys.cli.simulate import print_report
 
@@ -95,13 +95,9 @@ def _cached_model() -> Path:
     from hashlib import blake2b
     from importlib.metadata import version
 
-    from platformdirs import user_cache_path
-
     from fedkeys.sources import shipped_corpus
 
     made_of = blake2b(f"fedkeys {version('fedkeys')}".encode(), digest_size=8)
     for file in sorted(shipped_corpus().glob("*.txt")):
         made_of.update(file.name.encode() + file.read_bytes())
-    given = os.environ.get("FEDKEYS_CACHE_DIR")
-    directory = Path(given) if given else user_cache_path("fedkeys", appauthor=False)
-    return directory / f"demo-{made_of.hexdigest()}.model"
+    return cache_directory() / f"demo-{made_of.hexdigest()}.model"

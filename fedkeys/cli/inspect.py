@@ -211,8 +211,14 @@ def _model(model: "Model", file: Path, json: bool) -> None:
             else "Everything that was sent is in it, whoever sent it.\n"
         )
     )
-    rows = [(f"order {n}", f"{count:,}") for n, count in enumerate(model.ngrams, 1)]
-    print_table("n-grams", ("", "number"), rows)
+    before = model.header["release"].get("pruned_from")
+    if before:
+        typer.echo(f"It was pruned from {many(sum(before[1:]), 'n-gram')} of two words or more.\n")
+    rows = [
+        (f"order {n}", f"{count:,}", *([f"{before[n - 1]:,}"] if before else []))
+        for n, count in enumerate(model.ngrams, 1)
+    ]
+    print_table("n-grams", ("", "number", *(["before"] if before else [])), rows)
     lines = (
         f"{name:<12}{value if isinstance(value, str) and value.isprintable() else repr(value)}\n"
         for name, value in facts.items()

@@ -14,6 +14,7 @@ from fedkeys.cli.console import (
     MaxNgramsOption,
     MinPhonesOption,
     OrderOption,
+    PruneOption,
     SeedOption,
     Step,
     UnboundedOption,
@@ -51,6 +52,7 @@ def command(
         str, typer.Option("--cohort", help="Phones sampled for a round: a number, or all.")
     ] = "all",
     min_phones: MinPhonesOption = 2,
+    prune: PruneOption = None,
     order: OrderOption = 3,
     max_ngrams: MaxNgramsOption = None,
     max_count: MaxCountOption = None,
@@ -111,6 +113,7 @@ def command(
         available=available,
         dropout=dropout,
         deadline=deadline,
+        prune=prune,
     )
     history = run(str(corpus or shipped_corpus()), plan, seed, checkpoint, resume)
     if not history:
@@ -207,7 +210,8 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
     ]
     bounds = plan.bounds
     print_table(
-        f"{many(accounts[0]['phones'], 'phone')}, released: what at least {plan.min_phones} of them have sent; "
+        f"{many(accounts[0]['phones'], 'phone')}, released: what at least {plan.min_phones} of them have sent"
+        + ("; " if plan.prune is None else f", pruned to {many(plan.prune, 'n-gram')}; ")
         + (f"of each at most {bounds.max_ngrams:,} n-grams" if bounds else "no bounds on what one may send"),
         (
             *("round", *trouble, "asked", "deltas", "messages", "sent", "median"),

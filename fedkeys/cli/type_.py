@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedkeys.cli.console import existing, narrate
+from fedkeys.cli.console import existing, narrate, public_prior
 from fedkeys.cli.personal import DataDirOption, open_store
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def command(
 ) -> None:
     """Type a message and see three suggestions at every key.
 
-    What you send teaches your own keyboard, which keeps it from one time to the next, on this machine only; fedkeys
-    personal shows it and forgets it. A phone of a corpus is held in memory.
+    What you send teaches your own keyboard, which keeps it from one time to the next, on this machine only;
+    fedkeys personal shows it and forgets it. A phone of a corpus is held in memory.
 
     In line mode each line is a message as typed so far, and the answer is one line of suggestions separated by
     tabs; an empty line sends the last message, so that the personal model learns it.
@@ -63,7 +63,7 @@ def command(
     with nullcontext(PersonalModel()) if phone else open_store(data_dir) as personal:
         for text in sent:
             personal.learn(text)
-        keyboard = Keyboard(everyone, personal, incognito=incognito)
+        keyboard = Keyboard(everyone, personal, public_prior(), incognito=incognito)
         if plain:
             run_plain(keyboard)
         else:

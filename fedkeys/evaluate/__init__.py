@@ -5,7 +5,8 @@ baselines that saw the same text in the same run. Laws: each user's last message
 and learnt only after they were predicted; every system is asked the same words.
 """
 
-from fedkeys.evaluate.evaluation import Evaluation, Report, evaluate
+from fedkeys.evaluate.evaluation import Evaluation, evaluate
 from fedkeys.evaluate.replay import Score, replay
+from fedkeys.evaluate.report import Report
 
 __all__ = ["Evaluation", "Report", "Score", "evaluate", "replay"]

@@ -8,11 +8,13 @@ In: a message and something that suggests. Out: a `Score`. The rules, which ever
   of three (top-3). A word outside the vocabulary is a miss.
 - Keystroke savings: 1 - keys pressed / characters, counting one space a word. The strip of three is read
   before the first letter and after each letter but the last; accepting a word costs one key and types the
-  space.
+  space. A word that was passed over by typing on is not offered again for the same word, unless asked for; this
+  holds for every system.
 """
 
 import re
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -25,8 +27,8 @@ _CURLY = str.maketrans("’‘", "''")
 class Suggests(Protocol):
     """Anything that offers words, best first, for a message as typed so far."""
 
-    def words(self, text: str, k: int) -> list[str]:
-        """Give at most k words in lower case."""
+    def words(self, text: str, k: int, passed_over: Collection[str] = ()) -> list[str]:
+        """Give at most k words in lower case, none of those that were passed over."""
 
     def learn(self, message: str) -> None:
         """See a message after it was predicted."""
@@ -60,12 +62,26 @@ class Score:
             "keystroke_savings": 1 - self.keys / max(1, self.characters),
         }
 
+    def add(self, other: "Score") -> None:
+        """Count what another one has counted too."""
+        for name in ("words", "top1", "top3", "characters", "keys"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.next_ns += other.next_ns
+        self.completion_ns += other.completion_ns
 
-def replay(message: str, system: Suggests, score: Score) -> None:
-    """Type one message with a system's help, then let it learn the message."""
+
+def replay(message: str, system: Suggests, score: Score, repeats: bool = False) -> None:
+    """Type one message with a system's help, then let it learn the message.
+
+    Args:
+        message: what is typed.
+        system: what offers words.
+        score: where it is counted.
+        repeats: whether words that were passed over are offered again.
+    """
     text = message.translate(_CURLY)
     for match in _WORD.finditer(text):
-        _type_word(text, match.start(), match.end(), system, score)
+        _type_word(text, match.start(), match.end(), system, score, repeats)
     system.learn(message)
 
 
@@ -74,13 +90,14 @@ def asked_words(message: str) -> int:
     return sum(1 for _ in _WORD.finditer(message.translate(_CURLY)))
 
 
-def _type_word(text: str, start: int, end: int, system: Suggests, score: Score) -> None:
+def _type_word(text: str, start: int, end: int, system: Suggests, score: Score, repeats: bool) -> None:
     word = text[start:end].lower()
+    passed_over: set[str] = set()
     score.words += 1
     score.characters += len(word) + 1
     for typed in range(len(word)):
         began = time.thread_time_ns()
-        offered = system.words(text[: start + typed], SLOTS)
+        offered = system.words(text[: start + typed], SLOTS, passed_over)
         took = time.thread_time_ns() - began
         (score.completion_ns if typed else score.next_ns).append(took)
         if not typed:
@@ -89,4 +106,6 @@ def _type_word(text: str, start: int, end: int, system: Suggests, score: Score) 
         if word in offered:
             score.keys += typed + 1
             return
+        if not repeats:
+            passed_over.update(offered)
     score.keys += len(word) + 1

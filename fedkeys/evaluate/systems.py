@@ -11,30 +11,29 @@ The baselines count all the training text, whatever a release rule withholds fro
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import nsmallest
 
 from fedkeys.counts.vocabulary import prefix_places
-from fedkeys.model import Model
 from fedkeys.phone import Keyboard
 from fedkeys.words import GAP, at_cursor, fold, tokens
 
 
 class KeyboardSystem:
-    """The whole keyboard of one user.
+    """A keyboard that is replayed.
 
     Args:
-        model: everyone's model.
-        learns: whether it has a personal model; without one it is the model alone.
+        keyboard: what is asked.
+        learns: whether it learns what was typed.
     """
 
-    def __init__(self, model: Model, *, learns: bool) -> None:
-        self._keyboard = Keyboard(model)
+    def __init__(self, keyboard: Keyboard, *, learns: bool) -> None:
+        self._keyboard = keyboard
         self._learns = learns
 
-    def words(self, text: str, k: int) -> list[str]:
+    def words(self, text: str, k: int, passed_over: Collection[str] = ()) -> list[str]:
         """Give the keyboard's suggestions."""
-        return [suggestion.word.lower() for suggestion in self._keyboard.suggest(text, k)]
+        return [suggestion.word.lower() for suggestion in self._keyboard.suggest(text, k, passed_over)]
 
     def learn(self, message: str) -> None:
         """Learn a message, if it learns at all."""
@@ -81,21 +80,22 @@ class BaselineSystem:
         self._counting = counting
         self._bigrams = bigrams
 
-    def words(self, text: str, k: int) -> list[str]:
+    def words(self, text: str, k: int, passed_over: Collection[str] = ()) -> list[str]:
         """Give successors of the last word by count, then words by count."""
         cursor = at_cursor(text)
         if cursor.prefix is None:
             return []
         prefix = fold(cursor.prefix)
         found: list[str] = []
+        left_out = {prefix, *passed_over}
         if self._bigrams and cursor.items:
             for word in self._counting.after.get(fold(cursor.items[-1]), ()):
-                if word.startswith(prefix) and word != prefix:
+                if word.startswith(prefix) and word not in left_out:
                     found.append(word)
                     if len(found) == k:
                         return found
-        for word in self._counting.most_frequent(prefix, 2 * k + 1):
-            if word not in found and word != prefix and len(found) < k:
+        for word in self._counting.most_frequent(prefix, k + len(found) + len(left_out)):
+            if word not in found and word not in left_out and len(found) < k:
                 found.append(word)
         return found
 

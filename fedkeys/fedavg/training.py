@@ -22,7 +22,7 @@ from fedkeys.fedavg.gathered import Gathered, Metrics, vector_of
 from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.means import Mean, MeanRule
 from fedkeys.fedavg.models import EstimatorModel, LogisticRegression, Model
-from fedkeys.fedavg.models.base import Array, Trainable
+from fedkeys.fedavg.models.base import Array
 from fedkeys.fedavg.participation import Participation
 from fedkeys.fedavg.privacy import GaussianMechanism
 from fedkeys.fedavg.server import ServerOptimiser, ServerSGD
@@ -56,7 +56,7 @@ class FederatedAveraging:
             are drawn by themselves with the chance `participation.available`; `epsilon` prices it.
     """
 
-    model: Trainable
+    model: Model
     local: LocalTraining = field(default_factory=LocalTraining)
     mean: MeanRule = field(default_factory=Mean)
     server: ServerOptimiser = field(default_factory=ServerSGD)
@@ -162,19 +162,12 @@ class FederatedAveraging:
                 )
             devices = [client for at in members if isinstance(client := chosen[at], Device)]
             own_rngs = rngs.of(members)
+            arguments = (self.model, start, self.local, state.round)
             if len(devices) == len(members):
-                if not isinstance(self.model, Model):
-                    raise UsageError(
-                        f"devices cannot train a {type(self.model).__name__}", remedy="choose a fedavg model"
-                    )
-                yield members, train_devices(
-                    devices, self.model, start, self.local, state.round, own_rngs, corrections
-                )
+                yield members, train_devices(devices, *arguments, own_rngs, corrections)
             else:
                 correction = None if corrections is None else corrections[0]
-                own = chosen[members[0]].train(
-                    self.model, start, self.local, state.round, own_rngs[0], correction
-                )
+                own = chosen[members[0]].train(*arguments, own_rngs[0], correction)
                 yield members, _array_of(own)[None]
 
     def _check(self, state: State, clients: Sequence[Client]) -> None:

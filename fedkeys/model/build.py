@@ -25,20 +25,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary
+from fedkeys.counts import FIRST_WORD, Level, Vocabulary
 from fedkeys.counts.ngrams import pack_keys
 from fedkeys.model.kneser_ney import Estimate
 
 Arrays = dict[str, NDArray[Any]]
 
 
-def build(estimate: Estimate, vocabulary: Vocabulary, forms: Mapping[int, str]) -> Arrays:
+def build(estimate: Estimate, vocabulary: Vocabulary, forms: Mapping[int, str], bigrams: Level) -> Arrays:
     """Lay out a released selection for search.
 
     Args:
         estimate: probabilities of the selection; its ids are those of `vocabulary`, all of it used.
         vocabulary: the released words.
         forms: id -> written form, of the words that are usually not written as their identity.
+        bigrams: those that tell which word most often came next, be they in the selection or pruned from it.
     """
     counts = estimate.counts
     unigram = estimate.probabilities[0][counts.levels[0].words >= FIRST_WORD]
@@ -48,7 +49,7 @@ def build(estimate: Estimate, vocabulary: Vocabulary, forms: Mapping[int, str]) 
         "forms": _text(forms[id_] for id_ in sorted(forms)),
         "unigram": unigram.astype(np.float32),
         "by_probability": (_ranked(unigram) + FIRST_WORD).astype(np.uint32),
-        "after": _most_frequent_successors(counts, len(vocabulary)),
+        "after": _most_frequent_successors(bigrams, counts.levels[0], len(vocabulary)),
     }
     places = np.zeros(1, np.int64)
     for m in range(1, counts.order):
@@ -101,10 +102,9 @@ def _ranked(probabilities: NDArray[np.float64]) -> NDArray[np.intp]:
     return np.argsort(-probabilities.astype(np.float32), kind="stable")
 
 
-def _most_frequent_successors(counts: NgramCounts, words: int) -> NDArray[np.uint32]:
+def _most_frequent_successors(bigrams: Level, unigrams: Level, words: int) -> NDArray[np.uint32]:
     """For each id the last word of its most frequent bigram; ties go to the alphabetical first."""
-    bigrams = counts.levels[1]
-    first_words = counts.levels[0].words[bigrams.parents]
+    first_words = unigrams.words[bigrams.parents]
     order = np.lexsort((bigrams.words, -bigrams.counts, first_words))
     best, at = np.unique(first_words[order], return_index=True)
     after = np.zeros(words + FIRST_WORD, np.uint32)

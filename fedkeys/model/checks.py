@@ -61,7 +61,13 @@ def check_header(header: Mapping[str, Any]) -> int:
         _require(
             isinstance(text, str) and len(text) <= 64 and text.isprintable(), f"the header has no {name}"
         )
-    _require(isinstance(rule, dict) and _is_count(rule.get("min_phones")), "the header names no release rule")
+    if not isinstance(rule, dict) or not _is_count(rule.get("min_phones")):
+        raise FormatError("the header names no release rule")
+    pruned_from = rule.get("pruned_from", [0] * order)
+    _require(
+        isinstance(pruned_from, list) and len(pruned_from) == order and all(map(_is_count, pruned_from)),
+        "the header names no sizes that it was pruned from",
+    )
     return order
 
 

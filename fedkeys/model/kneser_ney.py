@@ -75,7 +75,9 @@ def estimate(levels: Sequence[StoredLevel], allowed: Callable[[int, Level], Mask
         new_rows, contexts = np.cumsum(linked[n].kept) - 1, len(kept[n])
         linked[n].forget()
     counts = NgramCounts(tuple(kept))
-    return Estimate(counts, _interpolate(counts, shares, weights), tuple(weights[1:]), tuple(discounts))
+    of_words = _of_words(counts.levels[0], shares[0], float(weights[0][0]))
+    probabilities = interpolate(counts, of_words, shares[1:], weights[1:])
+    return Estimate(counts, probabilities, tuple(weights[1:]), tuple(discounts))
 
 
 @dataclass(slots=True)
@@ -215,13 +217,24 @@ def _shares(chosen: _Chosen, discounts: tuple[float, float, float]) -> Floats:
     return np.asarray((chosen.adjusted - discount) / np.maximum(chosen.totals, 1.0), np.float64)
 
 
-def _interpolate(
-    kept: NgramCounts, shares: Sequence[Floats], weights: Sequence[Floats]
+def _of_words(first: Level, shares: Floats, left: float) -> Floats:
+    """The probabilities of the words, among which what discounts left is spread evenly; 0 for marks."""
+    is_word = first.words >= FIRST_WORD
+    return np.where(is_word, shares + left / max(1, int(np.count_nonzero(is_word))), 0.0)
+
+
+def interpolate(
+    kept: NgramCounts, of_words: Floats, shares: Sequence[Floats], weights: Sequence[Floats]
 ) -> tuple[Floats, ...]:
-    """p(w | c) = share + weight of c * p(w | c without its first word), from the words up."""
-    is_word = kept.levels[0].words >= FIRST_WORD
-    uniform = weights[0][0] / max(1, np.count_nonzero(is_word))
-    found: list[Floats] = [np.where(is_word, shares[0] + uniform, 0.0)]
+    """p(w | c) = share + weight of c * p(w | c without its first word), from the words up.
+
+    Args:
+        kept: a closed selection.
+        of_words: float64[n], the probabilities of order 1.
+        shares: per order from the second, float64[n], what each n-gram has of its own.
+        weights: per order but the last, float64[n], what each n-gram as a context leaves to the shorter one.
+    """
+    found = [of_words]
     for n, level in enumerate(kept.levels[1:], 1):
-        found.append(shares[n] + weights[n][level.parents] * found[-1][kept.suffix_rows[n]])
+        found.append(shares[n - 1] + weights[n - 1][level.parents] * found[-1][kept.suffix_rows[n]])
     return tuple(found)

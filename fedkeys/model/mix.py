@@ -106,7 +106,5 @@ def loss_and_gradient(weights: Weights, choices: Choices) -> tuple[float, NDArra
 
 
 def _parts(weights: Rows, features: int) -> tuple[Rows, Rows, Rows, Rows]:
-    linear, inner, bias, outer = np.split(
-        weights, np.cumsum([features, features * HIDDEN, HIDDEN])
-    )
+    linear, inner, bias, outer = np.split(weights, np.cumsum([features, features * HIDDEN, HIDDEN]))
     return linear, inner.reshape(features, HIDDEN), bias, outer

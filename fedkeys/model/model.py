@@ -8,7 +8,8 @@ with format "fedkeys.model", version 1, the arrays of `fedkeys.model.build`, and
     order        N
     ngrams       how many n-grams of each order, marks not counted among the words
     discounts    the three Kneser-Ney discounts of each order
-    release      the rule: {"min_phones": K}
+    release      the rule: {"min_phones": K}; "blocked": how many words a blocklist had; "pruned_from": of a pruned
+                 model, how many n-grams of each order it would have had
     epsilon, dp_delta  null: no differential privacy
     bounds       the bounds that all phones were held to, null where they differed or some were held to none
     rounds, phones, deltas  how many took part
@@ -174,6 +175,11 @@ class Model:
         for id_, form in zip(self._arrays["form_ids"].tolist(), _lines(self._arrays["forms"]), strict=True):
             written[id_ - FIRST_WORD] = form
         return written
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The payload, as `fedkeys.model.build` lays it out."""
+        return self._arrays
 
     @property
     def ngrams(self) -> list[int]:

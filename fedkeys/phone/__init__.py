@@ -6,8 +6,10 @@ a `Delta`.
 """
 
 from fedkeys.phone.device import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone
-from fedkeys.phone.keyboard import Keyboard
+from fedkeys.phone.keyboard import Keyboard, PassedOver, default_mix, hand_mixed
+from fedkeys.phone.mixing import MixTrainer
 from fedkeys.phone.personal import PersonalModel
+from fedkeys.phone.prior import Prior
 from fedkeys.phone.store import PersonalStore
 from fedkeys.phone.withheld import Missing, Withheld, dropped
 
@@ -16,9 +18,14 @@ __all__ = [
     "DEFAULT_ORDER",
     "Keyboard",
     "Missing",
+    "MixTrainer",
+    "PassedOver",
     "PersonalModel",
     "PersonalStore",
     "Phone",
+    "Prior",
     "Withheld",
+    "default_mix",
     "dropped",
+    "hand_mixed",
 ]

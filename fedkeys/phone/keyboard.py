@@ -96,12 +96,12 @@ class Keyboard:
         cursor = at_cursor(text)
         if cursor.prefix is None or k < 1:
             return []
-        left_out = {cursor.prefix, *map(fold, passed_over)}
+        left_out = set(map(fold, passed_over))
         found: list[Suggestion] = []
         known: set[str] = set()
         for word, form, probability in self._ranked(self._situation(cursor), cursor.prefix, k):
             shown = _as_typed(form, cursor.prefix)
-            if word not in known and word not in left_out and shown not in left_out:
+            if word not in known and word not in left_out and shown != cursor.prefix:
                 found.append(Suggestion(shown, probability))
                 if len(found) == k:
                     break
@@ -112,6 +112,8 @@ class Keyboard:
         """Give words, their written forms and their probabilities, best first; some words come twice."""
         prefix = fold(typed)
         candidates = candidates_at(situation, prefix)
+        if prefix in candidates and _as_typed(self._form(prefix, candidates[prefix]), typed) == typed:
+            del candidates[prefix]
         chances = self._chances(situation, candidates, len(prefix))
         for word, chance in sorted(zip(candidates, chances, strict=True), key=lambda one: (-one[1], one[0])):
             yield word, self._form(word, candidates[word]), chance

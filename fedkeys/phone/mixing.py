@@ -1,8 +1,8 @@
 """What a phone learns about the mix: which of the candidates its owner typed.
 
-In: messages, in time order, that neither model has seen. Out: weights, after some steps of gradient descent on what
-was chosen in them. Law: every message is learnt after it was predicted; of what was typed only weights leave, and
-they only through `fedkeys.fedavg`.
+In: messages, in time order, that neither model has seen. Out: weights, after some steps of gradient descent on
+what was chosen in them. Law: every message is learnt after it was predicted; of what was typed only weights leave,
+and they only through `fedkeys.fedavg`.
 """
 
 import re
@@ -24,7 +24,7 @@ from fedkeys.words import at_cursor, fold
 NEXT_WORD = (30, 10)
 COMPLETION = (12, 6)
 
-MOST_CHOICES = 600  # of a phone, which has them in memory while it trains
+MOST_CHOICES = 200  # of a phone, which has them in memory while it trains
 
 _LETTERS = (0, 1, 2)  # typed of a word when the mix is asked in training
 _WORD = re.compile(r"(?<!\w)[^\W\d_]+(?:'[^\W\d_]+)*(?!\w)")
@@ -73,7 +73,7 @@ class MixTrainer:
     Args:
         name: what tells it from the others.
         model: everyone's, made without these messages.
-        personal: its owner's; it learns the messages.
+        personal: its owner's; it learns the messages, as many as are trained on.
         prior: what is public; None for none.
         messages: in time order.
     """
@@ -87,7 +87,12 @@ class MixTrainer:
         messages: Iterable[str],
     ) -> None:
         self.name = name
-        found = list(islice(_choices(model, personal, prior, messages), MOST_CHOICES))
+        found: list[tuple[NDArray[np.float32], int]] = []
+        for message in messages:
+            if len(found) == MOST_CHOICES:
+                break
+            found += islice(_choices(model, personal, prior, message), MOST_CHOICES - len(found))
+            personal.learn(message)
         self._rows = [rows.astype(np.float16) for rows, _ in found]
         self._right = [right for _, right in found]
 
@@ -140,19 +145,18 @@ def choices_of(rows: list[NDArray[np.float16]], right: list[int]) -> Choices:
 
 
 def _choices(
-    model: Model, personal: PersonalModel, prior: Prior | None, messages: Iterable[str]
+    model: Model, personal: PersonalModel, prior: Prior | None, message: str
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
-    """Type messages; give the rows at each key and which of them was right, the last one if none was."""
-    for message in messages:
-        for match in _WORD.finditer(message):
-            word = fold(match.group())
-            for letters in _LETTERS:
-                if letters < len(word):
-                    cursor = at_cursor(message[: match.start() + letters])
-                    if cursor.prefix is None or cursor.typed != letters:
-                        break
-                    situation = Situation(model, personal, prior, cursor)
-                    found = candidates_at(situation, fold(cursor.prefix))
-                    right = list(found).index(word) if word in found else len(found)
-                    yield situation.features(found, letters), right
-        personal.learn(message)
+    """Type a message; give the rows at each key and which of them was right, the last one if none was."""
+    for match in _WORD.finditer(message):
+        word = fold(match.group())
+        for letters in _LETTERS:
+            if letters < len(word):
+                cursor = at_cursor(message[: match.start() + letters])
+                if cursor.prefix is None or cursor.typed != letters:
+                    break
+                situation = Situation(model, personal, prior, cursor)
+                found = candidates_at(situation, fold(cursor.prefix))
+                found.pop(fold(cursor.prefix), None)
+                right = list(found).index(word) if word in found else len(found)
+                yield situation.features(found, letters), right

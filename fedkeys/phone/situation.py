@@ -4,7 +4,8 @@ In: everyone's model, its owner's, maybe a public prior, and what stands before 
 row of features for each. Law: a pure function of what it is given, so what a phone trains its mix on is what its
 keyboard sees.
 
-A row has `FEATURES` numbers, most of them from -3 to 3 whatever the text, so nobody's text is needed to scale them:
+A row has `FEATURES` numbers, most of them from -3 to 3 whatever the text, so nobody's text is needed to scale
+them:
 
     the logarithm of the word's probability by each order of everyone's model
     for each order of the personal model, those that know the context:
@@ -78,7 +79,7 @@ class Situation:
         """Give words to choose from, each with its id in everyone's model, 0 for none.
 
         Args:
-            prefix: folded, what they begin with; the prefix itself is none of them.
+            prefix: folded, what they begin with; the prefix itself may be one of them.
             of_everyone: how many of everyone's model.
             of_owner: how many after each context of the personal one.
         """
@@ -87,7 +88,6 @@ class Situation:
         for own in self._personal.candidates(self._memory, prefix, of_owner):
             if own not in found:
                 found[own] = self._model.vocabulary.find(own) or 0
-        found.pop(prefix, None)
         return found
 
     def everyone(self, prefix: str, k: int) -> list[tuple[str, float]]:
@@ -111,9 +111,17 @@ class Situation:
         totals = np.array([after.total for after in followers], np.float64)[:, None]
         seen = counts > 0
         ago = now - last
-        after_skipped = np.array([np.log1p(20 * of_skipped / (skipped.total + 1 if skipped else 1)), of_skipped > 0])
+        after_skipped = np.array(
+            [np.log1p(20 * of_skipped / (skipped.total + 1 if skipped else 1)), of_skipped > 0]
+        )
         prior = np.zeros(n) if self._prior is None else self._prior.logp(self._last_word, words) / 2 + 5
-        alike = (np.log1p(now) / 5, len(followers), len(self._state.matches), min(letters, 4) / 2, self._prior is not None)
+        alike = (
+            np.log1p(now) / 5,
+            len(followers),
+            len(self._state.matches),
+            min(letters, 4) / 2,
+            self._prior is not None,
+        )
 
         found = np.zeros((FEATURES, n + 1), np.float32)
         at = 0
@@ -143,8 +151,8 @@ class Situation:
 
         Returns:
             float64[orders that know the context, n], how often each came there; the same, when it did last;
-            float64[n], how often it came two words later; float64[messages + 2, n], whether it was said in each, its length and
-            whether it is the last word.
+            float64[n], how often it came two words later; float64[messages + 2, n], whether it was said in each
+            message, its length and whether it is the last word.
         """
         followers, skipped = self._memory
         columns: list[list[float]] = [[after.counts.get(word, 0) for word in words] for after in followers]

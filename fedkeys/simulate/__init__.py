@@ -6,5 +6,6 @@ aggregator meet only in bytes: what is measured here is what would cross a netwo
 
 from fedkeys.simulate.federation import Federation, Plan, Round
 from fedkeys.simulate.fleet import Fleet
+from fedkeys.simulate.mixing import MixPlan, train_mix
 
-__all__ = ["Federation", "Fleet", "Plan", "Round"]
+__all__ = ["Federation", "Fleet", "MixPlan", "Plan", "Round", "train_mix"]

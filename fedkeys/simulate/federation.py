@@ -49,6 +49,7 @@ class Plan:
             half after it, before the answer does.
         deadline: seconds after which an upload is too late; None to wait for all. How long a phone takes is
             drawn from a log-normal distribution with a median of 30 seconds.
+        prune: how many n-grams of two words or more a release keeps; None for all.
 
     Raises:
         UsageError: a number is out of its range.
@@ -64,11 +65,14 @@ class Plan:
     available: float = 1.0
     dropout: float = 0.0
     deadline: float | None = None
+    prune: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("rounds", self.rounds), ("min_phones", self.min_phones)):
             if value < 1:
                 raise UsageError(f"{name} is {value}", remedy="choose 1 or more")
+        if self.prune is not None and self.prune < 0:
+            raise UsageError(f"prune is {self.prune}", remedy="choose 0 or more, or None to keep all")
         if not 0 < self.available <= 1 or not 0 <= self.dropout < 1:
             raise UsageError("available lies above 0 and up to 1, dropout from 0 to below 1")
         _ = self.rule
@@ -262,7 +266,7 @@ class Federation:
 
     def _release(self) -> None:
         """Release a model, and make the round last."""
-        self._model = self.aggregator.release(self._plan.min_phones)
+        self._model = self.aggregator.release(self._plan.min_phones, prune=self._plan.prune)
         self.aggregator.know(self._model.vocabulary)
         if self._checkpoint:
             self._checkpoint.keep(self.aggregator.round, self._model, self._records)

@@ -5,12 +5,14 @@ In: phones that train, and how. Out: a `Mix`. Law: the server sees weights alone
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.errors import UsageError
 from fedkeys.fedavg import FedAdam, FederatedAveraging, LocalTraining, Participation
+from fedkeys.fedavg.models import Model
 from fedkeys.model.mix import Mix, initial, size
 from fedkeys.phone.mixing import MixTrainer
 from fedkeys.phone.situation import FEATURES
@@ -25,7 +27,7 @@ class MixPlan:
         phones: how many phones of a fleet train at all, drawn at random.
     """
 
-    rounds: int = 200
+    rounds: int = 150
     cohort: int = 40
     phones: int = 500
 
@@ -50,9 +52,9 @@ def train_mix(
     if not clients:
         raise UsageError("no phone has messages to train the mix on", remedy="bring a larger corpus")
     algorithm = FederatedAveraging(
-        _MixWeights(),
-        LocalTraining(epochs=1, batch_size=32, learning_rate=0.1, schedule="cosine", horizon=plan.rounds),
-        server=FedAdam(rate=0.02, beta2=0.99, tau=1e-3),
+        cast(Model, _MixWeights()),  # the clients train it, the server only averages
+        LocalTraining(epochs=1, batch_size=16, learning_rate=0.1, schedule="cosine", horizon=plan.rounds),
+        server=FedAdam(rate=0.03),
         participation=Participation(cohort=plan.cohort),
     )
     weights = algorithm.initialize(seed).weights

@@ -41,9 +41,9 @@ def at_cursor(text: str) -> Cursor:
     """Read the end of a message as typed so far, the cursor being at its end.
 
     >>> at_cursor("see you tom")
-    Cursor(items=('\\x02', 'see', 'you'), prefix='tom', typed=3)
+    Cursor(items=('\\x02', 'see', 'you'), prefix='tom', typed=3, said=('see', 'you'))
     >>> at_cursor("Done! ")
-    Cursor(items=('\\x03',), prefix='', typed=0)
+    Cursor(items=('\\x03',), prefix='', typed=0, said=('Done',))
     >>> at_cursor("write to me@exam").prefix is None
     True
     """

@@ -2,9 +2,10 @@
 
 A slip is a word that the public prior does not have and that half of a corpus's people wrote three times at most;
 it is one slip, as `fedkeys.words.slips` defines them but at any place, from exactly one word that they wrote 20
-times or more, and 50 times as often. Prints the penalties that these give, then tries the ones in the package on the
-slips of the other people, and on slips made in their words at random: how often the word is among three
-completions, ranked by how often the first half wrote it and by the penalty, once the slip is among the letters typed.
+times or more, and 50 times as often. Prints the penalties that these give, then tries the ones in the package on
+the slips of the other people, and on slips made in their words at random: how often the word is among three
+completions, ranked by how often the first half wrote it and by the penalty, once the slip is among the letters
+typed.
 """
 
 import math
@@ -139,6 +140,10 @@ def main() -> None:
     first, second = counted(people[::2]), counted(people[1::2])
     for kind, penalty in penalties(first, known).items():
         print(f"{kind}: {penalty:.2f}, in the package {PENALTIES[kind]:.2f}")
+    slips = attributed(first, known)
+    for kind in ("wrong", "missing", "extra", "swapped"):
+        places = [at for _, name, at in slips.values() if name.startswith(kind)]
+        print(f"{kind}: {len(places)}, at the first letter {100 * places.count(0) / len(places):.0f} %")
     completer = Completer(first)
     made = attributed(second, known)
     try_out("slips of people", [(typed, word, at) for typed, (word, _, at) in made.items() if at], completer)

@@ -6,7 +6,7 @@ Shapes carry leading axes where many clients of equal shape are trained at once:
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,17 +33,6 @@ class LabelRange(NamedTuple):
     def of(cls, labels: Labels) -> "LabelRange":
         """The range of one label or more."""
         return cls(float(labels.min()), float(labels.max()), bool(np.all(labels == np.rint(labels))))
-
-
-class Trainable(Protocol):
-    """What the server must know of a model that clients of another kind than `Device` train."""
-
-    @property
-    def size(self) -> int:
-        """P, the number of weights."""
-
-    def initial(self, rng: np.random.Generator) -> Array:
-        """Weights to start from: float[P]."""
 
 
 class Model(ABC):

@@ -1,0 +1,102 @@
+"""The mix: its gradient, its features, its place in a model, and that federated training teaches it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedkeys import FedkeysError, Keyboard, Model, Phone, aggregate
+from fedkeys.container import pack_arrays, unpack_arrays
+from fedkeys.model.mix import HIDDEN, Choices, Mix, initial, loss_and_gradient, size
+from fedkeys.model.model import MODEL_FORMAT, MODEL_VERSION
+from fedkeys.phone import MixTrainer, PersonalModel, default_mix, hand_mixed
+from fedkeys.phone.mixing import candidates_at
+from fedkeys.phone.situation import FEATURES, FEATURES_VERSION, Situation
+from fedkeys.simulate import MixPlan, train_mix
+from fedkeys.words import at_cursor, fold
+from tests.strategies import messages
+
+FLEET = [["see you tomorrow", "see you soon", "on my way home", "see you later"]] * 3
+
+
+def model() -> Model:
+    return aggregate([Phone(texts).delta() for texts in FLEET])
+
+
+def test_the_gradient_is_that_of_the_loss() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(9, 5)).astype(np.float32)
+    choices = Choices(rows, np.array([0, 4]), np.array([2, 8]))
+    weights = initial(5, rng) + rng.normal(0, 0.1, size(5))
+    bias = weights[-2 * HIDDEN : -HIDDEN]
+    bias[:] = np.where(np.arange(HIDDEN) % 2, 8, -8)  # no unit turns on or off in a step
+    _, gradient = loss_and_gradient(weights, choices)
+    for at in range(0, size(5), 7):
+        step = np.zeros(size(5))
+        step[at] = 1e-2
+        up, down = (loss_and_gradient(weights + sign * step, choices)[0] for sign in (1, -1))
+        assert gradient[at] == pytest.approx((up - down) / 2e-2, abs=2e-3)
+
+
+@given(st.lists(messages, max_size=8), messages)
+def test_features_are_finite_and_the_last_row_stands_for_all_others(texts: list[str], typed: str) -> None:
+    personal = PersonalModel()
+    for text in texts:
+        personal.learn(text)
+    cursor = at_cursor(typed)
+    if cursor.prefix is None:
+        return
+    situation = Situation(model(), personal, None, cursor)
+    found = candidates_at(situation, fold(cursor.prefix))
+    rows = situation.features(found, len(cursor.prefix))
+    assert rows.shape == (len(found) + 1, FEATURES)
+    assert np.isfinite(rows).all()
+    assert rows[:, -1].tolist() == [0.0] * len(found) + [1.0]
+
+
+def test_weighed_by_hand_and_with_nothing_learnt_the_keyboard_ranks_as_the_model() -> None:
+    everyone = model()
+    keyboard = Keyboard(everyone, mix=hand_mixed())
+    for text in ("", "see ", "see you ", "on ", "s", "see you t"):
+        cursor = at_cursor(text)
+        ranked = [one.word for one in everyone.suggest(cursor.items, cursor.prefix or "")]
+        assert [one.word for one in keyboard.suggest(text)] == ranked
+
+
+def test_federated_training_teaches_what_an_owner_repeats() -> None:
+    """Each phone always writes its own word, which nobody else does: a mix must learn to trust the owner."""
+    everyone = model()
+    trainers = [
+        MixTrainer(name, everyone, PersonalModel(), None, [f"see you {name}"] * 10)
+        for name in ("anna", "bert", "carl", "dora")
+    ]
+    before = [trainer.loss(hand_mixed().weights) for trainer in trainers]
+    mix = train_mix(trainers, MixPlan(rounds=60, cohort=3), seed=1)
+    after = [trainer.loss(mix.weights) for trainer in trainers]
+    assert max(after) < 0.5 * min(before)
+    keyboard = Keyboard(everyone, mix=mix)
+    for _ in range(3):
+        keyboard.learn("see you emil")
+    assert keyboard.suggest("see you ")[0].word == "emil"
+
+
+def test_a_mix_travels_inside_a_model() -> None:
+    everyone = model()
+    mix = Mix(FEATURES, np.linspace(-1, 1, size(FEATURES)))
+    carrier = Model.from_bytes(everyone.with_mix(mix, {"version": FEATURES_VERSION}).to_bytes())
+    assert carrier.mix is not None
+    assert np.allclose(carrier.mix.weights, mix.weights)
+    assert np.array_equal(Keyboard(carrier).mix.weights, carrier.mix.weights)
+    assert Keyboard(everyone).mix is default_mix()
+    newer = everyone.with_mix(mix, {"version": FEATURES_VERSION + 1})
+    assert Keyboard(newer).mix is default_mix()
+
+
+@pytest.mark.parametrize(
+    "account", [None, {}, {"version": 1, "features": "x"}, {"version": 1, "features": 3}]
+)
+def test_a_mix_that_is_none_is_refused(account: object) -> None:
+    whole = unpack_arrays(model().to_bytes(), MODEL_FORMAT, MODEL_VERSION)
+    arrays = {**whole.arrays, "mix": np.zeros(7, np.float32)}
+    with pytest.raises(FedkeysError):
+        Model.from_bytes(pack_arrays(MODEL_FORMAT, MODEL_VERSION, {**whole.header, "mix": account}, arrays))
