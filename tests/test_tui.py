@@ -67,7 +67,7 @@ async def test_what_cannot_be_kept_is_told_and_typing_goes_on(monkeypatch: pytes
         await pilot.pause()
         assert [toast.message for toast in pilot.app._notifications] == ["no room for 2 letters; make room"]
         await type_(pilot, "see you ")
-        assert strip(pilot)[:2] == ["soon", "tomorrow"]
+        assert set(strip(pilot)[:2]) == {"soon", "tomorrow"}
 
 
 async def test_suggestions_follow_every_key() -> None:
