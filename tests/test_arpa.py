@@ -96,9 +96,9 @@ def test_backing_off_by_the_book_gives_the_probabilities_of_the_model(
     contexts = {context for context in arpa.weights if len(context) < model.order} | {(), ("<unk>",)}
     asked = {text: mark for mark, text in WRITTEN.items()} | {"<unk>": "zebra"}
     for context in contexts:
-        matches = model.matches([asked.get(text, text) for text in context])
+        state = model.state([asked.get(text, text) for text in context])
         for word, id_ in model.vocabulary.ids.items():
-            expected = np.log10(model.probability(matches, id_))
+            expected = np.log10(model.probability(state, id_))
             assert arpa.log(context, word) == pytest.approx(expected, abs=1e-6)
 
 
@@ -237,11 +237,11 @@ def test_kenlm_scores_the_same(which: str, order: int, tmp_path: Path) -> None:
     worst = 0.0
     for written in [(), *contexts, ("see", "zebra"), ("zebra", "you"), ("you", "<s>", "i")]:
         context = [marks.get(text, text) for text in written]
-        matches = model.matches(context)
-        seen = matches[0].successors.tolist() if matches else []
+        state = model.state(context)
+        seen = state.matches[0].successors.tolist() if state.matches else []
         others = rng.integers(2, 2 + len(texts), 10).tolist()
         for id_ in {*seen, *others}:
-            expected = np.log10(model.probability(matches, id_))
+            expected = np.log10(model.probability(state, id_))
             worst = max(worst, abs(kenlm_log(other, written, texts[id_]) - expected))
     assert worst < 1e-4
     assert kenlm_log(other, ["see"], "zebra") < -90
@@ -252,7 +252,7 @@ def test_kenlm_reads_the_smallest_models(fleet: list[list[str]], tmp_path: Path)
     model = model_of(fleet, order=4)
     other = kenlm_of(model, tmp_path)
     for word, id_ in model.vocabulary.ids.items():
-        expected = np.log10(model.probability(model.matches([MESSAGE_START]), id_))
+        expected = np.log10(model.probability(model.state([MESSAGE_START]), id_))
         assert kenlm_log(other, [MESSAGE_START], word) == pytest.approx(expected, abs=1e-4)
 
 
