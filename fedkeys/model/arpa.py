@@ -29,7 +29,9 @@ from fedkeys.counts.ngrams import Ids, Keys, Rows, pack_keys
 from fedkeys.errors import FormatError
 from fedkeys.model.model import Model
 
-_MARKS = {MESSAGE_START_ID: "<s>", SENTENCE_START_ID: "<sentence>"}
+MESSAGE_WORD, SENTENCE_WORD = "<s>", "<sentence>"
+
+_MARKS = {MESSAGE_START_ID: MESSAGE_WORD, SENTENCE_START_ID: SENTENCE_WORD}
 _NEVER = ("</s>", "<unk>")
 _RESERVED = frozenset([*_MARKS.values(), *_NEVER, "<UNK>"])
 _LOG_OF_NOTHING = -99.0

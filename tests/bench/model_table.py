@@ -18,8 +18,6 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from fedkeys import Model
-from fedkeys.container import unpack_arrays
-from fedkeys.model import MODEL_FORMAT, MODEL_VERSION
 from fedkeys.sources import Corpus, open_corpus
 from fedkeys.sources.corpus import OnProgress, PhoneTexts
 from tests.bench.peers.engines import Answer, Engine, KeyboardEngine, ModelEngine, train
@@ -71,10 +69,8 @@ def load_ms(path: Path) -> float:
 
 def bytes_per_ngram(path: Path, model: Model) -> float:
     """Bytes of the file for each n-gram, words among them, without written forms."""
-    data = path.read_bytes()
-    arrays = unpack_arrays(data, MODEL_FORMAT, MODEL_VERSION).arrays
-    written = arrays["form_ids"].nbytes + arrays["forms"].nbytes
-    return (len(data) - written) / sum(model.ngrams)
+    written = model.arrays["form_ids"].nbytes + model.arrays["forms"].nbytes
+    return (path.stat().st_size - written) / sum(model.ngrams)
 
 
 def latency_us(engine: Engine, text: Text) -> dict[str, list[float]]:

@@ -4,6 +4,7 @@ In: what all learn. Out: for each question at most three words, and the nanoseco
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nlargest
@@ -13,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 from fedkeys import Aggregator, Keyboard, Model, Phone
 from fedkeys.counts.vocabulary import prefix_places
 from fedkeys.evaluate.replay import SLOTS
+from fedkeys.model.arpa import MESSAGE_WORD, SENTENCE_WORD, write_arpa
 from fedkeys.words import MESSAGE_START, SENTENCE_START
-from tests.bench.peers.arpa import MESSAGE_WORD, SENTENCE_WORD, write_arpa
 from tests.bench.peers.text import Message, Question, User, questions, written
 
 
@@ -53,16 +54,17 @@ def timed(ask: Callable[[Question], Sequence[str]], question: Question) -> Answe
     return Answer(words, time.thread_time_ns() - began)
 
 
-class _Here:
+class _Here(ABC):
     """An engine that answers by a function, and remembers nothing of its users."""
 
     def ask(self, user: User) -> list[Answer]:
         return [timed(self.words, question) for message in user.asked for question in questions(message)]
 
+    @abstractmethod
     def words(self, question: Question) -> Sequence[str]:
-        raise NotImplementedError
+        """Answer one question."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027, nothing is held
         """Nothing is held."""
 
 
@@ -111,7 +113,8 @@ class KenLMEngine(_Here):
         except ImportError:
             raise Missing("pip install kenlm") from None
         path = scratch / "model.arpa"
-        write_arpa(model, path)
+        with path.open("wb") as file:
+            write_arpa(model, file)
         config = kenlm.Config()
         config.show_progress = False
         self._state: Callable[[], Any] = kenlm.State
