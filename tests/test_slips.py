@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedkeys.phone.slipped import most_probable
 from fedkeys.words.slips import (
     FEWEST_LETTERS,
     PENALTIES,
@@ -17,6 +16,7 @@ from fedkeys.words.slips import (
     kind_of_wrong,
     reached,
 )
+from tests.bench.slipped import most_probable
 from tests.strategies import any_text
 
 LETTERS = "aeslt'é"

@@ -18,10 +18,10 @@ import numpy as np
 
 from fedkeys.counts import Vocabulary
 from fedkeys.phone.prior import Prior
-from fedkeys.phone.slipped import most_probable
 from fedkeys.sources import open_corpus
 from fedkeys.words import fold, tokens
 from fedkeys.words.slips import PENALTIES, kind_of_extra, kind_of_missing, kind_of_wrong, reached
+from tests.bench.slipped import most_probable
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SHORTEST = 5  # letters of a word that slips are attributed to

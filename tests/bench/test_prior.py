@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from fedkeys.phone.prior import Prior
-from fedkeys.phone.slipped import most_probable
 from fedkeys.words.slips import reached
 from tests.bench.measure_slips import synthetic
+from tests.bench.slipped import most_probable
 
 QUESTIONS = 500
 WORDS = 60_000
