@@ -51,7 +51,7 @@ def main() -> None:
     def show(named: str, model: Model) -> None:
         report = evaluate(corpus, evaluation, np.random.default_rng(given.seed), model)
         figures = [
-            " ".join(f"{100 * figure:6.2f}" for figure in report.scores[name].summary().values())
+            " ".join(f"{100 * figure:6.2f}" for figure in report.total(name).summary().values())
             for name in ("model", "keyboard")
         ]
         size = len(model.to_bytes())

@@ -43,13 +43,15 @@ def main() -> None:
     )
     for bounds in SETTINGS:
         plan = Plan(min_phones=given.min_phones, bounds=bounds)
-        evaluation = Evaluation(users=given.users, min_words=given.min_words, plan=plan)
+        evaluation = Evaluation(
+            users=given.users, min_words=given.min_words, mix=False, repeats=True, plan=plan
+        )
         report = evaluate(corpus, evaluation, np.random.default_rng(given.seed))
         named = "unbounded".rjust(21)
         if bounds is not None:
             named = f"{bounds.max_ngrams:7} {bounds.max_count:6} {bounds.max_bytes:7}"
         figures = [
-            " ".join(f"{100 * figure:6.2f}" for figure in report.scores[name].summary().values())
+            " ".join(f"{100 * figure:6.2f}" for figure in report.total(name).summary().values())
             for name in ("model", "keyboard")
         ]
         assert report.bytes_up is not None
