@@ -184,6 +184,15 @@ def _choose(
     return [name for name in known if name not in new], new
 
 
+def trainer_of(phone: PhoneTexts, evaluation: Evaluation, model: Model, prior: Prior | None) -> MixTrainer:
+    """Give a user who trains the mix on the last messages, the first ones learnt before if there is learning."""
+    train, test = parts(phone.texts, evaluation.split)
+    personal = PersonalModel()
+    for message in train if evaluation.personal else ():
+        personal.learn(message)
+    return MixTrainer(phone.name, model, personal, prior, test)
+
+
 def _train_mixes(
     corpus: Corpus,
     evaluation: Evaluation,
@@ -205,11 +214,7 @@ def _train_mixes(
     trainers: dict[str, MixTrainer] = {}
     for phone in corpus.phones():
         if phone.name in wanted:
-            train, test = parts(phone.texts, evaluation.split)
-            personal = PersonalModel()
-            for message in train if evaluation.personal else ():
-                personal.learn(message)
-            trainers[phone.name] = MixTrainer(phone.name, model, personal, prior, test)
+            trainers[phone.name] = trainer_of(phone, evaluation, model, prior)
             on_step("phones prepare to train the mix", len(trainers) / len(wanted))
     mixes: dict[str, Mix] = {}
     for number, (half, draw) in enumerate(zip(halves, draws, strict=True)):

@@ -18,6 +18,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fedkeys.phone import PassedOver
+
 SLOTS = 3
 
 _WORD = re.compile(r"(?<!\w)(?<!\w')[A-Za-z]+(?:'[A-Za-z]+)*(?!\w)")
@@ -92,12 +94,14 @@ def asked_words(message: str) -> int:
 
 def _type_word(text: str, start: int, end: int, system: Suggests, score: Score, repeats: bool) -> None:
     word = text[start:end].lower()
-    passed_over: set[str] = set()
+    passed_over = PassedOver()
     score.words += 1
     score.characters += len(word) + 1
     for typed in range(len(word)):
+        before = text[: start + typed]
+        left_out = passed_over.at(before)
         began = time.thread_time_ns()
-        offered = system.words(text[: start + typed], SLOTS, passed_over)
+        offered = system.words(before, SLOTS, left_out)
         took = time.thread_time_ns() - began
         (score.completion_ns if typed else score.next_ns).append(took)
         if not typed:
@@ -107,5 +111,5 @@ def _type_word(text: str, start: int, end: int, system: Suggests, score: Score, 
             score.keys += typed + 1
             return
         if not repeats:
-            passed_over.update(offered)
+            passed_over.shown(before, offered)
     score.keys += len(word) + 1

@@ -32,14 +32,14 @@ class Client(Protocol):
 
     def train(
         self,
-        model: Any,
+        model: Model,
         weights: Array,
         local: LocalTraining,
         round_: int,
         rng: np.random.Generator,
         correction: Array | None = None,
     ) -> Array:
-        """Train a model of its kind from the server's weights; give its own: float[P]."""
+        """Train from the server's weights; give its own: float[P]."""
 
 
 class Device:

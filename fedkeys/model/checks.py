@@ -76,11 +76,10 @@ def check_mix(header: Mapping[str, Any], arrays: Arrays) -> Mix | None:
     account, weights = header.get("mix"), arrays.get("mix")
     if account is None and weights is None:
         return None
-    _require(
-        isinstance(account, dict) and all(_is_count(account.get(name)) for name in ("version", "features")),
-        "the header does not say which features the mix weighs",
-    )
-    assert account is not None
+    if not isinstance(account, dict) or not all(
+        _is_count(account.get(name)) for name in ("version", "features")
+    ):
+        raise FormatError("the header does not say which features the mix weighs")
     if weights is None or weights.dtype != np.float32:
         raise FormatError("the weights of the mix are missing or of another type")
     return Mix(account["features"], weights)

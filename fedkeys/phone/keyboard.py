@@ -27,9 +27,6 @@ from fedkeys.words.slips import reached
 
 MIX_FORMAT = "fedkeys.mix"
 
-_LEAST_LETTERS = 3  # typed, before a slip is thought of
-_PREVIOUS = 64  # situations that are kept: a message is typed key by key
-
 
 class Keyboard:
     """Suggests words while a message is typed, and learns each message that is sent.
@@ -63,7 +60,7 @@ class Keyboard:
         self.mix = mix or mix_of(model)
         self.adapts = adapts
         self.incognito = incognito
-        self._last: tuple[Cursor, int, Situation] | None = None
+        self._last: Situation | None = None
 
     def learn(self, message: str) -> None:
         """Count a sent message in the personal model; a keyboard that adapts weighs anew what predicted it.
@@ -121,9 +118,8 @@ class Keyboard:
             last = situation.context[-1] if situation.context else None
             for word, _ in self.prior.complete(last, prefix, k + len(candidates)):
                 yield word, written(word), 0.0
-        if len(prefix) >= _LEAST_LETTERS:
-            for word in self._slipped(situation, prefix, k):
-                yield word, self._form(word, self.model.vocabulary.find(word) or 0), 0.0
+        for word in self._slipped(situation, prefix, k):
+            yield word, self._form(word, self.model.vocabulary.find(word) or 0), 0.0
 
     def _chances(self, situation: Situation, candidates: dict[str, int], letters: int) -> list[float]:
         scores = self.mix.scores(situation.features(candidates, letters))
@@ -142,11 +138,9 @@ class Keyboard:
 
     def _situation(self, cursor: Cursor) -> Situation:
         """What is known at a cursor: looked up once a word."""
-        place = Cursor(cursor.items, "", 0, cursor.said)
-        if self._last is None or self._last[:2] != (place, self.personal.version):
-            situation = Situation(self.model, self.personal, self.prior, cursor)
-            self._last = (place, self.personal.version, situation)
-        return self._last[2]
+        if self._last is None or not self._last.is_at(cursor):
+            self._last = Situation(self.model, self.personal, self.prior, cursor)
+        return self._last
 
     def _form(self, word: str, id_: int) -> str:
         return self.personal.written(word) or (self.model.written_form(id_) if id_ else word)

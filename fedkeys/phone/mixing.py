@@ -148,6 +148,7 @@ def _choices(
     model: Model, personal: PersonalModel, prior: Prior | None, message: str
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     """Type a message; give the rows at each key and which of them was right, the last one if none was."""
+    situation: Situation | None = None
     for match in _WORD.finditer(message):
         word = fold(match.group())
         for letters in _LETTERS:
@@ -155,7 +156,8 @@ def _choices(
                 cursor = at_cursor(message[: match.start() + letters])
                 if cursor.prefix is None or cursor.typed != letters:
                     break
-                situation = Situation(model, personal, prior, cursor)
+                if situation is None or not situation.is_at(cursor):
+                    situation = Situation(model, personal, prior, cursor)
                 found = candidates_at(situation, fold(cursor.prefix))
                 found.pop(fold(cursor.prefix), None)
                 right = list(found).index(word) if word in found else len(found)

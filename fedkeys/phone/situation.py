@@ -67,6 +67,7 @@ class Situation:
     """
 
     def __init__(self, model: Model, personal: PersonalModel, prior: Prior | None, cursor: Cursor) -> None:
+        self._place = cursor.items, cursor.said, personal.version
         self.context = tuple(map(fold, cursor.items))
         self._said = frozenset(map(fold, cursor.said))
         self._model = model
@@ -74,6 +75,10 @@ class Situation:
         self._prior = prior
         self._state = model.state(self.context)
         self._memory = personal.recall(self.context)
+
+    def is_at(self, cursor: Cursor) -> bool:
+        """Tell whether a cursor is at the same place, whatever was typed of the word, and nothing was learnt."""
+        return self._place == (cursor.items, cursor.said, self._personal.version)
 
     def candidates(self, prefix: str, of_everyone: int, of_owner: int) -> dict[str, int]:
         """Give words to choose from, each with its id in everyone's model, 0 for none.

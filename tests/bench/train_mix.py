@@ -16,9 +16,9 @@ import numpy as np
 from fedkeys.container import pack_arrays
 from fedkeys.delta import DEFAULT_BOUNDS
 from fedkeys.evaluate import Evaluation
-from fedkeys.evaluate.evaluation import FirstParts, parts
+from fedkeys.evaluate.evaluation import FirstParts, trainer_of
 from fedkeys.evaluate.replay import asked_words
-from fedkeys.phone import MixTrainer, PersonalModel, Prior
+from fedkeys.phone import MixTrainer, Prior
 from fedkeys.phone.keyboard import MIX_FORMAT
 from fedkeys.phone.situation import FEATURES_VERSION
 from fedkeys.simulate import Federation, MixPlan, Plan, train_mix
@@ -34,8 +34,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
     rng = np.random.default_rng(given.seed)
-    corpus, split, plan = open_corpus(given.corpus), Evaluation().split, MixPlan(phones=1000, rounds=400)
-    *_, last = Federation(FirstParts(corpus, split), Plan(order=4, bounds=DEFAULT_BOUNDS), rng).run()
+    corpus, evaluation, plan = open_corpus(given.corpus), Evaluation(), MixPlan(phones=1000, rounds=400)
+    *_, last = Federation(
+        FirstParts(corpus, evaluation.split), Plan(order=4, bounds=DEFAULT_BOUNDS), rng
+    ).run()
     assert last.model is not None
     prior = Prior.load()
     able = [phone.name for phone in corpus.phones() if sum(map(asked_words, phone.texts)) >= MIN_WORDS]
@@ -45,12 +47,8 @@ def main() -> None:
     trainers: list[MixTrainer] = []
     for phone in corpus.phones():
         if phone.name in chosen:
-            first, rest = parts(phone.texts, split)
-            personal = PersonalModel()
-            for message in first:
-                personal.learn(message)
             own_prior = prior if chosen[phone.name] % 2 else None
-            trainers.append(MixTrainer(phone.name, last.model, personal, own_prior, rest))
+            trainers.append(trainer_of(phone, evaluation, last.model, own_prior))
             print(f"\r{len(trainers)} of {len(chosen)} phones", end="", file=sys.stderr)
     mix = train_mix(trainers, plan, given.seed)
     given.file.write_bytes(pack_arrays(MIX_FORMAT, FEATURES_VERSION, {}, {"mix": mix.weights}))
