@@ -150,7 +150,8 @@ class Model:
     def levels(self, state: State, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """The probabilities of some words by each order: float64[N, n], order 1 first.
 
-        Where a context is unknown, an order gives what the one below it gives; the id 0 has probability 0.
+        The ids are distinct. Where a context is unknown, an order gives what the one below it gives. The id 0 is a
+        word that the model does not know, and may stand several times; its probability is 0.
         """
         return self._search.levels(state, ids)
 

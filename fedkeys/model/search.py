@@ -11,6 +11,7 @@ not among the first k of the list that gives its true value has k words before i
 
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD
 
+_FEW = 12  # are faster to look at one by one
 _HEAD = 1024  # looked at before all of a long list; on chat, 99 % of one-letter completions end there
 
 
@@ -107,7 +109,9 @@ class Search:
             weight *= match.weight
         for id_ in self._best_words(k, within):
             values.setdefault(id_, weight * float(self._unigram[id_ - FIRST_WORD]))
-        return sorted(values.items(), key=lambda item: (-item[1], item[0]))[:k]
+        ranked = sorted(values.items())  # twice, as that is faster than by both at once
+        ranked.sort(key=itemgetter(1), reverse=True)
+        return ranked[:k]
 
     def probability(self, state: State, id_: int) -> float:
         """The probability of one word."""
@@ -122,18 +126,28 @@ class Search:
     def levels(self, state: State, ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """The probabilities of some words by each order of the model: float64[N, n], order 1 first.
 
-        Where a context is unknown, an order gives what the one below it gives. The id 0 is a word that the
-        model does not know; its probability is 0.
+        The ids are distinct. Where a context is unknown, an order gives what the one below it gives. The id 0 is a
+        word that the model does not know, and may stand several times; its probability is 0.
         """
         found = np.empty((self.order, len(ids)))
-        found[0] = self._unigram_by_id[ids]
+        found[0] = self._unigram_by_id.take(ids)
+        columns: dict[int, int] = {}
         n = 1
         for match in reversed(state.matches):
             found[n] = match.weight * found[n - 1]
-            by_id, probabilities = self._by_id(match.length, match.place)
-            at = by_id.searchsorted(ids)
-            at[at == len(by_id)] = 0
-            np.copyto(found[n], probabilities[at], where=by_id[at] == ids)
+            if len(match.successors) <= _FEW:
+                columns = columns or {id_: column for column, id_ in enumerate(ids.tolist())}
+                for id_, probability in zip(
+                    match.successors.tolist(), match.probabilities.tolist(), strict=True
+                ):
+                    if id_ in columns:
+                        found[n, columns[id_]] = probability
+            else:
+                by_id, probabilities = self._by_id(match.length, match.place)
+                at = by_id.searchsorted(ids)
+                np.copyto(
+                    found[n], probabilities.take(at, mode="clip"), where=by_id.take(at, mode="clip") == ids
+                )
             n += 1
         found[n:] = found[n - 1]
         return found
@@ -182,8 +196,13 @@ def _head(match: Match, k: int, within: tuple[int, int] | None) -> tuple[list[in
     if within is None:
         return match.successors[:k].tolist(), match.probabilities[:k].tolist()
     low, high = within
+    if len(match.successors) <= _FEW:
+        pairs = zip(match.successors.tolist(), match.probabilities.tolist(), strict=True)
+        inside = [(id_, probability) for id_, probability in pairs if low <= id_ < high][:k]
+        return [id_ for id_, _ in inside], [probability for _, probability in inside]
     for successors in (match.successors[:_HEAD], match.successors):
-        at = np.flatnonzero((successors >= low) & (successors < high))[:k]
+        # Unsigned, so that what is below the range is far above it.
+        at = (successors - np.uint32(low) < high - low).nonzero()[0][:k]
         if len(at) == k or len(successors) == len(match.successors):
             break
-    return match.successors[at].tolist(), match.probabilities[at].tolist()
+    return match.successors.take(at).tolist(), match.probabilities.take(at).tolist()

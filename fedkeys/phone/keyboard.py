@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from math import exp
+from operator import itemgetter
 
 import numpy as np
 
@@ -112,7 +113,11 @@ class Keyboard:
         if prefix in candidates and _as_typed(self._form(prefix, candidates[prefix]), typed) == typed:
             del candidates[prefix]
         chances = self._chances(situation, candidates, len(prefix))
-        for word, chance in sorted(zip(candidates, chances, strict=True), key=lambda one: (-one[1], one[0])):
+        ranked = sorted(
+            zip(candidates, chances, strict=True)
+        )  # twice, as that is faster than by both at once
+        ranked.sort(key=itemgetter(1), reverse=True)
+        for word, chance in ranked:
             yield word, self._form(word, candidates[word]), chance
         if self.prior is not None:
             last = situation.context[-1] if situation.context else None

@@ -95,8 +95,8 @@ class Prior:
                 write_atomically(kept, stored(arrays, version))
         return cls(arrays)
 
-    def logp(self, previous: str | None, words: Sequence[str]) -> NDArray[np.float64]:
-        """Give the natural log probability of each word after the previous one.
+    def probabilities(self, previous: str | None, words: Sequence[str]) -> NDArray[np.float32]:
+        """Give the probability of each word after the previous one.
 
         Args:
             previous: a folded word; a mark, an unknown word or None means that nothing is known of it.
@@ -104,12 +104,12 @@ class Prior:
                 least probable that it has, in the same place.
 
         Returns:
-            float64[n].
+            float32[n].
         """
-        return self.logp_at(previous, self.places(words))
+        return self.probabilities_at(previous, self.places(words))
 
     def places(self, words: Sequence[str]) -> NDArray[np.uint32]:
-        """Give the places of words, for `logp_at`: most of the time of `logp` goes by in finding them.
+        """Give the places of words, for `probabilities_at`: finding them takes most of the time.
 
         Returns:
             uint32[n]; the number of all words, for one that the prior does not have.
@@ -118,8 +118,8 @@ class Prior:
         ids = np.fromiter(map(self.vocabulary.ids.get, words, repeat(unknown)), np.uint32, len(words))
         return ids - np.uint32(FIRST_WORD)
 
-    def logp_at(self, previous: str | None, places: NDArray[np.uint32]) -> NDArray[np.float64]:
-        """Do what `logp` does for words whose places are known."""
+    def probabilities_at(self, previous: str | None, places: NDArray[np.uint32]) -> NDArray[np.float32]:
+        """Do what `probabilities` does for words whose places are known."""
         p = self._unigram.take(places)
         low, high = self._row(previous)
         if low < high:
@@ -127,7 +127,7 @@ class Prior:
             at = successor.searchsorted(places)
             found = successor.take(at, mode="clip") == places
             p = np.where(found, self._probability[low:high].take(at, mode="clip"), (1 - MIX) * p)
-        return np.log(p, dtype=np.float64)
+        return p
 
     def complete(self, previous: str | None, prefix: str, k: int) -> list[tuple[str, float]]:
         """Give the k most probable words that begin with a prefix, best first, each with its probability.

@@ -8,16 +8,17 @@ A row has `FEATURES` numbers, most of them from -3 to 3 whatever the text, so no
 them:
 
     the logarithm of the word's probability by each order of everyone's model
-    for each order of the personal model, those that know the context:
-        the logarithm of p_n below
-        its share of what came there, and whether it came, more than once, after how much in all, and how long ago
-    whether it was typed among the last 20, 100, 500 words, and whether everyone's model lacks it
-    its share of what came two words after the word before the last, and whether it came
-    whether it was said in this message, and in each of the three before it
-    its length, and whether it is the word before the cursor
+    the logarithm of p_n below, for each order of the personal model
     the logarithm of its probability by the prior
-    the same for all words: how much was typed ever, how long a context everyone's model and the owner's know, how
-        many letters are typed, whether there is a prior
+    for each order of the personal model, where the word came after what it knows of the context:
+        1; whether it came more than once; the logarithms of its share of what came there, of how much that was,
+        and of how long ago it last came
+    the logarithm of its share of what came two words after the word before the last, and whether it came there
+    whether it was typed among the last 20, 100, 500 words
+    whether it was said in this message, and in each of the three before it
+    whether everyone's model lacks it, its length, and whether it is the word before the cursor
+    the same for all words: how many letters are typed, how much was typed ever, how long a context everyone's
+        model and the owner's know, whether there is a prior
     1 in the last row, which stands for all words that are no candidates, and is else 0
 
 where the orders of the personal model are mixed as Dirichlet priors of one another (MacKay and Peto 1995):
@@ -27,31 +28,63 @@ where the orders of the personal model are mixed as Dirichlet priors of one anot
 """
 
 from collections.abc import Mapping
+from itertools import accumulate, pairwise, starmap
+from math import log, log1p
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedkeys.counts import FIRST_WORD
 from fedkeys.model import Model
 from fedkeys.phone.personal import ORDER, PersonalModel
 from fedkeys.phone.prior import Prior
 from fedkeys.words import Cursor, fold
 
-GLOBAL_ORDERS = 4
-
 # Tuned for top-1 plus top-3 recall of 60 users of ubuntu_irc with 300 words or more.
 STRENGTHS = (8000.0, 40.0, 8.0, 4.0)
 
-_RECENT = np.array([[20], [100], [500]])
+_GLOBAL_ORDERS = 4
+_RECENT = (20, 100, 500)
 _MESSAGES = 4  # the one being typed and the three before it
-_ALIKE = 5  # features that say the same of all candidates
 
-FEATURES = GLOBAL_ORDERS + 6 * ORDER + 3 + 1 + 2 + _MESSAGES + 2 + 1 + _ALIKE + 1
 
-FEATURES_VERSION = 1  # of what the features are; weights go with it
-HAND_MIXED_FEATURE = GLOBAL_ORDERS + ORDER - 1  # half the logarithm of p_n, n the highest order, plus 3
+def _places(*heights: int) -> list[slice]:
+    """Stack blocks of features of these heights."""
+    ends = [0, *accumulate(heights)]
+    return list(starmap(slice, pairwise(ends)))
+
+
+# Where each block is that the module's docstring lists, from top to bottom.
+(
+    _EVERYONE,
+    _MIXED,
+    _PRIOR,
+    _SEEN,
+    _AGAIN,
+    _SHARE,
+    _TOTAL,
+    _AGO,
+    _SKIPPED,
+    _AFTER_SKIPPED,
+    _LATELY,
+    _SAID,
+    _UNKNOWN,
+    _LENGTH,
+    _REPEATED,
+    _LETTERS,
+    _ALIKE,
+    _OTHERS,
+) = _places(_GLOBAL_ORDERS, ORDER, 1, *[ORDER] * 5, 1, 1, len(_RECENT), _MESSAGES, 1, 1, 1, 1, 4, 1)
+FEATURES = _OTHERS.stop
+
+FEATURES_VERSION = 2  # of what the features are; weights go with it
+HAND_MIXED_FEATURE = _MIXED.stop - 1  # half the logarithm of p_n, n the highest order, plus 3
 
 _LONG_AGO = 1e6
 _FLOOR = 1e-9
+_NO_PRIOR = np.exp(-10)  # comes to 0
+_LATE = np.log(_LONG_AGO / (np.array(_RECENT)[:, None] + 0.5)) / 4
+_CENTRES = np.array([[3.0]] * _MIXED.stop + [[5.0]])  # of half the logarithms
 
 Array = NDArray[np.float64]
 
@@ -75,6 +108,12 @@ class Situation:
         self._prior = prior
         self._state = model.state(self.context)
         self._memory = personal.recall(self.context)
+        followers = self._memory.followers
+        self._left = [
+            strength / (after.total + strength) for strength, after in zip(STRENGTHS, followers, strict=False)
+        ]
+        alike = log1p(personal.now) / 5, len(followers), len(self._state.matches), prior is not None
+        self._alike = np.array(alike, np.float64)[:, None]
 
     def is_at(self, cursor: Cursor) -> bool:
         """Tell whether a cursor is at the same place, whatever was typed of the word, and nothing was learnt."""
@@ -88,8 +127,10 @@ class Situation:
             of_everyone: how many of everyone's model.
             of_owner: how many after each context of the personal one.
         """
-        word = self._model.vocabulary.word
-        found = {word(id_): id_ for id_, _ in self._model.rank(self._state, prefix, of_everyone)}
+        words = self._model.vocabulary.words
+        found = {
+            words[id_ - FIRST_WORD]: id_ for id_, _ in self._model.rank(self._state, prefix, of_everyone)
+        }
         for own in self._personal.candidates(self._memory, prefix, of_owner):
             if own not in found:
                 found[own] = self._model.vocabulary.find(own) or 0
@@ -108,87 +149,75 @@ class Situation:
             letters: how many letters are typed.
         """
         words = list(candidates)
-        n, now = len(words), self._personal.now
-        followers, skipped = self._memory
+        n = len(words)
         ids = np.fromiter(candidates.values(), np.int64, n)
+        # By feature, since some are filled for all candidates in one go.
+        found = np.zeros((FEATURES, n + 1))
+        rows = found[:, :n]
+        self._fill_seen(found, dict(zip(words, range(n), strict=True)))
         levels = self._model.levels(self._state, ids)
-        counts, last, of_skipped, flags = self._typed(words)
-        totals = np.array([after.total for after in followers], np.float64)[:, None]
-        seen = counts > 0
-        ago = now - last
-        after_skipped = np.array(
-            [np.log1p(20 * of_skipped / (skipped.total + 1 if skipped else 1)), of_skipped > 0]
-        )
-        prior = np.zeros(n) if self._prior is None else self._prior.logp(self._last_word, words) / 2 + 5
-        alike = (
-            np.log1p(now) / 5,
-            len(followers),
-            len(self._state.matches),
-            min(letters, 4) / 2,
-            self._prior is not None,
-        )
+        self._fill_probabilities(rows, levels)
+        rows[_PRIOR] = _NO_PRIOR if self._prior is None else self._prior.probabilities(self._last_word, words)
+        logarithms = rows[: _PRIOR.stop]
+        np.log(logarithms, out=logarithms)
+        logarithms /= 2
+        logarithms += _CENTRES
+        np.equal(ids, 0, out=rows[_UNKNOWN.start])
+        rows[_LENGTH] = [len(word) / 6 for word in words]
+        found[_LETTERS] = min(letters, 4) / 2
+        found[_ALIKE] = self._alike
+        found[_OTHERS, n] = 1
+        return found.T.astype(np.float32)
 
-        found = np.zeros((FEATURES, n + 1), np.float32)
-        at = 0
-        for block, height in (
-            (_scaled(levels), GLOBAL_ORDERS),
-            (_scaled(_mixed(levels[-1], counts, totals)), ORDER),
-            (np.log1p(20 * counts / (totals + 1)), ORDER),
-            (seen, ORDER),
-            (counts > 1, ORDER),
-            (seen * (np.log1p(totals) / 3), ORDER),
-            (np.log(_LONG_AGO / (ago + 1)) / 4, ORDER),
-            (ago[0] < _RECENT, len(_RECENT)),
-            (ids == 0, 1),
-            (after_skipped, 2),
-            (flags, _MESSAGES + 2),
-            (prior, 1),
-        ):
-            found[at : at + (len(block) if block.ndim == 2 else 1), :n] = block
-            at += height
-        found[GLOBAL_ORDERS - 1, :n] = found[len(levels) - 1, :n]
-        found[at : at + len(alike)] = np.array(alike)[:, None]
-        found[-1, n] = 1
-        return found.T
+    def _fill_seen(self, found: Array, at: Mapping[str, int]) -> None:
+        """Fill in what is known of words that were typed before; leave in the block of p_n what its counts add.
 
-    def _typed(self, words: list[str]) -> tuple[Array, Array, Array, Array]:
-        """What the personal model holds of words.
+        Args:
+            found: where to.
+            at: the words, and which of the columns is whose.
 
-        Returns:
-            float64[orders that know the context, n], how often each came there; the same, when it did last;
-            float64[n], how often it came two words later; float64[messages + 2, n], whether it was said in each
-            message, its length and whether it is the last word.
+        Few words came after a context of two words, so one by one is faster than all at once.
         """
+        width = found.shape[1]
+        places: list[int] = []
+        values: list[float] = []
+        blocks = _MIXED, _SEEN, _AGAIN, _SHARE, _TOTAL, _AGO
+        now = self._personal.now + 1
         followers, skipped = self._memory
-        columns: list[list[float]] = [[after.counts.get(word, 0) for word in words] for after in followers]
-        columns += [[after.last.get(word, -_LONG_AGO) for word in words] for after in followers]
-        columns.append([skipped.counts.get(word, 0) for word in words] if skipped else [0] * len(words))
-        messages = [self._said, *reversed(self._personal.messages)]
-        for at in range(_MESSAGES):
-            said = messages[at] if at < len(messages) else ()
-            columns.append([word in said for word in words])
-        columns.append([len(word) / 6 for word in words])
-        columns.append([word == self._last_word for word in words])
-        read = np.array(columns, np.float64).reshape(len(columns), len(words))
-        orders = len(followers)
-        return read[:orders], read[orders : 2 * orders], read[2 * orders], read[2 * orders + 1 :]
+        for order, after in enumerate(followers):
+            p, seen, again, share, total, last = (width * (block.start + order) for block in blocks)
+            strength, much = STRENGTHS[order] + after.total, log1p(after.total) / 3
+            for word in at.keys() & after.counts.keys():
+                to, count, ago = at[word], after.counts[word], now - after.last[word]
+                part = log1p(20 * count / (after.total + 1))
+                places += (p + to, seen + to, again + to, share + to, total + to, last + to)
+                values += (count / strength, 1, count > 1, part, much, log(_LONG_AGO / ago) / 4)
+        if skipped is not None:
+            for word in at.keys() & skipped.counts.keys():
+                places += (width * _SKIPPED.start + at[word], width * _AFTER_SKIPPED.start + at[word])
+                values += (log1p(20 * skipped.counts[word] / (skipped.total + 1)), 1)
+        for row, said in enumerate((self._said, *reversed(self._personal.messages)), _SAID.start):
+            for word in at.keys() & said:
+                places.append(width * row + at[word])
+                values.append(1)
+        if self._last_word is not None and self._last_word in at:
+            places.append(width * _REPEATED.start + at[self._last_word])
+            values.append(1)
+        found.reshape(-1)[places] = values
+        np.greater_equal(found[_AGO.start], _LATE, out=found[_LATELY])
+
+    def _fill_probabilities(self, rows: Array, levels: Array) -> None:
+        """Fill in probabilities by everyone's model, and add them to the owner's."""
+        rows[_EVERYONE][: len(levels)] = levels
+        rows[_EVERYONE][len(levels) :] = levels[-1]
+        mixed, p = rows[_MIXED], levels[-1]
+        for order, left in enumerate(self._left):
+            mixed[order] += left * p
+            p = mixed[order]
+        mixed[len(self._left) :] = p
+        probabilities = rows[: _MIXED.stop]
+        np.maximum(probabilities, _FLOOR, out=probabilities)
 
     @property
     def _last_word(self) -> str | None:
         return self.context[-1] if self.context else None
-
-
-def _mixed(prior: Array, counts: Array, totals: Array) -> Array:
-    """p_1 to p_n of words after the contexts that the personal model knows, and p_n again for longer ones."""
-    found = np.empty((ORDER, len(prior)))
-    p = prior
-    for order in range(ORDER):
-        if order < len(counts):
-            strength = STRENGTHS[order]
-            p = (counts[order] + strength * p) / (totals[order] + strength)
-        found[order] = p
-    return found
-
-
-def _scaled(probabilities: Array) -> Array:
-    return np.log(np.maximum(probabilities, _FLOOR)) / 2 + 3

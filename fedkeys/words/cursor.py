@@ -7,6 +7,7 @@ is read, so a long document costs no more than a short one.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fedkeys.words.shapes import shape_of
 from fedkeys.words.tokens import GAP, MESSAGE_START, SENTENCE_START, normalise, one_mark, tokens
@@ -50,13 +51,20 @@ def at_cursor(text: str) -> Cursor:
     tail, whole = _tail(text)
     start = _start_of_last_chunk(tail)
     before, prefix = _split_chunk(tail[start:])
-    items = tokens(tail[:start] + before)
-    if not before and _ends_a_line(tail[:start]):
+    new_line = not before and _ends_a_line(tail[:start])
+    items, said = _finished(tail[:start] + before, new_line, whole)
+    return Cursor(items, prefix, _typed(tail[start:], prefix or ""), said)
+
+
+@lru_cache(maxsize=1)  # it is the same from the first letter of a word to the last
+def _finished(text: str, new_line: bool, whole: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the items before the word being typed that an n-gram may reach, and all words before it."""
+    items = tokens(text)
+    if new_line:
         items.append(SENTENCE_START)
     if not whole:
         items[0] = GAP
-    said = tuple(item for item in items if item not in _MARKS)
-    return Cursor(_since_last_break(one_mark(items)), prefix, _typed(tail[start:], prefix or ""), said)
+    return _since_last_break(one_mark(items)), tuple(item for item in items if item not in _MARKS)
 
 
 def _tail(text: str) -> tuple[str, bool]:
@@ -99,7 +107,7 @@ def _typed(chunk: str, prefix: str) -> int:
 
 
 def _ends_a_line(text: str) -> bool:
-    return len((text + "x").splitlines()) > len(text.splitlines()) > 0
+    return bool(text) and len((text[-1] + "x").splitlines()) > 1
 
 
 def _since_last_break(items: list[str]) -> tuple[str, ...]:

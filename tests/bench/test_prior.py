@@ -29,9 +29,9 @@ def prior() -> Prior:
 def vocabulary() -> tuple[tuple[str, ...], Any]:
     """The most probable words, in alphabetical order, and their log probabilities."""
     words = prior().vocabulary.words
-    best = np.sort(np.argsort(-prior().logp(None, words))[:WORDS])
+    best = np.sort(np.argsort(-prior().probabilities(None, words))[:WORDS])
     chosen = tuple(words[place] for place in best)
-    return chosen, prior().logp(None, chosen)
+    return chosen, np.log(prior().probabilities(None, chosen))
 
 
 @cache
@@ -62,16 +62,16 @@ def test_complete(benchmark: Any, letters: int) -> None:
 
 @pytest.mark.benchmark(group="prior")
 @pytest.mark.parametrize("by", ["words", "places"])
-def test_logp_of_50_words(benchmark: Any, by: str) -> None:
+def test_probabilities_of_50_words(benchmark: Any, by: str) -> None:
     asked = [text()[at : at + 50] for at in range(0, QUESTIONS * 30, 30)]
     places = [prior().places(words) for words in asked]
 
     def answer() -> None:
         for at, previous in enumerate(text()[:QUESTIONS]):
             if by == "words":
-                prior().logp(previous, asked[at])
+                prior().probabilities(previous, asked[at])
             else:
-                prior().logp_at(previous, places[at])
+                prior().probabilities_at(previous, places[at])
 
     benchmark(answer)
 

@@ -25,11 +25,13 @@ def parts(prior: Prior, items: list[str]) -> tuple[NDArray[np.float64], NDArray[
     for previous, at in zip(items, places[1:], strict=False):
         if at < len(prior.vocabulary):
             one = np.array([at])
-            unigram = np.exp(prior.logp_at(None, one))[0]
-            known = prior.logp_at(previous, np.arange(2)) - prior.logp_at(None, np.arange(2))
+            unigram = prior.probabilities_at(None, one)[0]
+            known = prior.probabilities_at(previous, np.arange(2)) - prior.probabilities_at(
+                None, np.arange(2)
+            )
             alone.append(unigram)
             paired.append(
-                (np.exp(prior.logp_at(previous, one))[0] - (1 - MIX) * unigram) / MIX if known.any() else -1
+                (prior.probabilities_at(previous, one)[0] - (1 - MIX) * unigram) / MIX if known.any() else -1
             )
     return np.array(alone), np.array(paired)
 
