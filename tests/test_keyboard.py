@@ -25,7 +25,7 @@ def offered(keyboard: Keyboard, text: str, k: int = 3) -> list[str]:
 def test_next_words_and_completions() -> None:
     assert offered(keyboard(), "See you ")[:2] == ["tomorrow", "soon"]
     assert offered(keyboard(), "see you s") == ["soon", "see"]
-    assert offered(keyboard(), "", 1) == ["see"]
+    assert offered(keyboard(), "tell me. se") == ["see"]
 
 
 def test_the_word_as_typed_is_no_suggestion_but_its_usual_form_is() -> None:
@@ -37,6 +37,28 @@ def test_the_word_as_typed_is_no_suggestion_but_its_usual_form_is() -> None:
 def test_typed_capitals_are_kept() -> None:
     assert offered(keyboard(), "Tom") == ["Tomorrow"]
     assert offered(keyboard(), "TOM") == ["TOMORROW"]
+
+
+def test_a_sentence_begins_with_a_capital_if_its_owner_wants_one() -> None:
+    mine = keyboard()
+    for start in ("", "see you! ", "see you\n"):
+        assert "See" in offered(mine, start)
+    assert offered(mine, "se", 1) == ["see"]
+    assert "see" in offered(mine, "ok so ", 9)
+    for text in ("see you", "ok. see you", "👍 see you"):  # three beginnings, and one that is no letter
+        mine.learn(text)
+    assert "see" in offered(mine, "")
+    for _ in range(3):
+        mine.learn("See you")
+    assert "See" in offered(mine, "")
+
+
+def test_a_word_with_a_capital_of_its_own_keeps_it() -> None:
+    mine = keyboard()
+    for _ in range(9):
+        mine.learn("eBay it is")
+        mine.learn("the eBay way")
+    assert offered(mine, "", 1) == ["eBay"]
 
 
 def test_one_capital_and_an_apostrophe_are_not_capitals_throughout() -> None:

@@ -47,6 +47,7 @@ def known(personal: PersonalModel) -> dict[str, Any]:
     }
     return {
         "now": contents.now,
+        "starts": contents.starts,
         "after": after,
         "written": {word: dict(forms) for word, forms in contents.written.items()},
         "messages": contents.messages,

@@ -3,10 +3,11 @@
 In: the contents of a personal model. Out: lines, and back. Law: what is read is closed as a personal model is
 (`fedkeys.phone.personal`); anything else is refused, by line.
 
-The text is JSON Lines (UTF-8). The first line says what it is and how many words were typed ever; then come
-n-grams, shorter ones first, and written forms:
+The text is JSON Lines (UTF-8). The first line says what it is, how many words were typed ever, how many sentences
+began with a letter and how many of these with a capital (0 where it does not say); then come n-grams, shorter ones
+first, and written forms:
 
-    {"format": "fedkeys.personal", "version": 1, "now": 1203}
+    {"format": "fedkeys.personal", "version": 1, "now": 1203, "starts": 210, "capitals": 180}
     {"context": [], "word": "tomorrow", "count": 5, "last": 1184}
     {"context": ["see", "you"], "word": "tomorrow", "count": 3, "last": 1184}
     {"word": "london", "form": "London", "count": 2}
@@ -23,6 +24,7 @@ from typing import Any
 from fedkeys.container import read_bytes
 from fedkeys.errors import FormatError, VersionError
 from fedkeys.phone.personal import MAX_FORMS, MOST_TYPED, ORDER, Contents, Context, Followers
+from fedkeys.phone.snapshot import starts_of
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, is_word, is_written_form
 
 EXPORT_FORMAT = "fedkeys.personal"
@@ -36,7 +38,10 @@ _MOST_LINES = 1 << 20
 
 def export_lines(contents: Contents) -> Iterator[str]:
     """Give the lines of the text."""
-    yield _line(format=EXPORT_FORMAT, version=EXPORT_VERSION, now=contents.now)
+    starts, capitals = contents.starts
+    yield _line(
+        format=EXPORT_FORMAT, version=EXPORT_VERSION, now=contents.now, starts=starts, capitals=capitals
+    )
     for context in sorted(contents.after, key=lambda context: (len(context), context)):
         after = contents.after[context]
         named = [_NAMES.get(item, item) for item in context]
@@ -61,7 +66,7 @@ def read_exported(path: Path) -> Contents:
     for number, line in enumerate(data.split(b"\n"), 1):
         try:
             if reading is None:
-                reading = _Reading(_first(_parsed(line)))
+                reading = _Reading(*_first(_parsed(line)))
             elif line.strip():
                 reading.take(_parsed(line))
         except FormatError as error:
@@ -74,8 +79,9 @@ def read_exported(path: Path) -> Contents:
 class _Reading:
     """What was read so far."""
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, now: int, starts: tuple[int, int]) -> None:
         self._now = now
+        self._starts = starts
         self._after: dict[Context, dict[str, tuple[int, int]]] = {(): {}}  # word -> when last, and how often
         self._written: dict[str, dict[str, int]] = {}
 
@@ -92,7 +98,7 @@ class _Reading:
 
     def contents(self) -> Contents:
         after = {context: _followers(found) for context, found in self._after.items()}
-        return Contents(self._now, after, self._written, ())
+        return Contents(self._now, after, self._written, (), self._starts)
 
     def _take_ngram(self, context: Context, word: str, count: int, last: int) -> None:
         if not is_word(word):
@@ -151,8 +157,8 @@ def _context(named: list[Any]) -> Context:
     return context
 
 
-def _first(entry: dict[str, Any]) -> int:
-    """How many words were typed ever, as the first line says."""
+def _first(entry: dict[str, Any]) -> tuple[int, tuple[int, int]]:
+    """How many words were typed ever, and how sentences began, as the first line says."""
     match entry:
         case {"format": str(format_), "version": int(version), "now": int(now)} if format_ == EXPORT_FORMAT:
             if version > EXPORT_VERSION:
@@ -162,7 +168,7 @@ def _first(entry: dict[str, Any]) -> int:
                 )
             if version < 1 or not 0 <= now <= MOST_TYPED:
                 raise FormatError(f"version {version} or {now} words typed ever cannot be")
-            return now
+            return now, starts_of(entry, now)
     raise FormatError("the first line does not say that this was exported by fedkeys personal")
 
 

@@ -23,7 +23,7 @@ from fedkeys.phone.mixing import MixTrainer, OwnSteps, candidates_at
 from fedkeys.phone.personal import PersonalModel
 from fedkeys.phone.prior import Prior, written
 from fedkeys.phone.situation import FEATURES, FEATURES_VERSION, HAND_MIXED_FEATURE, Situation
-from fedkeys.words import Cursor, at_cursor, fold
+from fedkeys.words import CAPITALISED, Cursor, at_cursor, fold, styled
 from fedkeys.words.slips import reached
 
 MIX_FORMAT = "fedkeys.mix"
@@ -88,17 +88,19 @@ class Keyboard:
             passed_over: words, in any written form, that are not offered again (`PassedOver` keeps them).
 
         After white space these are next words, within a word its completions; the word as typed is none
-        of them. There are none while an address, a number or a code is being typed. Probabilities are of
+        of them. There are none while an address, a number or a code is being typed. The first word of a sentence
+        has a capital, unless its owner begins them without one, or has typed a small letter. Probabilities are of
         coming next, or of being the word whose letters are typed; 0 for words that are offered to fill the strip.
         """
         cursor = at_cursor(text)
         if cursor.prefix is None or k < 1:
             return []
         left_out = set(map(fold, passed_over))
+        begins = not cursor.prefix and cursor.begins_sentence and self.personal.capitalises
         found: list[Suggestion] = []
         known: set[str] = set()
         for word, form, probability in self._ranked(self._situation(cursor), cursor.prefix, k):
-            shown = _as_typed(form, cursor.prefix)
+            shown = _capitalised(form) if begins else _as_typed(form, cursor.prefix)
             if word not in known and word not in left_out and shown != cursor.prefix:
                 found.append(Suggestion(shown, probability))
                 if len(found) == k:
@@ -200,6 +202,11 @@ def hand_mixed() -> Mix:
     weights = np.zeros(size(FEATURES))
     weights[HAND_MIXED_FEATURE] = 2  # it is half a logarithm
     return Mix(FEATURES, weights)
+
+
+def _capitalised(form: str) -> str:
+    """Write a word as a sentence begins: with a capital, if it has none ("eBay" has)."""
+    return styled(form, CAPITALISED) if form == form.lower() else form
 
 
 def _as_typed(form: str, typed: str) -> str:

@@ -32,6 +32,7 @@ _MARKS = (MESSAGE_START, SENTENCE_START)
 _FREQUENT = 10  # of each context, the words that are offered by their counts
 _RECENT = 4  # of each context, the words typed last that are offered
 _MESSAGES = 3  # messages whose words are remembered as such
+_CAPITALS_BEFORE = 2  # sentences that began with one before any was seen
 _PART_DROPPED = 0.1  # of all n-grams, when there are too many
 _OFTEN = 100  # counts from here on are as good as any
 
@@ -139,12 +140,14 @@ class Contents:
         after: context -> what followed it; the empty context is among them.
         written: word -> written form inside a sentence -> how often.
         messages: the words of the last few messages, the last one last.
+        starts: how many sentences began with a letter, and how many of these with a capital.
     """
 
     now: int
     after: Mapping[Context, Followers]
     written: Mapping[str, Mapping[str, int]]
     messages: Sequence[frozenset[str]]
+    starts: tuple[int, int] = (0, 0)
 
 
 class PersonalModel:
@@ -175,7 +178,13 @@ class PersonalModel:
     @property
     def contents(self) -> Contents:
         """All that it holds, to be read before it changes."""
-        return Contents(self.now, self._after, self._written, tuple(self.messages))
+        starts = self._starts, self._capitals
+        return Contents(self.now, self._after, self._written, tuple(self.messages), starts)
+
+    @property
+    def capitalises(self) -> bool:
+        """Whether its owner begins sentences with a capital; so it is assumed until some have begun without."""
+        return 2 * (self._capitals + _CAPITALS_BEFORE) >= self._starts + _CAPITALS_BEFORE
 
     def learn(self, message: str) -> None:
         """Count one message."""
@@ -197,6 +206,9 @@ class PersonalModel:
                 self._count(context, word)
                 if not context or context[-1] not in _MARKS:
                     self._count_form(word, item)
+                elif item[0].isalpha():
+                    self._starts += 1
+                    self._capitals += item[0].isupper()
                 context = (*context, word)[-(ORDER - 1) :]
         self.messages.append(frozenset(words))
         self.version += 1
@@ -215,7 +227,9 @@ class PersonalModel:
             context: _joined(before.after.get(context), own.after.get(context), before.now)
             for context in {**before.after, **own.after}
         }
-        self._become(Contents(now, after, before.written, (*before.messages, *own.messages)))
+        starts, capitals = (sum(both) for both in zip(before.starts, own.starts, strict=True))
+        messages = (*before.messages, *own.messages)
+        self._become(Contents(now, after, before.written, messages, (starts, capitals)))
         for word, forms in own.written.items():
             for form, count in forms.items():
                 self._count_form(word, form, count)
@@ -282,6 +296,7 @@ class PersonalModel:
     def _become(self, contents: Contents) -> None:
         """Hold this and nothing else."""
         self.now = contents.now
+        self._starts, self._capitals = contents.starts
         self.messages: deque[frozenset[str]] = deque(contents.messages, _MESSAGES)
         # (word, GAP) is the context of a word with any word after it.
         self._after = dict(contents.after)

@@ -5,7 +5,8 @@ are those of the model and no others, so that a word that was forgotten is not i
 
 A snapshot is a container of arrays (`fedkeys.container.arrays`). Ids are 0 to 2 for the marks `GAP`,
 `MESSAGE_START` and `SENTENCE_START`, then the words in alphabetical order. Its header says the `generation`, one
-more with each snapshot of a store, and `now`, how many words were typed ever. Its arrays:
+more with each snapshot of a store, `now`, how many words were typed ever, and `starts` and `capitals`, how many
+sentences began with a letter, and how many of these with a capital (0 where they are missing). Its arrays:
 
     words                    u1  UTF-8, separated by newlines
     contexts, lengths        u4, u1  the ids of all contexts, one after the other; how many each has
@@ -74,7 +75,8 @@ def pack_snapshot(contents: Contents, generation: int) -> bytes:
         "said_sizes": map(len, said),
     }
     arrays = {name: np.fromiter(columns[name], type_) for name, type_ in _TYPES.items()}
-    header = {"generation": generation, "now": contents.now}
+    starts, capitals = contents.starts
+    header = {"generation": generation, "now": contents.now, "starts": starts, "capitals": capitals}
     return pack_arrays(SNAPSHOT_FORMAT, SNAPSHOT_VERSION, header, arrays)
 
 
@@ -93,6 +95,7 @@ def unpack_snapshot(data: bytes) -> tuple[Contents, int]:
             pass
         case _:
             raise FormatError("the header holds no generation and no number of words typed")
+    starts = starts_of(container.header, now)
     words, forms = _split(arrays["words"]), _split(arrays["forms"])
     names = [*_MARKS, *words]
     _check(arrays, len(names), len(forms))
@@ -105,7 +108,19 @@ def unpack_snapshot(data: bytes) -> tuple[Contents, int]:
         written.setdefault(names[id_], {})[form] = count
     said = (names[id_] for id_ in arrays["said"].tolist())
     messages = [frozenset(islice(said, size)) for size in arrays["said_sizes"].tolist()]
-    return Contents(now, after, written, messages), generation
+    return Contents(now, after, written, messages, starts), generation
+
+
+def starts_of(header: Mapping[str, Any], now: int) -> tuple[int, int]:
+    """Read how many sentences began with a letter, and with a capital; 0 where nothing is said.
+
+    Raises:
+        FormatError: more than the words typed, or no numbers.
+    """
+    match header.get("starts", 0), header.get("capitals", 0):
+        case int(starts), int(capitals) if 0 <= capitals <= starts <= now:
+            return starts, capitals
+    raise FormatError(f"starts, capitals and {now} words typed ever do not fit together")
 
 
 def _after(arrays: Mapping[str, NDArray[Any]], names: Sequence[str]) -> Iterator[tuple[Context, Followers]]:

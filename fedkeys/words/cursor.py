@@ -37,6 +37,11 @@ class Cursor:
     typed: int
     said: tuple[str, ...] = ()
 
+    @property
+    def begins_sentence(self) -> bool:
+        """Whether the word being typed, or the next one, is the first of its sentence."""
+        return self.items[-1:] in ((MESSAGE_START,), (SENTENCE_START,))
+
 
 def at_cursor(text: str) -> Cursor:
     """Read the end of a message as typed so far, the cursor being at its end.
