@@ -38,7 +38,7 @@ def command(
         Path | None,
         typer.Option("--keys", help="Directory of the phones' keys, made by fedkeys enroll, to sign with."),
     ] = None,
-    order: OrderOption = 3,
+    order: OrderOption = 4,
     max_ngrams: MaxNgramsOption = None,
     max_count: MaxCountOption = None,
     max_bytes: MaxBytesOption = None,

@@ -59,7 +59,7 @@ def command(
         bool, typer.Option("--repeat", help="Offer words again that were passed over by typing on.")
     ] = False,
     min_phones: MinPhonesOption = 2,
-    order: OrderOption = 3,
+    order: OrderOption = 4,
     max_ngrams: MaxNgramsOption = None,
     max_count: MaxCountOption = None,
     max_bytes: MaxBytesOption = None,

@@ -53,7 +53,7 @@ def command(
     ] = "all",
     min_phones: MinPhonesOption = 2,
     prune: PruneOption = None,
-    order: OrderOption = 3,
+    order: OrderOption = 4,
     max_ngrams: MaxNgramsOption = None,
     max_count: MaxCountOption = None,
     max_bytes: MaxBytesOption = None,

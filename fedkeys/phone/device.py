@@ -23,7 +23,7 @@ from fedkeys.phone.lexicon import Lexicon
 from fedkeys.words import OTHER, fold, style_of
 
 DEFAULT_FEDERATION = "fedkeys"
-DEFAULT_ORDER = 3
+DEFAULT_ORDER = 4
 
 _NO_VOCABULARY = Vocabulary([])
 _SHRINK = 0.97  # of what would fit if all n-grams took as many bytes
