@@ -6,7 +6,7 @@ probabilities of all its words after any word sum to 1.
 
 The lists do not say so, but their counts are those of Norvig (2009), Natural Language Corpus Data: of Google's
 trillion words of web text (Brants and Franz 2006), lower-case words that a spelling dictionary has, and the pairs
-of them that occur 100,000 times or more, multiplied by 64. Three things follow:
+of them that occur 100,000 times or more, multiplied by 64. Four things follow:
 
 - Pairs that were written with a capital were left out: of what follows "i" or a name some 5 % is there, of what
   follows "can" 84 %. How much of a row is there says nothing about its worth, which speaks against Katz's and
@@ -16,6 +16,7 @@ of them that occur 100,000 times or more, multiplied by 64. Three things follow:
 - "don't" was cut in two before counting, so contractions have a placeholder for a count. Here they are taken to
   occur as often as they are written in full (`fedkeys.phone.prior_lists.mended`), and what follows "don't" is
   what follows "not".
+- What adult sites wrote is taken out (`fedkeys.phone.adult`).
 - A sentence has no start: after nothing, or after a word without a row, come the single words.
 
 Its words are those of the lists that are words to `fedkeys.words`; of single letters the lists have "a" and "i".
@@ -34,6 +35,7 @@ from numpy.typing import NDArray
 from fedkeys.container import read_bytes, write_atomically
 from fedkeys.counts import FIRST_WORD, Vocabulary
 from fedkeys.errors import FedkeysError
+from fedkeys.phone.adult import cleaned
 from fedkeys.phone.prior_lists import (
     FORMAT,
     MIX,
@@ -89,7 +91,7 @@ class Prior:
         if kept is not None:
             with suppress(FedkeysError):
                 return cls(read_back(read_bytes(kept, _LIMIT), version))
-        arrays = laid_out(mended(read_lists()))
+        arrays = laid_out(mended(cleaned(read_lists())))
         if kept is not None:
             with suppress(FedkeysError):
                 write_atomically(kept, stored(arrays, version))

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
+from fedkeys.phone.adult import cleaned
 from fedkeys.phone.prior import Prior
 from fedkeys.phone.prior_lists import MIX, laid_out, mended, read_lists
 from fedkeys.sources import open_corpus
@@ -38,7 +39,7 @@ def parts(prior: Prior, items: list[str]) -> tuple[NDArray[np.float64], NDArray[
 
 def main() -> None:
     """Print the table."""
-    lists = read_lists()
+    lists = cleaned(read_lists())
     for name in sys.argv[1:]:
         messages = [text for _, texts in open_corpus(name).phones() for text in texts][:MESSAGES]
         items = [fold(item) for text in messages for item in tokens(text)]
