@@ -5,17 +5,22 @@ message box, and beside them what the federation is and what it saves.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
 from typing import ClassVar
 
+from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widgets import Footer, Static
 
+from fedkeys.errors import FedkeysError
 from fedkeys.model import Model
-from fedkeys.phone import Keyboard
+from fedkeys.phone import Keyboard, Prior
 from fedkeys.tui.message_box import MessageBox
 from fedkeys.tui.strip import SuggestionStrip
 
@@ -29,6 +34,8 @@ class TypingApp(App[None]):
         keyboard: everyone's model with a personal one.
         phone: the name of the phone that is held; None for a new one.
         sent: messages that its owner sent before, oldest first, to be shown.
+        prior: gives public words for the keyboard, if it has none yet; called beside the screen, once that stands.
+        clock: gives seconds that never go back.
     """
 
     TITLE = "fedkeys"
@@ -38,11 +45,26 @@ class TypingApp(App[None]):
         Binding("ctrl+q", "quit", "Quit", id="quit", tooltip="Leave fedkeys", priority=True),
     ]
 
-    def __init__(self, keyboard: Keyboard, phone: str | None = None, sent: Sequence[str] = ()) -> None:
+    @dataclass
+    class PriorFound(Message):
+        """Public words were read."""
+
+        prior: Prior
+
+    def __init__(
+        self,
+        keyboard: Keyboard,
+        phone: str | None = None,
+        sent: Sequence[str] = (),
+        prior: Callable[[], Prior] | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         super().__init__()
         self._keyboard = keyboard
         self._phone = phone
         self._sent_before = sent
+        self._prior = prior
+        self._clock = clock
         self._keys = 0
         self._characters = 0
 
@@ -67,7 +89,7 @@ class TypingApp(App[None]):
                     for text in self._sent_before:
                         yield _bubble(text)
                 yield SuggestionStrip(id="strip")
-                yield MessageBox(self._keyboard)
+                yield MessageBox(self._keyboard, self._clock)
             with Vertical(id="side"):
                 yield Static("[b]This message[/b]", classes="heading")
                 yield Static(id="now")
@@ -82,6 +104,21 @@ class TypingApp(App[None]):
         self.query_one("#chat").anchor()  # stays at its end, whatever is added or however it is resized
         self.query_one(MessageBox).focus()
         self._show_savings()
+        if self._prior is not None:
+            self.call_after_refresh(self._find_prior, self._prior)
+
+    @work(thread=True)
+    def _find_prior(self, prior: Callable[[], Prior]) -> None:
+        # A key waits for the longest step of it at most, some 0.05 s, and only where no public words were kept.
+        try:
+            self.post_message(self.PriorFound(prior()))
+        except FedkeysError as error:
+            self.notify(str(error), title="No public words", severity="warning", markup=False)
+
+    def on_typing_app_prior_found(self, event: PriorFound) -> None:
+        """Offer public words too."""
+        self._keyboard.gain(event.prior)
+        self.query_one(MessageBox).ask_again()
 
     def on_message_box_suggested(self, event: MessageBox.Suggested) -> None:
         """Show what the keyboard offers."""
