@@ -1,8 +1,8 @@
 """How long the typing screen takes to stand: `python -m tests.bench.first_paint [--runs 5]`
 
 Prints seconds of wall time, and of CPU time, from the start of the process to the first frame with suggestions in
-a terminal of 80 x 24, beside an app of Textual's that shows a line and imports nothing of fedkeys, in turns: medians
-of all runs, and the ratio of CPU times, which other load does not touch.
+a terminal of 80 x 24, beside an app of Textual's that shows a line and imports nothing of fedkeys, in turns: the
+medians of all runs, and the ratio of CPU times, which other load does not touch.
 """
 
 import argparse
