@@ -15,6 +15,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
 from textual.message import Message
 from textual.widgets import Footer, Static
 
@@ -24,6 +25,7 @@ from fedkeys.phone import Keyboard, Prior
 from fedkeys.tui.message_box import MessageBox
 from fedkeys.tui.strip import SuggestionStrip
 
+_WIDE = 72  # columns
 _REMOTE_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
@@ -40,7 +42,8 @@ class TypingApp(App[None]):
 
     TITLE = "fedkeys"
     CSS_PATH = "typing.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-wide")]  # noqa: RUF012, declared so by Textual
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012, declared so by Textual
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (11, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", id="quit", tooltip="Leave fedkeys", priority=True),
     ]
@@ -120,6 +123,10 @@ class TypingApp(App[None]):
         self._keyboard.gain(event.prior)
         self.query_one(MessageBox).ask_again()
 
+    def on_resize(self, event: Resize) -> None:
+        """Leave nothing between keys of the footer where there is little room."""
+        self.query_one(Footer).compact = event.size.width < _WIDE
+
     def on_message_box_suggested(self, event: MessageBox.Suggested) -> None:
         """Show what the keyboard offers."""
         self.query_one(SuggestionStrip).show(event.suggestions)
@@ -145,7 +152,7 @@ class TypingApp(App[None]):
     def _show_savings(self) -> None:
         said = savings(self._keys, self._characters)
         self.query_one("#so-far", Static).update(said)
-        self.query_one("#brief", Static).update(said.splitlines()[0] if self._characters else "")
+        self.query_one("#brief", Static).update(f"{said.splitlines()[1]} saved" if self._characters else "")
 
 
 def savings(keys: int, characters: int) -> str:
