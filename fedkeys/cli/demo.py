@@ -81,7 +81,8 @@ def _federate() -> "list[Round]":
     from fedkeys.cli.simulate import run
     from fedkeys.sources import shipped_corpus
 
-    return run(str(shipped_corpus()), _plan(), seed=0)
+    history, _ = run(str(shipped_corpus()), _plan(), seed=0)
+    return history
 
 
 def _plan() -> "Plan":
