@@ -148,6 +148,7 @@ def test_search_in_english(english: Prior, previous: str | None, prefix: str) ->
 
 
 def test_what_is_kept_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Prior.kept(tmp_path) is None
     made = Prior.load(tmp_path)
     (kept,) = tmp_path.iterdir()
     assert kept.name == f"fedkeys-prior-{prior_lists.VERSION}-{metadata.version('symspellpy')}"
@@ -158,6 +159,7 @@ def test_what_is_kept_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     for spoilt in (b"", first[:-1], first[:100_000] + b"x" + first[100_001:], foreign, b"something else"):
         kept.write_bytes(spoilt)
+        assert Prior.kept(tmp_path) is None
         assert Prior.load(tmp_path).complete("see", "y", 3) == made.complete("see", "y", 3)
         assert kept.read_bytes() == first
 
