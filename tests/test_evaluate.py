@@ -9,7 +9,7 @@ import pytest
 from fedkeys import Keyboard, Phone, aggregate
 from fedkeys.errors import UsageError
 from fedkeys.evaluate import Evaluation, Report, Score, evaluate, replay
-from fedkeys.evaluate.systems import BaselineSystem, Counting, KeyboardSystem
+from fedkeys.evaluate.systems import BaselineSystem, Bigrams, Counting, FrequentWords, KeyboardSystem
 from fedkeys.simulate import Plan
 from tests.test_simulate import Memory
 
@@ -75,7 +75,7 @@ def test_the_strip_is_not_read_after_the_last_letter() -> None:
 
 def test_baselines_rank_by_count() -> None:
     counting = Counting(["see you soon", "see you later", "see you soon", "soon", "The soon"])
-    bigram, words = BaselineSystem(counting, bigrams=True), BaselineSystem(counting, bigrams=False)
+    bigram, words = BaselineSystem(Bigrams(counting)), BaselineSystem(FrequentWords(counting))
     assert words.words("", 3) == ["soon", "see", "you"]
     assert bigram.words("see you ", 3) == ["soon", "later", "see"]
     assert bigram.words("see you l", 3) == ["later"]
@@ -114,7 +114,8 @@ def test_an_evaluation_of_a_fleet() -> None:
     assert figures["top1"] > figures["baselines"]["frequent_words"]["top1"]
     assert set(figures["latency_us"]) == {"next", "completion"}
     assert {name for name, _ in steps} == {
-        *("federating", "phones prepare to train the mix", "training the mix", "replaying"),
+        *("federating", "phones prepare to train the mix", "training the mix"),
+        *("counting words and bigrams", "replaying"),
     }
     assert steps[-1] == ("replaying", 1.0)
     json.dumps(figures)
