@@ -6,7 +6,7 @@ fleet holds the smaller ones; model and mix of a point are of the same phones; e
 the same words.
 
 At most 60 users are replayed, and about 200 words of each at a point, so that a curve takes minutes whatever the
-corpus. Where none of a fleet's phones can train a mix, what is known is weighed by hand.
+corpus. Where fewer than 10 phones of a fleet can train a mix, what is known is weighed by hand.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,6 +29,9 @@ from fedkeys.sources import Corpus
 MOST_USERS = 60
 WORDS_AT_A_POINT = 200  # of a user
 LEAST_USERS = 3  # of a point: what fewer have come to says nothing of others
+
+# On the shipped phones a mix that 2 phones had trained gave 4.5 % top-1 where the model alone gave 7.6 %.
+LEAST_TRAINERS = 10
 
 _PARTS_OF_FLEET = (1 / 64, 1 / 16, 1 / 4, 1)
 _MESSAGES = (0, 10, 30, 100, 300, 1000, 3000)
@@ -143,11 +146,12 @@ def _make(
     model, _ = federate(first_parts, evaluation.plan, rng, on_step)
     trainers = set(able) & set(phones) if evaluation.mix else set()
     mix = hand_mixed()
-    if trainers:
+    trains = len(trainers) >= LEAST_TRAINERS
+    if trains:
         group = Group(["everybody"], trainers)
         mix = train_mixes(fleet, evaluation, model, prior, [group], rng, on_step)["everybody"]
     counting = Counting(text for phone in first_parts.phones() for text in phone.texts)
-    return _Made(model, mix, min(len(trainers), evaluation.mixing.phones), counting)
+    return _Made(model, mix, min(len(trainers), evaluation.mixing.phones) if trains else 0, counting)
 
 
 def _after_first_parts(

@@ -72,12 +72,7 @@ class Report:
             "users": len(self.known),
             "words": self.total("keyboard").words,
             **self._system("keyboard", rng),
-            "by_user": self.spread("keyboard"),
-            "baselines": {
-                name: self._system(name, rng) | {"by_user": self.spread(name)}
-                for name in self.scores
-                if name != "keyboard"
-            },
+            "baselines": {name: self._system(name, rng) for name in self.scores if name != "keyboard"},
         }
         if self.new:
             asked = sum(self.scores["keyboard"][user].words for user in self.new)
@@ -101,4 +96,5 @@ class Report:
 
 
 def _figures(scores: Mapping[str, Score], rng: np.random.Generator) -> dict[str, Any]:
-    return measured(scores.values(), rng) | {"latency_us": latency(total(scores.values()))}
+    held = scores.values()
+    return measured(held, rng) | {"by_user": spread(held), "latency_us": latency(total(held))}

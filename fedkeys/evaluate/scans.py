@@ -47,6 +47,7 @@ class KenLMScan:
             raise Missing("kenlm is not installed: pip install 'fedkeys[baselines]'") from None
         config = kenlm.Config()
         config.show_progress = False
+        config.arpa_complain = kenlm.ARPALoadComplain.NONE  # that a binary file would load faster
         with TemporaryDirectory(prefix="fedkeys-") as directory:
             path = Path(directory) / "model.arpa"
             with path.open("wb") as file:
