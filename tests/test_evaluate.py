@@ -125,7 +125,7 @@ def test_an_evaluation_of_a_fleet() -> None:
     assert set(figures["latency_us"]) == {"next", "completion"}
     assert {name for name, _ in steps} == {
         *("federating", "phones prepare to train the mix", "training the mix"),
-        *("counting words and bigrams", "replaying"),
+        *("counting each user's words", "counting words and bigrams", "replaying"),
     }
     assert steps[-1] == ("replaying", 1.0)
     json.dumps(figures)

@@ -55,14 +55,14 @@ def evaluate(
     """
     _check(evaluation, model, train_on)
     corpus.names(lambda part: on_step("reading", part))
-    able = able_users(corpus, evaluation.split, evaluation.min_words)
+    able = _able(corpus, evaluation, on_step)
     chosen = choose(able, evaluation.users, evaluation.new_users, rng)
     fleet = corpus if train_on is None else train_on
     fleet.names(lambda part: on_step("reading what trains", part))
     first_parts = FirstParts(fleet, evaluation.split, frozenset(chosen.new))
     last: Round | None = None
     mixes: Mapping[str, Mix] = {}
-    trainers = able if train_on is None else _trainers(train_on, evaluation)
+    trainers = able if train_on is None or not evaluation.mix else _able(train_on, evaluation, on_step)
     if model is None:
         model, last = federate(first_parts, evaluation.plan, rng, on_step)
         if evaluation.mix:
@@ -101,9 +101,13 @@ def _check(evaluation: Evaluation, model: Model | None, train_on: Corpus | None)
         raise UsageError("to a model of another corpus all users are new", remedy="leave the new users out")
 
 
-def _trainers(fleet: Corpus, evaluation: Evaluation) -> dict[str, int]:
-    """Give those of another corpus who may train the mix, if any does."""
-    return able_users(fleet, evaluation.split, evaluation.min_words) if evaluation.mix else {}
+def _able(corpus: Corpus, evaluation: Evaluation, on_step: OnStep) -> dict[str, int]:
+    return able_users(
+        corpus,
+        evaluation.split,
+        evaluation.min_words,
+        lambda part: on_step("counting each user's words", part),
+    )
 
 
 class _Counted:

@@ -93,15 +93,17 @@ class NltkScan:
         except ImportError:
             raise Missing("nltk is not installed: pip install nltk") from None
 
-        def ngrams() -> Iterator[Iterator[tuple[str, ...]]]:
+        def items(begin: float) -> Iterator[list[str]]:
             for number, text in enumerate(texts, 1):
-                yield from (_ngrams(run, order) for run in runs(text))
-                if not number % 1000:
-                    on_part(number / len(texts))
+                yield from runs(text)
+                if not number % 1000 or number == len(texts):
+                    on_part(begin + number / len(texts) / 2)
 
         self._lm = StupidBackoff(FACTOR, order)
         try:
-            self._lm.fit(ngrams(), chain(_MARKS, chain.from_iterable(chain.from_iterable(map(runs, texts)))))
+            self._lm.fit(
+                (_ngrams(run, order) for run in items(0.5)), chain(_MARKS, chain.from_iterable(items(0.0)))
+            )
         except ValueError as error:
             raise Missing(f"nltk.lm does not count so many n-grams ({error}): lower --order") from None
         self._words = sorted(set(self._lm.counts.unigrams))

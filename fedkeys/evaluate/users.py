@@ -75,14 +75,24 @@ def parts(texts: Sequence[str], split: float) -> tuple[Sequence[str], Sequence[s
     return texts[:at], texts[at:]
 
 
-def able_users(corpus: Corpus, split: float, min_words: int) -> dict[str, int]:
+def able_users(
+    corpus: Corpus, split: float, min_words: int, on_progress: OnProgress = lambda _: None
+) -> dict[str, int]:
     """Give the users who can be replayed, and the number of words asked of each.
+
+    Args:
+        corpus: users and their messages.
+        split: the part of each user's messages that trains.
+        min_words: how many words they have at least.
+        on_progress: told what part of the users is looked at.
 
     Raises:
         UsageError: there are none.
     """
     able: dict[str, int] = {}
-    for phone in corpus.phones():
+    users = len(corpus.names())
+    for number, phone in enumerate(corpus.phones(), 1):
+        on_progress(number / users)
         asked = sum(map(asked_words, parts(phone.texts, split)[1]))
         if asked and sum(map(asked_words, phone.texts)) >= min_words:
             able[phone.name] = asked
