@@ -112,16 +112,15 @@ class TypingApp(App[None]):
 
     @work(thread=True)
     def _find_prior(self, prior: Callable[[], Prior]) -> None:
-        # A key waits for the longest step of it at most, some 0.05 s, and only where no public words were kept.
+        # A key may wait for the longest step of it, 0.1 s on a busy machine, and only where none were kept.
         try:
             self.post_message(self.PriorFound(prior()))
         except FedkeysError as error:
             self.notify(str(error), title="No public words", severity="warning", markup=False)
 
     def on_typing_app_prior_found(self, event: PriorFound) -> None:
-        """Offer public words too."""
+        """Offer public words too, from the next key on: a strip does not change under its reader's eyes."""
         self._keyboard.gain(event.prior)
-        self.query_one(MessageBox).ask_again()
 
     def on_resize(self, event: Resize) -> None:
         """Leave nothing between keys of the footer where there is little room."""

@@ -96,11 +96,14 @@ class MessageBox(TextArea):
         if (before, self.text, self.keys) == self._asked:
             return  # the cursor moved because of the edit that was answered already
         self._asked = (before, self.text, self.keys)
-        self._ask(before)
-
-    def ask_again(self) -> None:
-        """Ask the keyboard, which knows more than it did."""
-        self._ask(self._before_cursor())
+        self.suggestions = self.keyboard.suggest(before, passed_over=self._passed_over.at(before))
+        words = [suggestion.word for suggestion in self.suggestions]
+        shown = before[: len(before) - at_cursor(before).typed], words
+        if shown != self._shown:
+            self._shown = shown
+            self._shown_since = self._clock()
+        self.suggestion = self._ghost(before)
+        self.post_message(self.Suggested(self.suggestions, self.keys, len(self.text)))
 
     def on_text_area_selection_changed(self) -> None:
         """Ask again where the cursor has gone."""
@@ -168,16 +171,6 @@ class MessageBox(TextArea):
             except StorageError as error:
                 self.notify(str(error), title="Not learnt", severity="warning", markup=False)
             self.clear()
-
-    def _ask(self, before: str) -> None:
-        self.suggestions = self.keyboard.suggest(before, passed_over=self._passed_over.at(before))
-        words = [suggestion.word for suggestion in self.suggestions]
-        shown = before[: len(before) - at_cursor(before).typed], words
-        if shown != self._shown:
-            self._shown = shown
-            self._shown_since = self._clock()
-        self.suggestion = self._ghost(before)
-        self.post_message(self.Suggested(self.suggestions, self.keys, len(self.text)))
 
     def _note_what_was_read(self) -> None:
         if self._clock() - self._shown_since >= READ_SECONDS:
