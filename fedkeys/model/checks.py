@@ -69,13 +69,12 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
 
 
-def check(arrays: Arrays, order: int, words: Sequence[str]) -> None:
-    """Refuse a model whose arrays do not fit together.
+def check(arrays: Arrays, words: Sequence[str]) -> None:
+    """Refuse a model whose arrays of words do not fit together.
 
     Args:
-        arrays: laid out as by `fedkeys.model.build`. That each n-gram has its successors is for the reader of its
-            version to see to.
-        order: N.
+        arrays: laid out as by `fedkeys.model.build`. Whether n-grams of more words fit is for the reader of the
+            file's version to see.
         words: of the array `words`.
     """
     count = len(words)
@@ -85,21 +84,17 @@ def check(arrays: Arrays, order: int, words: Sequence[str]) -> None:
         require(_is_text(bytes_), f"the {name} are not UTF-8")
     require(all(map(lt, words, words[1:])), "the words are not in order")
     require(len(arrays["unigram"]) == count, "there is not one probability for each word")
-    _require_chances(arrays["unigram"])
+    require_chances(arrays["unigram"])
     ranked = np.sort(arrays["by_probability"])
     require(
         np.array_equal(ranked, np.arange(FIRST_WORD, FIRST_WORD + count)), "the ranking is not of the words"
     )
     require(len(arrays["after"]) == count + FIRST_WORD, "there is not one most frequent word after each")
     after = arrays["after"]
-    _require_ids(after[after != 0], count)
-    _require_ids(arrays["form_ids"], count)
+    require_ids(after[after != 0], count)
+    require_ids(arrays["form_ids"], count)
     lines = int(np.count_nonzero(arrays["forms"] == ord("\n"))) + 1 if len(arrays["forms"]) else 0
     require(lines == len(arrays["form_ids"]), "there is not one written form for each word that has one")
-    for m in range(1, order):
-        _require_ids(arrays[f"successor_{m}"], count)
-        _require_chances(arrays[f"weight_{m}"])
-        _require_chances(arrays[f"probability_{m}"])
 
 
 def _is_text(bytes_: bytes) -> bool:
@@ -110,12 +105,14 @@ def _is_text(bytes_: bytes) -> bool:
     return True
 
 
-def _require_ids(ids: NDArray[Any], words: int) -> None:
+def require_ids(ids: NDArray[Any], words: int) -> None:
+    """Refuse ids that are not all those of words."""
     outside = len(ids) and (int(ids.min()) < FIRST_WORD or int(ids.max()) >= FIRST_WORD + words)
     require(not outside, "an id is that of no word")
 
 
-def _require_chances(values: NDArray[Any]) -> None:
+def require_chances(values: NDArray[Any]) -> None:
+    """Refuse numbers that are not all from 0 to 1, but for rounding."""
     # NaN fails both comparisons.
     good = not len(values) or (float(values.min()) >= 0.0 and float(values.max()) <= 1.0 + 1e-6)
     require(good, "a probability is not a number from 0 to 1")

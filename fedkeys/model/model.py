@@ -66,7 +66,7 @@ class Model:
         self.order = check_header(container.header)
         self._arrays = _LAY_OUT[container.version](container.arrays, self.order)
         self.vocabulary = Vocabulary.from_sorted(_lines(self._arrays["words"]))
-        check(self._arrays, self.order, self.vocabulary.words)
+        check(self._arrays, self.vocabulary.words)
         self._search = Search(self._arrays, self.order)
         self.mix = check_mix(container.header, container.arrays)
 

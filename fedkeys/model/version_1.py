@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD
 from fedkeys.counts.ngrams import Keys, Rows, pack_keys
-from fedkeys.model.checks import check_dtypes, require
+from fedkeys.model.checks import check_dtypes, require, require_chances, require_ids
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -68,7 +68,7 @@ def laid_out(stored: Arrays, order: int) -> dict[str, NDArray[Any]]:
     entries = _Entries(ids.astype(np.uint64), ids, 1)
     for m in levels:
         level = {kind: stored[f"{kind}_{m}"] for kind in _DTYPES_OF_CONTEXTS}
-        _check(level, entries.contexts)
+        _check(level, entries.contexts, len(stored["unigram"]))
         at = _places(level["context"], entries, m)
         old = level["first"].astype(np.int64)
         sizes = old[1:] - old[:-1]
@@ -98,7 +98,7 @@ def _places(contexts: Keys, entries: _Entries, m: int) -> Rows:
     return found
 
 
-def _check(level: Arrays, below: int) -> None:
+def _check(level: Arrays, below: int, words: int) -> None:
     """Check the contexts of m words; `below` is the number of those of m - 1."""
     contexts, first, successors = level["context"], level["first"], level["successor"]
     require(
@@ -112,3 +112,6 @@ def _check(level: Arrays, below: int) -> None:
         "the successors of a context lie outside the model",
     )
     require(len(level["probability"]) == len(successors), "there is not one probability for each successor")
+    require_ids(successors, words)
+    require_chances(level["weight"])
+    require_chances(level["probability"])
