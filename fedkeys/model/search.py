@@ -66,6 +66,13 @@ class State(NamedTuple):
     matches: tuple[Match, ...] = ()
 
 
+class _End(NamedTuple):
+    """Of a list that goes on: the value of the last word that was read, and how many words were known by then."""
+
+    value: float
+    known: int
+
+
 class Search:
     """Looks contexts up and ranks words after them.
 
@@ -105,22 +112,20 @@ class Search:
         depth = k
         while True:
             values: dict[int, float] = {}
-            ends: list[
-                tuple[float, int]
-            ] = []  # the value last read of a list that goes on, and how many words by then
+            ends: list[_End] = []
             weight = 1.0
             for match in state.matches:
                 ids, probabilities = _head(match, depth, within)
                 for id_, probability in zip(ids, probabilities, strict=True):
                     values.setdefault(id_, weight * probability)
                 if len(ids) == depth:
-                    ends.append((weight * probabilities[-1], len(values)))
+                    ends.append(_End(weight * probabilities[-1], len(values)))
                 weight *= match.weight
             words = self._best_words(depth, within)
             for id_ in words:
                 values.setdefault(id_, weight * float(self._unigram[id_ - FIRST_WORD]))
             if len(words) == depth:
-                ends.append((weight * float(self._unigram[words[-1] - FIRST_WORD]), len(values)))
+                ends.append(_End(weight * float(self._unigram[words[-1] - FIRST_WORD]), len(values)))
             ranked = sorted(values.items(), key=_value, reverse=True)[:k]
             if all(_settled(end, ranked[-1], values) for end in ends):
                 return ranked
@@ -201,10 +206,11 @@ def _value(item: tuple[int, float]) -> float:
     return item[1]
 
 
-def _settled(end: tuple[float, int], worst: tuple[int, float], values: Mapping[int, float]) -> bool:
+def _settled(end: _End, worst: tuple[int, float], values: Mapping[int, float]) -> bool:
     """Whether nothing that was not read of a list goes before the worst of the ranking."""
-    value, known = end
-    return value < worst[1] or (value == worst[1] and list(values).index(worst[0]) < known)
+    if end.value == worst[1]:
+        return list(values).index(worst[0]) < end.known
+    return end.value < worst[1]
 
 
 def _head(match: Match, k: int, within: tuple[int, int] | None) -> tuple[list[int], list[float]]:
