@@ -14,7 +14,7 @@ import numpy as np
 
 from fedkeys.delta import DEFAULT_BOUNDS
 from fedkeys.evaluate import Evaluation
-from fedkeys.evaluate.evaluation import FirstParts
+from fedkeys.evaluate.users import FirstParts
 from fedkeys.model.mix import Mix
 from fedkeys.phone import MixTrainer, Prior, default_mix
 from fedkeys.phone.situation import FEATURES
