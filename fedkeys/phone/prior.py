@@ -69,8 +69,11 @@ class Prior:
         self._low, self._high = arrays["low"], arrays["high"]
         self._successor, self._probability = arrays["successor"], arrays["probability"]
         self._ranked = arrays["ranked"]
-        # One more, for words that it does not have.
-        self._unigram = np.append(unigram, unigram.min() / 2).astype(np.float32)
+        self._unigram = unigram
+        # By id, with one more for words that it does not have: alone, and with what is left of it where a row is.
+        self._by_id = np.concatenate([np.zeros(FIRST_WORD), unigram, [unigram.min() / 2]]).astype(np.float32)
+        self._less_by_id = ((1 - MIX) * self._by_id).astype(np.float32)
+        self._successor_ids = self._successor + np.uint32(FIRST_WORD)
         self._by_probability = arrays["by_probability"]
         self._best_of_range = lru_cache(maxsize=4096)(self._find_best_of_range)
 
@@ -119,27 +122,27 @@ class Prior:
         Returns:
             float32[n].
         """
-        return self.probabilities_at(previous, self.places(words))
+        return self.probabilities_of(previous, self.ids(words))
 
-    def places(self, words: Sequence[str]) -> NDArray[np.uint32]:
-        """Give the places of words, for `probabilities_at`: finding them takes most of the time.
+    def ids(self, words: Sequence[str]) -> NDArray[np.uint32]:
+        """Give the ids of words, for `probabilities_of`: finding them takes most of the time.
 
         Returns:
-            uint32[n]; the number of all words, for one that the prior does not have.
+            uint32[n]; one more than the last one, for a word that the prior does not have.
         """
         unknown = len(self.vocabulary) + FIRST_WORD
-        ids = np.fromiter(map(self.vocabulary.ids.get, words, repeat(unknown)), np.uint32, len(words))
-        return ids - np.uint32(FIRST_WORD)
+        return np.fromiter(map(self.vocabulary.ids.get, words, repeat(unknown)), np.uint32, len(words))
 
-    def probabilities_at(self, previous: str | None, places: NDArray[np.uint32]) -> NDArray[np.float32]:
-        """Do what `probabilities` does for words whose places are known."""
-        p = self._unigram.take(places)
+    def probabilities_of(self, previous: str | None, ids: NDArray[np.uint32]) -> NDArray[np.float32]:
+        """Do what `probabilities` does for words whose ids are known."""
         low, high = self._row(previous)
-        if low < high:
-            successor = self._successor[low:high]
-            at = successor.searchsorted(places)
-            found = successor.take(at, mode="clip") == places
-            p = np.where(found, self._probability[low:high].take(at, mode="clip"), (1 - MIX) * p)
+        if low == high:
+            return self._by_id.take(ids)
+        p = self._less_by_id.take(ids)
+        successors = self._successor_ids[low:high]
+        at = successors.searchsorted(ids)
+        found = successors.take(at, mode="clip") == ids
+        np.copyto(p, self._probability[low:high].take(at, mode="clip"), where=found)
         return p
 
     def complete(self, previous: str | None, prefix: str, k: int) -> list[tuple[str, float]]:
