@@ -287,7 +287,7 @@ def test_curves_know_nothing_of_those_who_are_asked() -> None:
 
 
 def test_a_point_of_a_curve_asks_about_so_many_words_of_a_user() -> None:
-    fleet = {f"{n}": ["see you tomorrow at home"] * 120 for n in range(4)}
+    fleet = {f"{n}": ["see you tomorrow at home"] * 120 for n in range(6)}
     evaluation = Evaluation(users=3, curves=True, mix=False, plan=Plan(min_phones=1))
     report = evaluate(Memory(fleet), evaluation, np.random.default_rng(0))
     assert report.curves is not None
@@ -331,3 +331,15 @@ def test_what_does_not_go_together_is_refused(changes: dict[str, Any], given: st
             model=None if given == "train_on" else model,
             train_on=None if given == "model" else Memory(FLEET),
         )
+
+
+def test_curves_of_everybody_leave_half_of_the_phones_to_learn_from() -> None:
+    report = evaluate(Memory(FLEET), Evaluation(curves=True, mix=False), np.random.default_rng(0))
+    assert len(report.known) == 3
+    assert report.curves is not None
+    (point,) = report.curves.phones
+    assert point.at == 2
+    assert len(point.scores["keyboard"]) == 2
+    alone = Evaluation(curves=True, mix=False, plan=Plan(min_phones=1))
+    with pytest.raises(UsageError, match="no fleet"):
+        evaluate(Memory({"ann": FLEET["ann"]}), alone, np.random.default_rng(0))

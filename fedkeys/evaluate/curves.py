@@ -5,8 +5,9 @@ those who are replayed nothing is ever sent, so what is measured is what other p
 fleet holds the smaller ones; model and mix of a point are of the same phones; every point of the first curve asks
 the same words.
 
-At most 60 users are replayed, and about 200 words of each at a point, so that a curve takes minutes whatever the
-corpus. Where fewer than 10 phones of a fleet can train a mix, what is known is weighed by hand.
+At most 60 users are replayed, of one corpus at most as many as half of its phones, and about 200 words of each at
+a point, so that a curve takes minutes whatever the corpus. Where fewer than 10 phones of a fleet can train a mix,
+what is known is weighed by hand.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from fedkeys.errors import UsageError
 from fedkeys.evaluate.evaluation import Evaluation, OnStep
 from fedkeys.evaluate.figures import Scores, measured
 from fedkeys.evaluate.replay import Score, Suggests, replay
@@ -115,10 +117,17 @@ def learning_curves(
         prior: public words for the keyboard; None for none.
         rng: draws those who are replayed, if there are many, and who is in which fleet.
         on_step: called with the name of a step and the part of it that is done.
+
+    Raises:
+        UsageError: the fleet would be nobody's.
     """
-    drawn = [users[at] for at in np.sort(rng.permutation(len(users))[:MOST_USERS]).tolist()]
+    phones = fleet.names()
+    most = min(MOST_USERS, len(phones) // 2) if fleet is corpus else MOST_USERS
+    drawn = [users[at] for at in np.sort(rng.permutation(len(users))[:most]).tolist()]
+    if not drawn:
+        raise UsageError("one phone is no fleet to learn from", remedy="bring a larger corpus")
     texts = {phone.name: phone.texts for phone in corpus.phones() if phone.name in set(drawn)}
-    others = sorted(set(fleet.names()) - (set(drawn) if fleet is corpus else set()))
+    others = sorted(set(phones) - (set(drawn) if fleet is corpus else set()))
     order = [others[at] for at in rng.permutation(len(others)).tolist()]
     points: list[Point] = []
     for size in _sizes(len(order), evaluation.plan.min_phones):
