@@ -53,7 +53,7 @@ def known(personal: PersonalModel) -> dict[str, Any]:
         "messages": contents.messages,
         "learnt": personal.learnt(),
         "n-grams": len(personal),
-        "completions": personal.candidates(personal.recall(()), "l", 100),
+        "completions": set(personal.candidates(personal.recall(()), "l", 100)),
     }
 
 
@@ -106,7 +106,7 @@ def test_candidates_are_the_best_after_each_context(texts: list[str], prefix: st
         expected.update(sorted(words, key=lambda word: (-after.counts[word], word))[:k])
         if not prefix and after is not memory.followers[0]:
             expected.update(after.recent)
-    assert personal.candidates(memory, prefix, k) == expected
+    assert set(personal.candidates(memory, prefix, k)) == expected
 
 
 @given(corpora, st.sampled_from([piece for piece in PIECES if piece.isalpha()]))
@@ -133,7 +133,7 @@ def test_marks_are_no_words_to_forget() -> None:
 def test_what_was_forgotten_can_be_learnt_again() -> None:
     personal = learnt(["see you at eBay"] * 3)
     personal.forget("ebay")
-    assert personal.candidates(personal.recall(("you", "at")), "", 10).isdisjoint({"ebay"})
+    assert "ebay" not in personal.candidates(personal.recall(("you", "at")), "", 10)
     personal.learn("see you at EBAY")
     assert ngrams(personal)["ebay",] == (1, 16)
     assert personal.written("ebay") == "EBAY"

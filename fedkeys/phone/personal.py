@@ -245,25 +245,29 @@ class PersonalModel:
             found.append(after)
         return Memory(found, self._after.get((context[-2], GAP)) if len(context) > 1 else None)
 
-    def candidates(self, memory: Memory, prefix: str, k: int) -> set[str]:
-        """Give the words that were typed most often, or last, after each context and begin with the prefix."""
+    def candidates(self, memory: Memory, prefix: str, k: int) -> Iterable[str]:
+        """Give the words that were typed most often, or last, after each context and begin with the prefix.
+
+        Their order is the same in every process, as a set's is not: training adds up in it.
+        """
         anywhere, *after_contexts = memory.followers
         if memory.skipped is not None:
             after_contexts.append(memory.skipped)
         if not prefix:
-            found = set(anywhere.frequent[:k])
+            found = dict.fromkeys(anywhere.frequent[:k])
             for after in after_contexts:
-                found.update(after.frequent[:k], after.recent)
+                found |= dict.fromkeys(after.frequent[:k])
+                found |= dict.fromkeys(after.recent)
             return found
         first, last = prefix_places(self._alphabetical, prefix)
         known = self._alphabetical[first:last]
-        found = set(anywhere.best(known, k))
+        found = dict.fromkeys(anywhere.best(known, k))
         for after in after_contexts:
             if len(known) < len(after.counts):
                 words = [word for word in known if word in after.counts]
             else:
                 words = sorted(word for word in after.counts if word.startswith(prefix))
-            found.update(after.best(words, k))
+            found |= dict.fromkeys(after.best(words, k))
         return found
 
     def written(self, word: str) -> str | None:
