@@ -7,6 +7,7 @@ import numpy as np
 
 from fedkeys import Keyboard
 from fedkeys.delta import DEFAULT_BOUNDS
+from fedkeys.phone import Prior
 from fedkeys.simulate import Federation, Plan
 from fedkeys.sources import open_corpus, shipped_corpus
 from fedkeys.tui import TypingApp
@@ -20,11 +21,11 @@ async def draw(path: Path) -> None:
     plan = Plan(rounds=3, bounds=DEFAULT_BOUNDS)
     *_, last = Federation(corpus, plan, np.random.default_rng(0)).run()
     assert last.model is not None
-    keyboard = Keyboard(last.model)
+    keyboard = Keyboard(last.model, prior=Prior.load())
     texts = next(texts for name, texts in corpus.phones() if name == PHONE)
     for text in texts:
         keyboard.learn(text)
-    app = TypingApp(keyboard, PHONE, texts[-4:])
+    app = TypingApp(keyboard, PHONE, texts[-4:], clock=lambda: 0.0)  # typed at once
     async with app.run_test(size=(96, 28)) as pilot:
         await pilot.press(*("space" if key == " " else key for key in KEYS))
         await pilot.pause()

@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,16 +24,14 @@ from tests.strategies import corpora, fleets
 def ngrams_of(model: Model) -> set[tuple[str, ...]]:
     """Every n-gram of a model, in words, by asking its arrays."""
     names = ["<", "/", *model.vocabulary.words]
-    arrays = model._arrays
     found: set[tuple[str, ...]] = {(word,) for word in model.vocabulary.words}
-    contexts: list[tuple[str, ...]] = [()]
+    longest: list[tuple[str, ...]] = [(name,) for name in names]
     for m in range(1, model.order):
-        keys = arrays[f"context_{m}"].tolist()
-        contexts = [(*contexts[key >> 32], names[key & 0xFFFFFFFF]) for key in keys]
-        first = arrays[f"first_{m}"].tolist()
-        for place, context in enumerate(contexts):
-            successors = arrays[f"successor_{m}"][first[place] : first[place + 1]].tolist()
-            found.update((*context, names[id_]) for id_ in successors)
+        children = np.diff(model.arrays[f"first_{m}"].astype(np.int64)).tolist()
+        contexts = [context for context, count in zip(longest, children, strict=True) for _ in range(count)]
+        last = model.arrays[f"successor_{m}"].tolist()
+        longest = [(*context, names[id_]) for context, id_ in zip(contexts, last, strict=True)]
+        found.update(longest)
     return found
 
 

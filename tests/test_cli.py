@@ -254,6 +254,26 @@ def test_evaluate_gives_the_promised_keys(fedkeys: Any) -> None:
     assert "top-3" in fedkeys("evaluate", shipped_corpus(), "--users", "2", "--min-words", "500").stdout
 
 
+def test_evaluate_shows_all_of_it_in_80_columns(fedkeys: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    result = fedkeys(
+        "evaluate", shipped_corpus(), "--users", "4", "--new-users", "1", "--no-mix",
+        "--baselines", "--sample", "20", "--curves", "--plot", "out/report.png",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    for shown in (
+        "stupid back-off",
+        "nltk.lm",
+        "90th percentile",
+        "new user",
+        "other people's phones",
+        "after",
+    ):
+        assert shown in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert (tmp_path / "out" / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_line_mode_answers_each_line_and_learns(fedkeys: Any, model: Path) -> None:
     typed = "see you tom\n" + "see you pancakes\n\n" * 30 + "see you \n"
     lines = fedkeys("type", "--plain", "--model", model, stdin=typed).stdout.splitlines()
@@ -286,6 +306,8 @@ def test_line_mode_with_the_phone_of_a_corpus(fedkeys: Any) -> None:
         (["simulate", "none"], 2, "none: no such corpus"),
         (["evaluate", ".", "--split", "2"], 2, "split is 2.0"),
         (["evaluate", "empty"], 1, "no .txt file"),
+        (["evaluate", ".", "--train-on", "none"], 2, "none: no such corpus"),
+        (["evaluate", ".", "--plot", "a.txt"], 2, "no file for a plot"),
         (["type"], 2, "needs a terminal"),
         (["simulate", "--seed", "-1"], 2, "Invalid value"),
         (["aggregate", "a\udcff.delta", "--out", "m"], 2, "no such file"),

@@ -2,7 +2,10 @@
 
 import os
 import zlib
+from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -192,6 +195,73 @@ def test_the_payload_digest_is_of_the_arrays_alone() -> None:
     one = unpack_arrays(pack_arrays("test", 1, {"made": "here"}, ARRAYS), "test", 1)
     other = unpack_arrays(pack_arrays("test", 1, {"made": "elsewhere, later"}, ARRAYS), "test", 1)
     assert one.payload == other.payload
+
+
+def test_deflated_arrays_come_back_and_leave_the_payload_digest_as_it_is() -> None:
+    alike = {**ARRAYS, "alike": np.arange(1000, dtype=np.uint32) // 100}
+    raw = pack_arrays("test", 1, {}, alike)
+    deflated = pack_arrays("test", 1, {}, alike, ["alike", "none", "text"])
+    assert len(deflated) < len(raw) / 4
+    one, other = unpack_arrays(raw, "test", 1), unpack_arrays(deflated, "test", 1)
+    assert one.payload == other.payload
+    for name, array in alike.items():
+        assert np.array_equal(other.arrays[name], array)
+        assert other.arrays[name].dtype == array.dtype
+        assert not other.arrays[name].flags.writeable
+
+
+def test_what_would_inflate_too_much_is_not_deflated() -> None:
+    zeros = {"zeros": np.zeros(1 << 20, np.uint8)}
+    data = pack_arrays("test", 1, {}, zeros, ["zeros"])
+    assert len(data) > 1 << 20
+    assert np.array_equal(unpack_arrays(data, "test", 1).arrays["zeros"], zeros["zeros"])
+
+
+def forged(changes: Callable[[list[Any]], list[Any]], body: bytes, count: int = 1) -> bytes:
+    """A container whose table says something else than its body holds."""
+    entry = ["a", "|u1", 8, 0]
+    head = {
+        "format": "test",
+        "version": 1,
+        "header": {},
+        "arrays": [changes(list(entry)) for _ in range(count)],
+        "payload": blake2b(body, digest_size=16).digest(),
+        "pad": b"",
+    }
+    parts = b"\x93" + msgpack.packb(head) + b"\xc6" + len(body).to_bytes(4, "big") + body + b"\xc4\x08"
+    return seal(parts)
+
+
+DEFLATED = deflate(bytes(8))
+
+
+@pytest.mark.parametrize(
+    ("changes", "body", "reason"),
+    [
+        (lambda entry: [*entry, len(DEFLATED)], DEFLATED + b"x", "payload digest"),
+        (lambda entry: [*entry, len(DEFLATED) - 1], DEFLATED, "does not inflate to its 8 bytes"),
+        (lambda entry: [*entry[:2], 9, 0, len(DEFLATED)], DEFLATED, "does not inflate to its 9 bytes"),
+        (lambda entry: [*entry[:2], 7, 0, len(DEFLATED)], DEFLATED, "does not inflate to its 7 bytes"),
+        (lambda entry: [*entry[:2], 1 << 40, 0, len(DEFLATED)], DEFLATED, "more than 16 times the file"),
+        (lambda entry: [*entry, -1], DEFLATED, "reaches outside"),
+        (lambda entry: [*entry, 99], DEFLATED, "reaches outside"),
+        (lambda entry: [*entry, 1, 1], DEFLATED, "more in the table"),
+        (lambda entry: [*entry, 8], b"\xff" * 8, "cannot be inflated"),
+        (lambda entry: [*entry[:3], 1], bytes(9), "does not follow"),
+        (lambda entry: entry, bytes(9), "payload digest"),
+        (lambda entry: [*entry[:2], -1, 0], bytes(8), "reaches outside"),
+    ],
+)
+def test_a_table_that_does_not_fit_the_body_is_refused(changes: Any, body: bytes, reason: str) -> None:
+    with pytest.raises(FormatError, match=reason):
+        unpack_arrays(forged(changes, body), "test", 1)
+
+
+def test_arrays_may_not_share_their_bytes() -> None:
+    """Or a few bytes would be read as many arrays, over and over."""
+    assert unpack_arrays(forged(lambda entry: entry, bytes(8)), "test", 1).arrays["a"].tolist() == [0] * 8
+    with pytest.raises(FormatError, match="does not follow"):
+        unpack_arrays(forged(lambda entry: entry, bytes(8), 2), "test", 1)
 
 
 def test_damaged_foreign_and_newer_containers_are_refused() -> None:

@@ -1,16 +1,26 @@
 """The rules of the figures, on examples worked by hand, and the baselines beside them."""
 
 import json
+import sys
 from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedkeys import Keyboard, Phone, aggregate
 from fedkeys.errors import UsageError
 from fedkeys.evaluate import Evaluation, Report, Score, evaluate, replay
-from fedkeys.evaluate.systems import BaselineSystem, Counting, KeyboardSystem
-from fedkeys.simulate import Plan
+from fedkeys.evaluate.backoff import StupidBackoff
+from fedkeys.evaluate.figures import total
+from fedkeys.evaluate.scans import KenLMScan, NltkScan, runs
+from fedkeys.evaluate.systems import BaselineSystem, Bigrams, Counting, FrequentWords, KeyboardSystem
+from fedkeys.phone import hand_mixed
+from fedkeys.simulate import MixPlan, Plan
+from fedkeys.words import MESSAGE_START, at_cursor
 from tests.test_simulate import Memory
 
 
@@ -75,7 +85,7 @@ def test_the_strip_is_not_read_after_the_last_letter() -> None:
 
 def test_baselines_rank_by_count() -> None:
     counting = Counting(["see you soon", "see you later", "see you soon", "soon", "The soon"])
-    bigram, words = BaselineSystem(counting, bigrams=True), BaselineSystem(counting, bigrams=False)
+    bigram, words = BaselineSystem(Bigrams(counting)), BaselineSystem(FrequentWords(counting))
     assert words.words("", 3) == ["soon", "see", "you"]
     assert bigram.words("see you ", 3) == ["soon", "later", "see"]
     assert bigram.words("see you l", 3) == ["later"]
@@ -114,7 +124,8 @@ def test_an_evaluation_of_a_fleet() -> None:
     assert figures["top1"] > figures["baselines"]["frequent_words"]["top1"]
     assert set(figures["latency_us"]) == {"next", "completion"}
     assert {name for name, _ in steps} == {
-        *("federating", "phones prepare to train the mix", "training the mix", "replaying"),
+        *("federating", "phones prepare to train the mix", "training the mix"),
+        *("counting each user's words", "counting words and bigrams", "replaying"),
     }
     assert steps[-1] == ("replaying", 1.0)
     json.dumps(figures)
@@ -185,3 +196,150 @@ def test_what_was_passed_over_is_told_unless_words_repeat() -> None:
     told.clear()
     replay("abc", Notes("x", "y"), Score(), repeats=True)
     assert told == [set(), set(), set()]
+
+
+def test_stupid_backoff_is_exact_and_worked_by_hand() -> None:
+    """After "see you": soon 2 of 3, later 1 of 3; then 0.4 of what follows "you", and 0.16 of words at all."""
+    texts = ["see you soon", "see you later", "see you soon", "did you sing", "sing sing sing"]
+    ranker = StupidBackoff(texts, 3)
+    assert ranker.best((MESSAGE_START, "see", "you"), "", 4) == ["soon", "later", "sing", "you"]
+    assert ranker.best(("see", "you"), "s", 2) == ["soon", "sing"]
+    assert ranker.best(("who", "knows"), "", 2) == ["sing", "you"]
+    assert ranker.best((), "x", 3) == []
+
+
+@given(
+    messages=st.lists(
+        st.lists(st.sampled_from(["a", "ab", "b", "ba", "c.", "x@y.z"]), max_size=6), min_size=1
+    )
+)
+def test_stupid_backoff_ranks_as_nltk_does_whatever_is_typed(messages: list[list[str]]) -> None:
+    """Two ways to the same scores: sorted counts here, every word scored by nltk.lm there."""
+    texts = [" ".join(words) for words in messages]
+    if not any(map(runs, texts)):
+        return
+    ours, theirs = StupidBackoff(texts, 3), NltkScan(texts, 3)
+    for text in texts:
+        for typed in range(len(text) + 1):
+            cursor = at_cursor(text[:typed])
+            if cursor.prefix is not None:
+                for prefix in (cursor.prefix, ""):
+                    assert ours.best(cursor.items, prefix, 4) == theirs.best(cursor.items, prefix, 4)
+
+
+def test_the_kenlm_scan_ranks_as_the_model_does() -> None:
+    pytest.importorskip("kenlm", reason="kenlm is not installed: pip install '.[baselines]'")
+    model = aggregate([Phone(texts).delta() for texts in FLEET.values()], min_phones=1)
+    scan = BaselineSystem(KenLMScan(model))
+    alone = KeyboardSystem(Keyboard(model, mix=hand_mixed()), learns=False)
+    for text in ("", "see ", "see you ", "see you t", "on my way. ", "Done! on m", "nobody said "):
+        best = alone.words(text, 1)
+        assert best
+        assert scan.words(text, 1) == best
+
+
+def test_baselines_are_asked_a_sample_beside_the_keyboard() -> None:
+    evaluation = Evaluation(baselines=True, sample=9)
+    report = evaluate(Memory(FLEET), evaluation, np.random.default_rng(0))
+    figures = report.as_dict(np.random.default_rng(0))
+    assert set(figures["baselines"]) == {"model", "bigram", "frequent_words", "stupid_backoff"}
+    systems = figures["sampled"]["systems"]
+    assert set(systems) >= {"keyboard", "model", "stupid_backoff", "nltk_lm"}
+    assert 9 <= figures["sampled"]["words"] < 9 + 4
+    assert len({sum(score.words for score in report.sampled[name].values()) for name in systems}) == 1
+    assert systems["nltk_lm"]["top3"] == systems["stupid_backoff"]["top3"]
+    assert systems["nltk_lm"]["latency_us"]["next"]["p50"] > 0
+    assert report.total("stupid_backoff").words == report.total("keyboard").words
+
+
+def test_a_baseline_that_is_not_installed_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("kenlm", "nltk.lm"):
+        monkeypatch.setitem(sys.modules, name, None)
+    report = evaluate(Memory(FLEET), Evaluation(baselines=True), np.random.default_rng(0))
+    assert [sentence.split(":")[0] for sentence in report.missing] == [
+        "kenlm is not installed",
+        "nltk is not installed",
+    ]
+    assert set(report.sampled) == set(report.scores)
+
+
+def test_curves_know_nothing_of_those_who_are_asked() -> None:
+    """Of 12 phones 4 are asked; a word that only they type is never learnt by a fleet, and is by its owner."""
+    fleet = {f"{n}": ["see you soon", "on my way", "hello there"] * 5 for n in range(12)}
+    asked = Evaluation(users=4, curves=True, plan=Plan(min_phones=1), mixing=MixPlan(rounds=3))
+    alone = evaluate(Memory(fleet), replace(asked, curves=False), np.random.default_rng(0))
+    for name in alone.known:
+        fleet[name] = ["pancakes pancakes pancakes"] * 15
+    report = evaluate(Memory(fleet), asked, np.random.default_rng(0))
+    assert report.known == alone.known
+    assert report.curves is not None
+    assert [point.at for point in report.curves.phones] == [1, 2, 8]
+    for point in report.curves.phones:
+        assert point.mix_phones == 0
+        assert sum(score.top3 for score in point.scores["model"].values()) == 0
+        assert sum(score.top1 for score in point.scores["keyboard"].values()) > 0
+    first, second = report.curves.messages
+    assert (first.at, second.at) == (0, 10)
+    assert [sum(s.words for s in point.scores["keyboard"].values()) for point in (first, second)] == [120, 60]
+    recall = [total(point.scores["keyboard"].values()).summary()["top1"] for point in (first, second)]
+    assert recall[0] < recall[1]
+    json.dumps(report.as_dict(np.random.default_rng(0)))
+
+
+def test_a_point_of_a_curve_asks_about_so_many_words_of_a_user() -> None:
+    fleet = {f"{n}": ["see you tomorrow at home"] * 120 for n in range(6)}
+    evaluation = Evaluation(users=3, curves=True, mix=False, plan=Plan(min_phones=1))
+    report = evaluate(Memory(fleet), evaluation, np.random.default_rng(0))
+    assert report.curves is not None
+    words = {point.at: point.as_dict(np.random.default_rng(0))["words"] for point in report.curves.messages}
+    assert words == {0: 3 * 50, 10: 3 * 100, 30: 3 * 200, 100: 3 * 100}
+
+
+@pytest.mark.parametrize("mix", [False, True])
+def test_another_corpus_trains_and_is_not_asked(mix: bool) -> None:
+    others = {name: ["zebra crossing ahead"] * 12 for name in ("uma", "vic", "wes")}
+    steps: set[str] = set()
+    evaluation = Evaluation(curves=True, mix=mix)
+    report = evaluate(
+        Memory(FLEET),
+        evaluation,
+        np.random.default_rng(0),
+        on_step=lambda name, _: steps.add(name),
+        train_on=Memory(others),
+    )
+    assert ("training the mix" in steps) == mix
+    assert set(report.known) == {"ann", "bob", "cat"}
+    assert report.model.id("zebra") is not None
+    assert report.model.id("tomorrow") is None
+    assert report.total("bigram").top3 == 0
+    assert mix or report.total("keyboard").top1 > 0
+    assert report.curves is not None
+    assert [point.at for point in report.curves.phones] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "given"),
+    [({"curves": True}, "model"), ({}, "both"), ({"new_users": 1}, "train_on")],
+)
+def test_what_does_not_go_together_is_refused(changes: dict[str, Any], given: str) -> None:
+    model = aggregate([Phone(["see you"]).delta()], min_phones=1)
+    with pytest.raises(UsageError):
+        evaluate(
+            Memory(FLEET),
+            Evaluation(**changes),
+            np.random.default_rng(0),
+            model=None if given == "train_on" else model,
+            train_on=None if given == "model" else Memory(FLEET),
+        )
+
+
+def test_curves_of_everybody_leave_half_of_the_phones_to_learn_from() -> None:
+    report = evaluate(Memory(FLEET), Evaluation(curves=True, mix=False), np.random.default_rng(0))
+    assert len(report.known) == 3
+    assert report.curves is not None
+    (point,) = report.curves.phones
+    assert point.at == 2
+    assert len(point.scores["keyboard"]) == 2
+    alone = Evaluation(curves=True, mix=False, plan=Plan(min_phones=1))
+    with pytest.raises(UsageError, match="no fleet"):
+        evaluate(Memory({"ann": FLEET["ann"]}), alone, np.random.default_rng(0))

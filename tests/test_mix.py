@@ -80,7 +80,7 @@ def test_weighed_by_hand_and_with_nothing_learnt_the_keyboard_ranks_as_the_model
     for text in ("", "see ", "see you ", "on ", "s", "see you t"):
         cursor = at_cursor(text)
         ranked = [one.word for one in everyone.suggest(cursor.items, cursor.prefix or "")]
-        assert [one.word for one in keyboard.suggest(text)] == ranked
+        assert [one.word.lower() for one in keyboard.suggest(text)] == ranked  # it writes the first one large
 
 
 def test_federated_training_teaches_what_an_owner_repeats() -> None:

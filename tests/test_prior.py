@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fedkeys.container import pack_arrays
 from fedkeys.errors import SourceError
 from fedkeys.phone import prior_lists
+from fedkeys.phone.adult import cleaned
 from fedkeys.phone.prior import Prior
 from fedkeys.phone.prior_lists import MIX, Lists, laid_out, mended
 from fedkeys.words import is_word
@@ -93,6 +94,32 @@ def test_search_is_ranking_everything(given_: Lists, previous: str | None, prefi
     assert len({word for word, _ in found}) == len(found)
 
 
+def test_what_adult_sites_wrote_is_left_out_with_the_pairs_that_they_have_shaped() -> None:
+    words = ["girls", "hot", "porn", "water"]
+    counted = {
+        ("hot", "water"): 900.0,
+        ("hot", "girls"): 500.0,
+        ("girls", "hot"): 40.0,
+        ("hot", "porn"): 60.0,
+    }
+    counted |= {("girls", "porn"): 20.0, ("porn", "water"): 1.0}  # 60 of 1,500, 20 of 560, 1 of 901
+    first, second = (np.array([words.index(pair[at]) for pair in counted]) for at in (0, 1))
+    left = cleaned(Lists(words, np.array([5.0, 6, 7, 8]), first, second, np.array([*counted.values()])))
+    assert left.words == ["girls", "hot", "water"]
+    assert left.counts.tolist() == [5, 6, 8]
+    assert [(left.words[v], left.words[w]) for v, w in zip(left.first, left.second, strict=True)] == [
+        ("hot", "water")
+    ]
+    assert left.pairs.tolist() == [900]
+
+
+def test_the_prior_offers_nothing_that_it_should_not(english: Prior) -> None:
+    assert "porn" not in english.vocabulary.words
+    after_hot = [word for word, _ in english.complete("hot", "", 20)]
+    assert "water" in after_hot
+    assert not {"girls", "babes", "teens"} & set(after_hot)
+
+
 def test_english(english: Prior) -> None:
     words = english.vocabulary.words
     assert len(words) > 80_000
@@ -121,6 +148,7 @@ def test_search_in_english(english: Prior, previous: str | None, prefix: str) ->
 
 
 def test_what_is_kept_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Prior.kept(tmp_path) is None
     made = Prior.load(tmp_path)
     (kept,) = tmp_path.iterdir()
     assert kept.name == f"fedkeys-prior-{prior_lists.VERSION}-{metadata.version('symspellpy')}"
@@ -131,6 +159,7 @@ def test_what_is_kept_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     for spoilt in (b"", first[:-1], first[:100_000] + b"x" + first[100_001:], foreign, b"something else"):
         kept.write_bytes(spoilt)
+        assert Prior.kept(tmp_path) is None
         assert Prior.load(tmp_path).complete("see", "y", 3) == made.complete("see", "y", 3)
         assert kept.read_bytes() == first
 

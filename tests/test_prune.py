@@ -15,6 +15,7 @@ from fedkeys.container import pack_arrays, unpack_arrays
 from fedkeys.counts import FIRST_WORD, Level, count_ngrams
 from fedkeys.errors import FormatError, UsageError
 from fedkeys.model.kneser_ney import Estimate, estimate
+from fedkeys.model.model import MODEL_FORMAT, MODEL_VERSION
 from fedkeys.model.prune import losses, most_missed, pruned, without
 from fedkeys.simulate import Plan
 from fedkeys.words import MESSAGE_START, SENTENCE_START, fold
@@ -195,10 +196,10 @@ def test_sizes_that_cannot_be_are_refused() -> None:
 
 @pytest.mark.parametrize("forged", [None, [3, 2], [3, 2, -1], "321"])
 def test_a_header_must_say_what_was_pruned(forged: Any) -> None:
-    container = unpack_arrays(model_of([["see you soon"]], prune=1).to_bytes(), "fedkeys.model", 1)
+    container = unpack_arrays(model_of([["see you soon"]], prune=1).to_bytes(), MODEL_FORMAT, MODEL_VERSION)
     header = {**container.header, "release": {"min_phones": 1, "pruned_from": forged}}
     with pytest.raises(FormatError, match="pruned from"):
-        Model.from_bytes(pack_arrays("fedkeys.model", 1, header, container.arrays))
+        Model.from_bytes(pack_arrays(MODEL_FORMAT, MODEL_VERSION, header, container.arrays))
 
 
 def test_the_commands(fedkeys: Any, tmp_path: Path) -> None:

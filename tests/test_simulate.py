@@ -13,11 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedkeys import Phone, aggregate
+from fedkeys import Keyboard, Model, Phone, aggregate
 from fedkeys.aggregator import Aggregator, Fate, RoundRule, Upload, collect, select
 from fedkeys.delta import Bounds
 from fedkeys.errors import UsageError
-from fedkeys.simulate import Federation, Plan, Round
+from fedkeys.model.mix import Mix, size
+from fedkeys.phone import default_mix
+from fedkeys.phone.situation import FEATURES, FEATURES_VERSION
+from fedkeys.simulate import Federation, Lesson, MixPlan, Plan, Round
+from fedkeys.simulate.lesson import counted_first, give_lesson
 from fedkeys.simulate.member import Record
 from fedkeys.sources import PhoneTexts
 
@@ -249,3 +253,100 @@ def test_no_model_without_a_round(fedkeys: Any) -> None:
     )
     assert fedkeys("simulate", "--available", 2).returncode == 2
     assert fedkeys("simulate", "--resume").returncode == 2
+
+
+MIXED = Plan(rounds=2, min_phones=1, mix=MixPlan(rounds=6, cohort=4, phones=20))
+
+
+def talkers(phones: int = 10) -> dict[str, list[str]]:
+    """Each always ends with its own word, which nobody else has: a mix must learn to trust the owner more."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names = [f"{letters[at % 26]}{letters[at // 26]}ndor" for at in range(phones)]
+    return {name: [f"see you {name}", "on my way home"] * 10 for name in names}
+
+
+def test_a_fleet_trains_the_mix_on_what_it_held_back_and_counts_that_afterwards() -> None:
+    fleet = Memory({**talkers(), "new": ["hello there"]})
+    federation = Federation(fleet, MIXED, np.random.default_rng(0))
+    history = list(federation.run())
+    assert [round_.messages for round_ in history] == [80, 81, 40]
+    lesson, model = federation.lesson, history[-1].model
+    assert (lesson.phones, lesson.checking, lesson.rounds) == (8, 2, 6)
+    assert lesson.loss_after < lesson.loss_before
+    assert history[1].model.mix is None
+    assert model.header["mix"] == {
+        "version": FEATURES_VERSION,
+        "phones": 8,
+        "rounds": 6,
+        "features": FEATURES,
+    }
+    assert np.array_equal(model.mix.weights, lesson.trained.weights)
+    assert Keyboard(model).mix is model.mix
+    everything = aggregate([Phone(texts).delta() for texts in fleet.fleet.values()], 1)
+    assert model.arrays.keys() == everything.arrays.keys()
+    for name, array in everything.arrays.items():
+        assert np.array_equal(array, model.arrays[name])
+
+
+def test_phones_train_on_messages_that_neither_model_has_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held back has words of its own; while the mix is trained nobody knows them."""
+    seen: list[Model] = []
+
+    def spy(corpus: Any, model: Model, *rest: Any) -> Lesson | None:
+        seen.append(model)
+        return give_lesson(corpus, model, *rest)
+
+    monkeypatch.setattr("fedkeys.simulate.federation.give_lesson", spy)
+    fleet = {name: [*texts[:16], *["quite another matter"] * 4] for name, texts in talkers(6).items()}
+    (*_, last) = Federation(Memory(fleet), MIXED, np.random.default_rng(0)).run()
+    assert [model.vocabulary.find("another") for model in seen] == [None]
+    assert seen[0].vocabulary.find("home") is not None
+    assert last.model.vocabulary.find("another") is not None
+
+
+def test_a_mix_that_is_no_better_is_not_brought() -> None:
+    model = aggregate([Phone(texts).delta() for texts in FLEET.values() if texts], 1)
+    mix = Mix(FEATURES, np.zeros(size(FEATURES), np.float32))
+    assert Lesson(4, 1, 6, 1.0, 1.0, mix).into(model) is model
+    assert Keyboard(Lesson(4, 1, 6, 1.0, 1.1, mix).into(model)).mix is default_mix()
+    assert Lesson(4, 1, 6, 1.0, 0.9, mix).into(model).mix is not None
+
+
+def test_phones_that_hold_nothing_back_train_nothing() -> None:
+    assert [counted_first(messages) for messages in (0, 1, 9, 10, 11, 100)] == [0, 1, 9, 8, 8, 80]
+    federation = Federation(Memory(FLEET), MIXED, np.random.default_rng(0))
+    history = list(federation.run())
+    assert federation.lesson is None
+    assert history[-1].model.mix is None
+    assert sum(round_.messages for round_ in history) == 9
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_federation_resumed_before_or_after_training_trains_the_same_mix(tmp_path: Path, stop: int) -> None:
+    fleet = Memory(talkers())
+    plan = replace(MIXED, available=0.9, dropout=0.2)
+    expected = run(plan, 3, fleet.fleet)
+    first = Federation(fleet, plan, np.random.default_rng(3), tmp_path / "c")
+    list(zip(range(stop), first.run(), strict=False))
+    first.aggregator.close()
+    with pytest.raises(UsageError, match="--mix was rounds 6, cohort 4"):
+        Federation(fleet, replace(plan, mix=None), np.random.default_rng(3), tmp_path / "c", resume=True)
+    second = Federation(fleet, plan, np.random.default_rng(3), tmp_path / "c", resume=True)
+    *_, last = second.run()
+    assert last.model.mix is not None
+    assert last.model.to_bytes() == expected[-1].model.to_bytes()
+
+
+def test_simulate_trains_the_mix_and_inspect_tells(fedkeys: Any, tmp_path: Path) -> None:
+    lines = [{"user": name, "text": text} for name, texts in talkers(6).items() for text in texts]
+    (tmp_path / "talk.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    result = fedkeys("simulate", "talk.jsonl", "--mix", "--out", "m.model", "--json")
+    assert result.returncode == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert [round_["messages"] for round_ in told["rounds"]] == [96, 24]
+    assert told["mix"]["loss_after"] < told["mix"]["loss_before"]
+    assert told["mix"]["bytes_each_way"] == Model.load(tmp_path / "m.model").mix.weights.nbytes
+    assert "a mix, trained by 4 phones in 150 rounds, by which" in fedkeys("inspect", "m.model").stdout
+    (tmp_path / "few.jsonl").write_text(json.dumps(lines[0]))
+    few = fedkeys("simulate", "few.jsonl", "--mix", "--min-phones", 1)
+    assert (few.returncode, "no mix was trained" in few.stderr) == (3, True)

@@ -40,6 +40,14 @@ class Terminal:
             time.sleep(0.05)
         pytest.fail(f"not within {seconds} s:\n{self.screen()}")
 
+    def settled(self, seconds: float = 1.0) -> str:
+        """The screen once it has not changed for some time: the strip follows the text a moment later."""
+        before = ""
+        while (screen := self.screen()) != before:
+            before = screen
+            time.sleep(seconds)
+        return screen
+
     def close(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], capture_output=True)
 
@@ -67,7 +75,8 @@ def test_typing_in_a_real_terminal(terminal: Terminal, tmp_path: Path) -> None:
     terminal.wait_for(lambda screen: "tomorrow" in screen)
     # Without a pause: keys must be taken in the order of typing, whatever they are bound to.
     terminal.keys("Tab", "a", "t", "Space")
-    screen = terminal.wait_for(lambda screen: "tomorrow at" in screen)
+    terminal.wait_for(lambda screen: "tomorrow at" in screen)
+    screen = terminal.settled()
     assert "Tab" in screen
     assert "F2" in screen
     second = screen.split("Tab", 1)[0].splitlines()[-2].split()[1]

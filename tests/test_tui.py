@@ -1,5 +1,6 @@
 """The typing screen, by Textual's pilot: what it says, what keys do, and how it looks."""
 
+from threading import Event
 from typing import Any
 
 import pytest
@@ -8,16 +9,29 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Static
 
 from fedkeys import Keyboard, Phone, aggregate
-from fedkeys.errors import StorageError
+from fedkeys.errors import SourceError, StorageError
 from fedkeys.model import Suggestion
+from fedkeys.phone import Prior
 from fedkeys.tui import MessageBox, TypingApp
+from fedkeys.tui.message_box import READ_SECONDS
 
 FLEET = [["see you tomorrow", "see you soon", "on my way home", "to London", "so I am on my way"]] * 2
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def app() -> TypingApp:
     model = aggregate([Phone(texts).delta() for texts in FLEET])
-    return TypingApp(Keyboard(model), phone="nurse", sent=["hello [b]you[/b]", "handover ran over"])
+    sent = ["hello [b]you[/b]", "handover ran over"]
+    return TypingApp(Keyboard(model), phone="nurse", sent=sent, clock=Clock())
 
 
 def strip(pilot: Pilot[Any]) -> list[str]:
@@ -207,7 +221,7 @@ async def test_a_narrow_terminal_keeps_what_matters() -> None:
         assert strip(pilot)[0] == "tomorrow"
         await pilot.press("tab", "enter")
         await pilot.pause()
-        assert "keys saved" in text_of(pilot, "#brief")
+        assert text_of(pilot, "#brief") == "31 % saved"
         assert pilot.app.query_one("#brief").display
 
 
@@ -252,3 +266,115 @@ async def test_keys_pressed_at_once_are_taken_in_their_order() -> None:
             -1
         ] == "see you tomorrow on"
         assert box.text == "h"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def timed(clock: Clock, *texts: str) -> TypingApp:
+    model = aggregate([Phone(texts or ["see you soon", "see yours", "see yolk"]).delta()], min_phones=1)
+    return TypingApp(Keyboard(model), clock=clock)
+
+
+async def test_a_word_that_was_read_and_passed_over_is_not_shown_again_for_that_word(clock: Clock) -> None:
+    async with timed(clock).run_test() as pilot:
+        await type_(pilot, "see ")
+        first = strip(pilot)
+        assert set(first) == {"you", "yours", "yolk"}
+        clock.now += READ_SECONDS
+        await type_(pilot, "y")
+        assert not set(first) & set(strip(pilot))
+        await pilot.press("backspace")
+        await pilot.pause()
+        assert strip(pilot) == first
+        await type_(pilot, "you see ")
+        assert set(strip(pilot)) == set(first)
+
+
+async def test_a_strip_that_stood_for_a_moment_was_not_read(clock: Clock) -> None:
+    async with timed(clock).run_test() as pilot:
+        await type_(pilot, "see ")
+        first = strip(pilot)
+        clock.now += READ_SECONDS * 0.9
+        await type_(pilot, "y")
+        assert set(strip(pilot)) == set(first)
+
+
+async def test_a_strip_that_did_not_change_stood_on(clock: Clock) -> None:
+    async with timed(clock, "yolk yours").run_test() as pilot:
+        for letter in "yo":
+            await type_(pilot, letter)
+            assert set(strip(pilot)) == {"yolk", "yours"}
+            clock.now += READ_SECONDS * 0.6
+        await type_(pilot, "u")
+        assert strip(pilot) == []
+
+
+@pytest.mark.parametrize("way", ["paste", "away and back", "undo and redo"])
+async def test_only_a_key_passes_words_over(clock: Clock, way: str) -> None:
+    async with timed(clock).run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        await type_(pilot, "see ")
+        first = strip(pilot)
+        clock.now += 2 * READ_SECONDS
+        if way == "paste":
+            pilot.app.post_message(events.Paste("yo"))
+        elif way == "away and back":
+            await type_(pilot, "yo")
+            await pilot.press("home", "end")
+        else:
+            await type_(pilot, "yo")
+            box.undo()
+            await pilot.pause()
+            box.redo()
+        await pilot.pause()
+        assert box.text == "see yo"
+        assert set(strip(pilot)) == set(first)
+
+
+@pytest.mark.parametrize("key", ["tab", "enter"])
+async def test_what_was_taken_or_sent_begins_anew(clock: Clock, key: str) -> None:
+    async with timed(clock, "yolk yolk yolk", "yolk").run_test() as pilot:
+        await type_(pilot, "y")
+        clock.now += READ_SECONDS
+        assert strip(pilot) == ["yolk"]
+        if key == "enter":
+            await type_(pilot, "o")
+            assert strip(pilot) == []
+        await pilot.press(key)
+        await type_(pilot, "yo")
+        assert strip(pilot) == ["yolk"]
+
+
+async def test_public_words_come_when_they_are_read() -> None:
+    given = Event()
+
+    def slow() -> Prior:
+        assert given.wait(20)
+        return Prior.load()
+
+    keyboard = Keyboard(aggregate([Phone(texts).delta() for texts in FLEET]))
+    async with TypingApp(keyboard, prior=slow, clock=Clock()).run_test() as pilot:
+        await type_(pilot, "ze")
+        assert strip(pilot) == []
+        given.set()
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        assert strip(pilot) == []  # it does not change under its reader's eyes
+        await type_(pilot, "b")
+        assert "zebra" in strip(pilot)
+
+
+async def test_without_public_words_typing_goes_on() -> None:
+    def missing() -> Prior:
+        raise SourceError("they are not installed")
+
+    keyboard = Keyboard(aggregate([Phone(texts).delta() for texts in FLEET]))
+    async with TypingApp(keyboard, prior=missing, clock=Clock()).run_test() as pilot:
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+        assert [toast.message for toast in pilot.app._notifications] == ["they are not installed"]
+        await type_(pilot, "see you ")
+        assert set(strip(pilot)[:2]) == {"soon", "tomorrow"}

@@ -425,3 +425,10 @@ def public_prior() -> "Prior":
     from fedkeys.phone import Prior
 
     return Prior.load(cache_directory())
+
+
+def kept_prior() -> "Prior | None":
+    """Give the public words if the cache has them."""
+    from fedkeys.phone import Prior
+
+    return Prior.kept(cache_directory())

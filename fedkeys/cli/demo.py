@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedkeys.cli.console import cache_directory, narrate, public_prior
+from fedkeys.cli.console import cache_directory, kept_prior, narrate, public_prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def open_demo() -> None:
         from fedkeys.phone import Keyboard
 
         with open_store(None) as personal:
-            open_screen(Keyboard(demo_model(), personal, public_prior()))
+            open_screen(Keyboard(demo_model(), personal, kept_prior()))
         return
     from fedkeys.cli.simulate import print_report
 
@@ -70,17 +70,19 @@ def demo_model() -> "Model":
 
 
 def open_screen(keyboard: "Keyboard", phone: str | None = None, sent: "Sequence[str]" = ()) -> None:
-    """Open the typing screen."""
+    """Open the typing screen; public words that are not at hand are read once it stands."""
     from fedkeys.tui import TypingApp
 
-    TypingApp(keyboard, phone, sent[-_MESSAGES_SHOWN:]).run()
+    prior = public_prior if keyboard.prior is None else None
+    TypingApp(keyboard, phone, sent[-_MESSAGES_SHOWN:], prior).run()
 
 
 def _federate() -> "list[Round]":
     from fedkeys.cli.simulate import run
     from fedkeys.sources import shipped_corpus
 
-    return run(str(shipped_corpus()), _plan(), seed=0)
+    history, _ = run(str(shipped_corpus()), _plan(), seed=0)
+    return history
 
 
 def _plan() -> "Plan":

@@ -1,7 +1,7 @@
 """`fedkeys evaluate`: how good the suggestions are on text that the model has not seen."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,20 +16,13 @@ from fedkeys.cli.console import (
     UnboundedOption,
     bounds_of,
     existing,
-    many,
     narrate,
     print_json,
-    print_table,
     progress,
     public_prior,
 )
-
-_NAMES = {
-    "keyboard": "keyboard (model + personal)",
-    "model": "model alone",
-    "bigram": "baseline: bigram counts",
-    "frequent_words": "baseline: frequent words",
-}
+from fedkeys.cli.evaluate_report import print_report
+from fedkeys.cli.plots import PlotOption
 
 
 def command(
@@ -39,6 +32,14 @@ def command(
     ],
     model: Annotated[
         Path | None, typer.Option("--model", help="Model to evaluate; default: one made of the first parts.")
+    ] = None,
+    train_on: Annotated[
+        str | None,
+        typer.Option(
+            "--train-on",
+            metavar="CORPUS",
+            help="Another corpus, whose first parts make the model and whose last parts train the mix.",
+        ),
     ] = None,
     split: Annotated[float, typer.Option("--split", help="Part of each user's messages that trains.")] = 0.8,
     users: Annotated[int | None, typer.Option("--users", min=1, help="Replay only so many users.")] = None,
@@ -58,6 +59,20 @@ def command(
     repeat: Annotated[
         bool, typer.Option("--repeat", help="Offer words again that were passed over by typing on.")
     ] = False,
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--baselines",
+            help="More baselines: stupid back-off; KenLM and nltk.lm, whichever is installed, on a sample.",
+        ),
+    ] = False,
+    sample: Annotated[
+        int, typer.Option("--sample", min=1, metavar="WORDS", help="About how many words that sample has.")
+    ] = 300,
+    curves: Annotated[
+        bool,
+        typer.Option("--curves", help="Recall against the number of phones, and against messages typed."),
+    ] = False,
     min_phones: MinPhonesOption = 2,
     order: OrderOption = 4,
     max_ngrams: MaxNgramsOption = None,
@@ -66,6 +81,7 @@ def command(
     unbounded: UnboundedOption = False,
     seed: SeedOption = 0,
     json: JsonOption = False,
+    plot: PlotOption = None,
 ) -> None:
     """Replay each user's last messages, in time order, against a model made of everybody's first ones.
 
@@ -73,6 +89,10 @@ def command(
     first letter; keystroke savings are 1 - keys / characters with three slots, read before the first letter and
     after each letter but the last.
     Users with fewer than 10 messages only train.
+
+    --curves replays up to 60 users, about 200 words of each at a point, of whom the model has seen nothing:
+    after the first part of their messages, with models of ever more phones; and from their first message on, with
+    the model of the most phones.
     """
     import numpy as np
 
@@ -91,52 +111,26 @@ def command(
         mix=not no_mix,
         adapts=adapt,
         repeats=repeat,
+        baselines=baselines,
+        sample=sample,
+        curves=curves,
         plan=Plan(min_phones=min_phones, order=order, bounds=bounds),
     )
     prior = None if no_prior else public_prior()
     given = Model.load(existing(model)) if model else None
+    others = open_corpus(train_on) if train_on else None
     with progress() as step:
-        report = evaluate(open_corpus(corpus), evaluation, np.random.default_rng(seed), given, prior, step)
+        report = evaluate(
+            open_corpus(corpus), evaluation, np.random.default_rng(seed), given, prior, step, others
+        )
     figures = report.as_dict(np.random.default_rng(seed))
+    for sentence in report.missing:
+        narrate(sentence)
+    if plot is not None:
+        from fedkeys.cli.evaluate_plots import plot_report
+
+        plot_report(report, figures, plot)
     if json:
         print_json(figures)
-        return
-    _print(figures, len(report.new))
-    for kind, latency in figures["latency_us"].items():
-        shown = ", ".join(f"{name} {value:.0f} us" for name, value in latency.items())
-        narrate(f"latency of the keyboard, {kind}: {shown}")
-
-
-def _print(figures: dict[str, Any], new: int) -> None:
-    rows = {"keyboard": figures, **figures["baselines"]}
-    columns = ("top1", "top3", "keystroke_savings")
-    print_table(
-        f"{many(figures['users'], 'user')}, {many(figures['words'], 'word')}",
-        ("", "top-1", "top-3", "keystroke savings"),
-        [(_NAMES[name], *(_with_interval(row, column) for column in columns)) for name, row in rows.items()],
-    )
-    print_table(
-        "how users differ",
-        ("keyboard", "10th percentile", "median", "90th percentile"),
-        [
-            (
-                column.replace("_", " ").replace("top", "top-"),
-                *(f"{100 * part:.1f} %" for part in spread.values()),
-            )
-            for column, spread in figures["by_user"].items()
-        ],
-    )
-    if new:
-        print_table(
-            f"{many(new, 'new user')}, {many(figures['new_users']['words'], 'word')}",
-            ("", "top-1", "top-3", "keystroke savings"),
-            [
-                (_NAMES[name], *(f"{100 * figures['new_users'][name][column]:.1f} %" for column in columns))
-                for name in rows
-            ],
-        )
-
-
-def _with_interval(row: dict[str, Any], column: str) -> str:
-    low, high = row["confidence_95"][column]
-    return f"{100 * row[column]:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    else:
+        print_report(figures)

@@ -10,7 +10,8 @@ import typer
 from fedkeys.cli import fedavg_studies
 from fedkeys.cli.console import JsonOption, SeedOption, narrate, print_json, print_table, progress
 from fedkeys.cli.fedavg_plots import plot_schedule, plot_sum
-from fedkeys.cli.fedavg_report import PlotOption, RoundsOption, percent, print_rounds, report
+from fedkeys.cli.fedavg_report import RoundsOption, percent, print_rounds, report
+from fedkeys.cli.plots import PlotOption
 
 if TYPE_CHECKING:
     from fedkeys.fedavg.comparison import Comparison

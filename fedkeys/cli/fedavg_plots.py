@@ -1,37 +1,18 @@
-"""The plots of `fedkeys fedavg`: matplotlib, from the extra `plots`, is loaded when one is drawn."""
+"""The plots of `fedkeys fedavg`."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedkeys.cli.console import narrate
+from fedkeys.cli.plots import pyplot_of, save_plot
 
 if TYPE_CHECKING:
     from fedkeys.fedavg.comparison import Comparison
 
 
-_ENDINGS = (".png", ".svg", ".pdf")
-
-
-def check_plot(path: Path | None) -> Path | None:
-    """Refuse a plot that could not be written, before any work is done.
-
-    Raises:
-        UsageError: the ending is none that matplotlib writes, a directory has the name, or matplotlib is missing.
-    """
-    from fedkeys.errors import UsageError
-
-    if path is None:
-        return None
-    if path.suffix.lower() not in _ENDINGS or path.is_dir():
-        raise UsageError("no file for a plot", file=path, remedy=f"end its name in {', '.join(_ENDINGS)}")
-    _pyplot()
-    return path
-
-
 def plot_comparison(title: str, comparison: "Comparison", path: Path) -> None:
     """Plot accuracy after each round beside pooled and alone."""
-    pyplot = _pyplot()
+    pyplot = pyplot_of()
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     accuracies = [accuracy for accuracy, _ in comparison.rounds]
     axes.plot(range(1, len(accuracies) + 1), accuracies, label="federated", color="tab:blue")
@@ -39,12 +20,12 @@ def plot_comparison(title: str, comparison: "Comparison", path: Path) -> None:
     axes.axhline(comparison.alone.accuracy, label="alone, own tests", color="tab:orange", linestyle=":")
     axes.set(xlabel="round", ylabel="accuracy, mean over clients", title=title)
     axes.legend()
-    _save(figure, path)
+    save_plot(figure, path)
 
 
 def plot_study(title: str, names: Sequence[str], curves: Sequence[Any], labels: Any, path: Path) -> None:
     """Plot accuracy after each round of every algorithm, and the labels that clients have."""
-    pyplot = _pyplot()
+    pyplot = pyplot_of()
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for name, curve in zip(names, curves, strict=True):
         left.plot(range(1, len(curve) + 1), curve, label=name)
@@ -57,24 +38,24 @@ def plot_study(title: str, names: Sequence[str], curves: Sequence[Any], labels: 
         below = below + labels[:, label]
     right.set(xlabel="client", ylabel="samples", title="samples of each label")
     right.legend(fontsize="x-small", ncols=2)
-    _save(figure, path)
+    save_plot(figure, path)
 
 
 def plot_schedule(title: str, found: Sequence[Any], path: Path) -> None:
     """Plot rounds started and accuracy against availability."""
-    pyplot = _pyplot()
+    pyplot = pyplot_of()
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     chances = [each.availability for each in found]
     axes.plot(chances, [each.started for each in found], marker="o", label="rounds started")
     axes.plot(chances, [each.accuracy for each in found], marker="s", label="accuracy")
     axes.set(xlabel="chance that a device is available", ylabel="part of 1", ylim=(0, 1.02), title=title)
     axes.legend()
-    _save(figure, path)
+    save_plot(figure, path)
 
 
 def plot_sum(names: Sequence[str], vectors: Sequence[Sequence[float]], total: Any, path: Path) -> None:
     """Plot the parties' vectors beside the sum, all that is opened."""
-    pyplot = _pyplot()
+    pyplot = pyplot_of()
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     width = 0.8 / (len(names) + 1)
     for at, (name, vector) in enumerate(zip([*names, "the sum"], [*vectors, total], strict=True)):
@@ -88,12 +69,12 @@ def plot_sum(names: Sequence[str], vectors: Sequence[Sequence[float]], total: An
     axes.set_xticks([entry + middle for entry in range(len(total))], [str(n + 1) for n in range(len(total))])
     axes.set(xlabel="entry", title="what is opened, and what nobody sees")
     axes.legend(fontsize="small")
-    _save(figure, path)
+    save_plot(figure, path)
 
 
 def plot_partitions(found: Sequence[Any], path: Path) -> None:
     """Plot samples and labels of each client for every way of dealing out."""
-    pyplot = _pyplot()
+    pyplot = pyplot_of()
     figure, rows = pyplot.subplots(len(found), 2, figsize=(9, 1.6 * len(found)), layout="constrained")
     for each, (left, right) in zip(found, rows, strict=True):
         clients = range(1, len(each.samples) + 1)
@@ -103,25 +84,4 @@ def plot_partitions(found: Sequence[Any], path: Path) -> None:
         right.set_ylim(0, 10)
     rows[0][0].set_title("samples of each client")
     rows[0][1].set_title("different labels of each client")
-    _save(figure, path)
-
-
-def _pyplot() -> Any:
-    from fedkeys.errors import UsageError
-
-    try:
-        import matplotlib
-    except ImportError:
-        raise UsageError(
-            "plots need matplotlib", remedy="install it with: pip install 'fedkeys[plots]'"
-        ) from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    return pyplot
-
-
-def _save(figure: Any, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    narrate(f"plot in {path}")
+    save_plot(figure, path)

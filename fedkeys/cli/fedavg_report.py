@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedkeys.cli.console import narrate, print_json, print_table, size
-from fedkeys.cli.fedavg_plots import check_plot, plot_comparison
+from fedkeys.cli.fedavg_plots import plot_comparison
 
 if TYPE_CHECKING:
     from fedkeys.fedavg.comparison import Comparison
     from fedkeys.fedavg.gathered import Metrics
 
 RoundsOption = Annotated[int, typer.Option("--rounds", min=1, help="How many rounds.")]
-PlotOption = Annotated[
-    Path | None, typer.Option("--plot", callback=check_plot, help="File for a plot, PNG, SVG or PDF.")
-]
 
 
 def report(title: str, comparison: "Comparison", json: bool, plot: Path | None, **more: Any) -> None:

@@ -7,7 +7,8 @@ import typer
 
 from fedkeys.cli.console import JsonOption, SeedOption, print_json, print_table, progress, size
 from fedkeys.cli.fedavg_plots import plot_partitions, plot_study
-from fedkeys.cli.fedavg_report import PlotOption, RoundsOption, percent
+from fedkeys.cli.fedavg_report import RoundsOption, percent
+from fedkeys.cli.plots import PlotOption
 
 
 def partitions(

@@ -188,6 +188,19 @@ def _print_rows(title: str, rows: Sequence[Entry], all_: bool) -> None:
         print_table(title, ("", "count", "first time"), cells)
 
 
+def _of_mix(account: Mapping[str, Any]) -> str:
+    """What a model says of the mix that it brings."""
+    from fedkeys.phone.situation import FEATURES_VERSION
+
+    phones, rounds = account.get("phones"), account.get("rounds")
+    how = ""
+    if isinstance(phones, int) and isinstance(rounds, int):
+        how = f", trained by {many(phones, 'phone')} in {many(rounds, 'round')}"
+    if account["version"] != FEATURES_VERSION:
+        return f"It brings a mix{how}, which is not for this version of fedkeys: its keyboards use their own."
+    return f"It brings a mix{how}, by which keyboards weigh what they know."
+
+
 def _model(model: "Model", file: Path, json: bool) -> None:
     from fedkeys.words import MESSAGE_START
 
@@ -214,6 +227,9 @@ def _model(model: "Model", file: Path, json: bool) -> None:
     before = model.header["release"].get("pruned_from")
     if before:
         typer.echo(f"It was pruned from {many(sum(before[1:]), 'n-gram')} of two words or more.\n")
+    account = model.header.get("mix")
+    if account:
+        typer.echo(f"{_of_mix(account)}\n")
     rows = [
         (f"order {n}", f"{count:,}", *([f"{before[n - 1]:,}"] if before else []))
         for n, count in enumerate(model.ngrams, 1)

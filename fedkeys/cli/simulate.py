@@ -25,13 +25,15 @@ from fedkeys.cli.console import (
     print_json,
     print_table,
     progress,
+    public_prior,
     size,
+    tell,
     warn_of_nothing,
 )
 
 if TYPE_CHECKING:
     from fedkeys.aggregator import Merged
-    from fedkeys.simulate import Plan, Round
+    from fedkeys.simulate import Lesson, Plan, Round
 
 # Columns that a narrow terminal does without, the first to go first.
 _DISPENSABLE = (
@@ -78,6 +80,14 @@ def command(
         float | None,
         typer.Option("--deadline", help="Seconds after which an upload is too late; half take 30 or more."),
     ] = None,
+    mix: Annotated[
+        bool,
+        typer.Option(
+            "--mix",
+            help="Train the mix too, federated: each phone on the last fifth of its messages, which a further "
+            "round counts.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option("--out", help="File for the last round's model.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option("--checkpoint", help="Directory that keeps what each round reached.")
@@ -94,11 +104,14 @@ def command(
     vocabulary released before. A phone that is out of reach, lost or late sends what it has when it is next
     asked.
 
+    With --mix the model brings weights that phones have trained on messages which it had not seen; other phones
+    check that they predict better with them than with those that come with fedkeys, which stay if not.
+
     With --checkpoint a run that was stopped goes on with --resume, and gives the same models as one that was
     not.
     """
     from fedkeys.errors import PartialError, UsageError
-    from fedkeys.simulate import Plan
+    from fedkeys.simulate import MixPlan, Plan
     from fedkeys.sources import shipped_corpus
 
     if resume and checkpoint is None:
@@ -114,8 +127,9 @@ def command(
         dropout=dropout,
         deadline=deadline,
         prune=prune,
+        mix=MixPlan() if mix else None,
     )
-    history = run(str(corpus or shipped_corpus()), plan, seed, checkpoint, resume)
+    history, lesson = run(str(corpus or shipped_corpus()), plan, seed, checkpoint, resume)
     if not history:
         raise UsageError("all rounds are done", file=checkpoint, remedy="its models are in it")
     model = history[-1].model
@@ -123,20 +137,28 @@ def command(
         model.save(out)
         narrate(f"model of round {history[-1].number} in {out}")
     if json:
-        print_json({"rounds": [as_dict(round_) for round_ in history]})
+        taught = {"mix": of_lesson(lesson) if lesson else None} if mix else {}
+        print_json({"rounds": [as_dict(round_) for round_ in history], **taught})
     else:
         print_report(history, plan)
+        if lesson:
+            print_lesson(lesson)
     if model is None:
         raise PartialError(
             "no round started, so there is no model", remedy="lower --min-available, or raise --available"
         )
     warn_of_nothing(model, min_phones)
+    if mix and lesson is None:
+        raise PartialError(
+            "no mix was trained: it takes two phones that have held messages back, of 10 or more each",
+            remedy="bring a larger corpus, or leave out --mix",
+        )
 
 
 def run(
     corpus: str, plan: "Plan", seed: int, checkpoint: Path | None = None, resume: bool = False
-) -> "list[Round]":
-    """Run a federation with progress on stderr."""
+) -> "tuple[list[Round], Lesson | None]":
+    """Run a federation with progress on stderr; give its rounds, and what came of training the mix."""
     import numpy as np
 
     from fedkeys.simulate import Federation
@@ -145,18 +167,19 @@ def run(
     source = open_corpus(corpus)
     with progress() as step:
         source.names(lambda part: step("reading", part))
-        federation = Federation(source, plan, np.random.default_rng(seed), checkpoint, resume)
+        prior = public_prior() if plan.mix else None
+        federation = Federation(source, plan, np.random.default_rng(seed), checkpoint, resume, prior)
         done: list[Round] = []
         before = federation.aggregator.round
         try:
-            for round_ in federation.run(_counting(step, federation.aggregator.merged)):
+            for round_ in federation.run(_counting(step, federation.aggregator.merged), step):
                 done.append(round_)
         except KeyboardInterrupt:
             if checkpoint is not None:
                 last = done[-1].number if done else before
-                narrate(f"{last} of {plan.rounds} rounds are done; go on with --resume")
+                narrate(f"{last} of {plan.all_rounds} rounds are done; go on with --resume")
             raise
-        return done
+        return done, federation.lesson
 
 
 def _counting(step: Step, merged: "Merged") -> Callable[[int, float], None]:
@@ -234,6 +257,34 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
             for account in accounts
         ],
         dispensable=_DISPENSABLE,
+    )
+
+
+def of_lesson(lesson: "Lesson") -> dict[str, Any]:
+    """Give the account of training the mix for `--json`."""
+    from fedkeys.simulate.lesson import MIX_BYTES
+
+    return {
+        "phones": lesson.phones,
+        "checking": lesson.checking,
+        "rounds": lesson.rounds,
+        "bytes_each_way": MIX_BYTES,
+        "loss_before": round(lesson.loss_before, 4),
+        "loss_after": round(lesson.loss_after, 4),
+        "better": lesson.better,
+    }
+
+
+def print_lesson(lesson: "Lesson") -> None:
+    """Say what came of training the mix on stdout."""
+    from fedkeys.simulate.lesson import MIX_BYTES
+
+    came = "so the model brings it" if lesson.better else "so the mix that comes with fedkeys stays"
+    tell(
+        f"The mix was trained by {many(lesson.phones, 'phone')} in {many(lesson.rounds, 'round')}, "
+        f"{size(MIX_BYTES)} to a phone and from it in each that it took part in. On "
+        f"{many(lesson.checking, 'phone')} that did not train, the loss was {lesson.loss_before:.4f} with the mix "
+        f"that comes with fedkeys and is {lesson.loss_after:.4f} with the trained one, {came}."
     )
 
 

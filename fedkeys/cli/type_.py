@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedkeys.cli.console import existing, narrate, public_prior
+from fedkeys.cli.console import existing, kept_prior, narrate, public_prior
 from fedkeys.cli.personal import DataDirOption, open_store
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def command(
     with nullcontext(PersonalModel()) if phone else open_store(data_dir) as personal:
         for text in sent:
             personal.learn(text)
-        keyboard = Keyboard(everyone, personal, public_prior(), incognito=incognito)
+        prior = public_prior() if plain else kept_prior()
+        keyboard = Keyboard(everyone, personal, prior, incognito=incognito)
         if plain:
             run_plain(keyboard)
         else:

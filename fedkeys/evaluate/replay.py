@@ -1,6 +1,6 @@
 """Replaying a message key by key.
 
-In: a message and something that suggests. Out: a `Score`. The rules, which every figure states:
+In: a message and something that suggests. Out: a `Score`, and figures of it. The rules, which every figure states:
 
 - Words are lower-cased `[a-z]+('[a-z]+)*`; whatever else stands in a message is neither asked nor counted:
   no emoji or number, and no part of "naïve" or "b52". The parts of an address are words, and misses.
@@ -16,11 +16,16 @@ import re
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fedkeys.phone import PassedOver
 
 SLOTS = 3
+
+FIGURES = ("top1", "top3", "keystroke_savings")
 
 _WORD = re.compile(r"(?<!\w)(?<!\w')[A-Za-z]+(?:'[A-Za-z]+)*(?!\w)")
 _CURLY = str.maketrans("’‘", "''")
@@ -55,14 +60,14 @@ class Score:
     next_ns: list[int] = field(default_factory=list)
     completion_ns: list[int] = field(default_factory=list)
 
+    @property
+    def counts(self) -> tuple[int, int, int, int, int]:
+        """What `figures` are made of."""
+        return self.words, self.top1, self.top3, self.keys, self.characters
+
     def summary(self) -> dict[str, float]:
         """Give recall and keystroke savings as parts of 1."""
-        asked = max(1, self.words)
-        return {
-            "top1": self.top1 / asked,
-            "top3": self.top3 / asked,
-            "keystroke_savings": 1 - self.keys / max(1, self.characters),
-        }
+        return dict(zip(FIGURES, figures(np.array([self.counts]))[0].tolist(), strict=True))
 
     def add(self, other: "Score") -> None:
         """Count what another one has counted too."""
@@ -70,6 +75,18 @@ class Score:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.next_ns += other.next_ns
         self.completion_ns += other.completion_ns
+
+
+def figures(counts: NDArray[np.number[Any]]) -> NDArray[np.float64]:
+    """Give top-1, top-3 and keystroke savings of each row: float64[n, 3].
+
+    Args:
+        counts: [n, 5], words, hits in the first place, hits in any, keys and characters; all 0 where nothing
+            was asked.
+    """
+    words, top1, top3, keys, characters = counts.T
+    asked = np.maximum(1, words)
+    return np.stack([top1 / asked, top3 / asked, 1 - keys / np.maximum(1, characters)], axis=1)
 
 
 def replay(message: str, system: Suggests, score: Score, repeats: bool = False) -> None:

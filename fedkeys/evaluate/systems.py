@@ -1,21 +1,26 @@
-"""The systems that are compared: the keyboard, the model alone, and two baselines.
+"""The systems that are compared: the keyboard, the model alone, and baselines.
 
 In: a model, or the training text. Out: words for a message as typed so far.
 
-    keyboard        everyone's model mixed with the user's personal model, which learns on
-    model           everyone's model alone
-    bigram          the most frequent successors of the last word, then the most frequent words
-    frequent words  the most frequent words
+    keyboard         everyone's model mixed with the user's personal model, which learns on
+    model            everyone's model alone
+    bigram           the most frequent successors of the last word, then the most frequent words
+    frequent words   the most frequent words
+    stupid back-off  counts of the training text, longest context first (`fedkeys.evaluate.backoff`)
+    KenLM, nltk.lm   other libraries, which score every word (`fedkeys.evaluate.scans`)
 
-The baselines count all the training text, whatever a release rule withholds from the model.
+The baselines count all the training text, whatever a release rule withholds from the model; KenLM alone has the
+model itself.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from heapq import nsmallest
+from typing import Protocol
 
 from fedkeys.counts.vocabulary import prefix_places
-from fedkeys.phone import Keyboard
+from fedkeys.evaluate.replay import Suggests
+from fedkeys.phone import Keyboard, hand_mixed
 from fedkeys.words import GAP, at_cursor, fold, tokens
 
 
@@ -39,6 +44,43 @@ class KeyboardSystem:
         """Learn a message, if it learns at all."""
         if self._learns:
             self._keyboard.learn(message)
+
+
+class Ranker(Protocol):
+    """Anything that ranks words after a context."""
+
+    def best(self, context: Sequence[str], prefix: str, k: int) -> Sequence[str]:
+        """Give the k best words, best first.
+
+        Args:
+            context: folded items before the word, with the mark before the first one, as `at_cursor` gives them.
+            prefix: folded, what the words begin with.
+            k: how many.
+        """
+
+
+class BaselineSystem:
+    """A ranker that is replayed, and does not learn.
+
+    Args:
+        ranker: what is asked.
+    """
+
+    def __init__(self, ranker: Ranker) -> None:
+        self._ranker = ranker
+
+    def words(self, text: str, k: int, passed_over: Collection[str] = ()) -> list[str]:
+        """Give the ranker's best words but the one that is typed already."""
+        cursor = at_cursor(text)
+        if cursor.prefix is None:
+            return []
+        prefix = fold(cursor.prefix)
+        left_out = {prefix, *passed_over}
+        found = self._ranker.best(tuple(map(fold, cursor.items)), prefix, k + len(left_out))
+        return [word for word in found if word not in left_out][:k]
+
+    def learn(self, message: str) -> None:
+        """Baselines do not learn."""
 
 
 class Counting:
@@ -68,39 +110,58 @@ class Counting:
         return nsmallest(k, self._alphabetical[first:last], key=self._rank.__getitem__)
 
 
-class BaselineSystem:
-    """Most frequent successors, or words.
+class FrequentWords:
+    """The most frequent words.
 
     Args:
         counting: counts of the training text.
-        bigrams: whether it looks at the last word.
     """
 
-    def __init__(self, counting: Counting, *, bigrams: bool) -> None:
+    def __init__(self, counting: Counting) -> None:
         self._counting = counting
-        self._bigrams = bigrams
 
-    def words(self, text: str, k: int, passed_over: Collection[str] = ()) -> list[str]:
+    def best(self, context: Sequence[str], prefix: str, k: int) -> Sequence[str]:
+        """Give words by count."""
+        del context
+        return self._counting.most_frequent(prefix, k)
+
+
+class Bigrams:
+    """The most frequent successors of the last word.
+
+    Args:
+        counting: counts of the training text.
+    """
+
+    def __init__(self, counting: Counting) -> None:
+        self._counting = counting
+
+    def best(self, context: Sequence[str], prefix: str, k: int) -> Sequence[str]:
         """Give successors of the last word by count, then words by count."""
-        cursor = at_cursor(text)
-        if cursor.prefix is None:
-            return []
-        prefix = fold(cursor.prefix)
         found: list[str] = []
-        left_out = {prefix, *passed_over}
-        if self._bigrams and cursor.items:
-            for word in self._counting.after.get(fold(cursor.items[-1]), ()):
-                if word.startswith(prefix) and word not in left_out:
-                    found.append(word)
-                    if len(found) == k:
-                        return found
-        for word in self._counting.most_frequent(prefix, k + len(found) + len(left_out)):
-            if word not in found and word not in left_out and len(found) < k:
+        for word in self._counting.after.get(context[-1], ()) if context else ():
+            if word.startswith(prefix):
                 found.append(word)
-        return found
+                if len(found) == k:
+                    return found
+        more = self._counting.most_frequent(prefix, k + len(found))
+        return [*found, *(word for word in more if word not in found)][:k]
 
-    def learn(self, message: str) -> None:
-        """Baselines do not learn."""
+
+def systems_of(keyboard: Keyboard, personal: bool, counting: Counting) -> dict[str, Suggests]:
+    """Name the systems that are always asked.
+
+    Args:
+        keyboard: the one that is evaluated.
+        personal: whether it goes on learning.
+        counting: counts of the training text.
+    """
+    return {
+        "keyboard": KeyboardSystem(keyboard, learns=personal),
+        "model": KeyboardSystem(Keyboard(keyboard.model, mix=hand_mixed()), learns=False),
+        "bigram": BaselineSystem(Bigrams(counting)),
+        "frequent_words": BaselineSystem(FrequentWords(counting)),
+    }
 
 
 def _ranked(counts: Counter[str]) -> list[str]:

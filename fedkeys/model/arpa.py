@@ -18,14 +18,14 @@ ARPA has no words for:
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD, MESSAGE_START_ID, SENTENCE_START_ID
-from fedkeys.counts.ngrams import Ids, Keys, Rows, pack_keys
+from fedkeys.counts.ngrams import Ids, Mask
 from fedkeys.errors import FormatError
 from fedkeys.model.model import Model
 
@@ -40,18 +40,20 @@ _ROWS = 1 << 14  # n-grams that are put into words together
 Logs = NDArray[np.float64]
 
 
-class _Contexts(NamedTuple):
-    """The contexts of m words.
+class _Level(NamedTuple):
+    """The n-grams of one order.
 
     Attributes:
-        keys: uint64[n], ascending: place of the first m - 1 words among their like << 32 | id of the last.
         words: uint32[n, m], the ids of each.
-        weights: float64[n], log10 of what each leaves to the shorter one.
+        logs: float64[n], log10 of their probabilities.
+        weights: float64[n], log10 of what each leaves to the shorter context.
+        is_context: bool[n], whether anything follows it.
     """
 
-    keys: Keys
     words: Ids
+    logs: Logs
     weights: Logs
+    is_context: Mask
 
 
 def write_arpa(model: Model, file: BinaryIO, on_part: Callable[[float], None] = lambda _: None) -> None:
@@ -63,21 +65,23 @@ def write_arpa(model: Model, file: BinaryIO, on_part: Callable[[float], None] = 
         on_part: told what part of the n-grams is written.
 
     Raises:
-        FormatError: ARPA cannot hold it: a word has white space in it or is one that ARPA reserves, or a
-            context is no n-gram. No release of fedkeys is so.
+        FormatError: ARPA cannot hold it: a word has white space in it or is one that ARPA reserves. No release
+            of fedkeys is so.
     """
     texts = _texts(model)
     file.write(_head(model).encode())
     total, done = max(1, sum(model.ngrams)), 0
-    contexts = _Contexts(np.zeros(1, np.uint64), np.zeros((1, 0), np.uint32), np.zeros(1))
+    level = None
     for n in range(1, model.order + 1):
+        level = _unigrams(model) if level is None else _longer(model, level)
         file.write(f"\n\\{n}-grams:\n".encode())
-        longer = _longer(model, contexts, n) if n < model.order else None
-        for lines in _unigrams(model, texts, longer) if n == 1 else _ngrams(model, texts, contexts, longer):
+        if n == 1:
+            file.write("".join(f"{_LOG_OF_NOTHING:g}\t{text}\n" for text in _NEVER).encode())
+        for start in range(0, len(level.words), _ROWS):
+            lines = _lines(level, slice(start, start + _ROWS), texts)
             file.write("".join(lines).encode())
             done += len(lines)
             on_part(min(1.0, done / total))
-        contexts = longer or contexts
     file.write(b"\n\\end\\\n")
 
 
@@ -103,64 +107,41 @@ def _texts(model: Model) -> list[str]:
     return [*(_MARKS[id_] for id_ in range(FIRST_WORD)), *model.vocabulary.words]
 
 
-def _longer(model: Model, shorter: _Contexts, m: int) -> _Contexts:
-    """Give the contexts of m words from those of m - 1."""
-    keys = model.arrays[f"context_{m}"]
-    parents, last = (keys >> np.uint64(32)).astype(np.int64), keys.astype(np.uint32)
-    if m == 1:
-        known = last < FIRST_WORD + len(model.vocabulary)
-    else:
-        known = np.isin(keys, pack_keys(_contexts_of_rows(model, m - 1), model.arrays[f"successor_{m - 1}"]))
-    if not known.all():
-        raise FormatError(f"a context of length {m} is no n-gram of the model", remedy="get the model again")
-    return _Contexts(
-        keys, np.hstack([shorter.words[parents], last[:, None]]), _logs(model.arrays[f"weight_{m}"])
-    )
-
-
-def _contexts_of_rows(model: Model, m: int) -> Rows:
-    """The place of the context of each n-gram of m + 1 words."""
-    first = model.arrays[f"first_{m}"].astype(np.int64)
-    return np.repeat(np.arange(len(first) - 1), first[1:] - first[:-1])
-
-
-def _unigrams(model: Model, texts: list[str], as_contexts: _Contexts | None) -> Iterator[list[str]]:
-    """Put the unigrams into lines: those that ARPA wants, the marks, the words."""
-    yield [f"{_LOG_OF_NOTHING:g}\t{text}\n" for text in _NEVER]
+def _unigrams(model: Model) -> _Level:
+    """The marks, which are only contexts, and the words."""
     logs = np.concatenate([np.full(FIRST_WORD, _LOG_OF_NOTHING), _logs(model.arrays["unigram"])])
-    for start in range(0, len(texts), _ROWS):
-        own = slice(start, start + _ROWS)
-        ids = np.arange(start, start + len(texts[own]))
-        yield _lines(
-            logs[own], texts[own], pack_keys(np.zeros(len(ids), np.int64), ids.astype(np.uint32)), as_contexts
+    return _Level(np.arange(len(logs), dtype=np.uint32)[:, None], logs, *_as_contexts(model, 1, len(logs)))
+
+
+def _longer(model: Model, shorter: _Level) -> _Level:
+    """Give the n-grams of one word more."""
+    m = shorter.words.shape[1]
+    first = model.arrays[f"first_{m}"].astype(np.int64)
+    prefixes = np.repeat(shorter.words, first[1:] - first[:-1], axis=0)
+    words = np.hstack([prefixes, model.arrays[f"successor_{m}"][:, None]])
+    return _Level(words, _logs(model.arrays[f"probability_{m}"]), *_as_contexts(model, m + 1, len(words)))
+
+
+def _as_contexts(model: Model, m: int, count: int) -> tuple[Logs, Mask]:
+    """What the n-grams of m words leave to shorter contexts, and which are contexts."""
+    if m == model.order:
+        return np.zeros(count), np.zeros(count, np.bool_)
+    first = model.arrays[f"first_{m}"]
+    return _logs(model.arrays[f"weight_{m}"]), first[1:] > first[:-1]
+
+
+def _lines(level: _Level, own: slice, texts: list[str]) -> list[str]:
+    """Put some n-grams into lines, with a back-off weight where they are contexts."""
+    written = [" ".join([texts[id_] for id_ in row]) for row in level.words[own].tolist()]
+    weights = [
+        f"\t{weight:.7g}" if is_context else ""
+        for weight, is_context in zip(
+            level.weights[own].tolist(), level.is_context[own].tolist(), strict=True
         )
-
-
-def _ngrams(
-    model: Model, texts: list[str], contexts: _Contexts, as_contexts: _Contexts | None
-) -> Iterator[list[str]]:
-    """Put the n-grams of one order above the first into lines."""
-    m = contexts.words.shape[1]
-    of_rows = _contexts_of_rows(model, m)
-    successors, probabilities = model.arrays[f"successor_{m}"], model.arrays[f"probability_{m}"]
-    for start in range(0, len(of_rows), _ROWS):
-        own = slice(start, start + _ROWS)
-        ids = np.hstack([contexts.words[of_rows[own]], successors[own, None]])
-        written = [" ".join([texts[id_] for id_ in row]) for row in ids.tolist()]
-        keys = pack_keys(of_rows[own], successors[own])
-        yield _lines(_logs(probabilities[own]), written, keys, as_contexts)
-
-
-def _lines(logs: Logs, written: list[str], keys: Keys, as_contexts: _Contexts | None) -> list[str]:
-    """Put some n-grams into lines, with a back-off weight where they are contexts themselves."""
-    weights = [""] * len(keys)
-    if as_contexts is not None and len(as_contexts.keys):
-        at = np.minimum(np.searchsorted(as_contexts.keys, keys), len(as_contexts.keys) - 1)
-        for row in np.flatnonzero(as_contexts.keys[at] == keys).tolist():
-            weights[row] = f"\t{as_contexts.weights[at[row]]:.7g}"
+    ]
     return [
         f"{log:.7g}\t{text}{weight}\n"
-        for log, text, weight in zip(logs.tolist(), written, weights, strict=True)
+        for log, text, weight in zip(level.logs[own].tolist(), written, weights, strict=True)
     ]
 
 

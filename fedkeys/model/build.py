@@ -1,10 +1,12 @@
 """From merged counts to the arrays of a model.
 
 In: counts whose ids are a vocabulary's, the release selection, written forms. Out: the named arrays of the
-model's payload, in the layout that `fedkeys.model.search` reads. Law: a pure function of its arguments, so
-equal counts give equal bytes.
+model, in the layout that `fedkeys.model.search` reads; `fedkeys.model.stored` makes a file of them. Law: a pure
+function of its arguments, so equal counts give equal bytes.
 
-The arrays, for words 0 ... V - 1 in alphabetical order (id = place + 2), and contexts of 1 ... N - 1 words:
+The arrays, for words 0 ... V - 1 in alphabetical order (id = place + 2). N-grams of m words are laid out one after
+the other: those of one word by id, marks among them; those of more in the order of their prefixes, and after one
+prefix by probability, equal ones in alphabetical order. The arrays of m = 1 ... N - 1:
 
     words            UTF-8 bytes of the words, joined by newlines
     form_ids         u32, ascending: ids of the words that are usually written otherwise ("I", "London")
@@ -12,11 +14,10 @@ The arrays, for words 0 ... V - 1 in alphabetical order (id = place + 2), and co
     unigram          f32[V], probability of each word
     by_probability   u32[V], ids in order of probability
     after            u32[V + 2], for each id the word that most often came next by raw count, 0 for none
-    context_m        u64, ascending: place of the context of the first m - 1 words << 32 | id of its last word
-    first_m          u32[contexts + 1], where the successors of each context begin
-    weight_m         f32, what each context leaves to the shorter one
-    successor_m      u32, ids of the words that follow, in order of probability
-    probability_m    f32, their probabilities
+    first_m          u32[n-grams of m words + 1], where those of m + 1 words begin that have each as prefix
+    weight_m         f32[n-grams of m words], what each leaves to the shorter context, 0 where none follows
+    successor_m      u32[n-grams of m + 1 words], ids of their last words
+    probability_m    f32[n-grams of m + 1 words], the probabilities of these
 """
 
 from collections.abc import Callable, Mapping
@@ -26,8 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD, Level, Vocabulary
-from fedkeys.counts.ngrams import pack_keys
 from fedkeys.model.kneser_ney import Estimate
+from fedkeys.model.stored import ranked
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -48,23 +49,24 @@ def build(estimate: Estimate, vocabulary: Vocabulary, forms: Mapping[int, str], 
         "form_ids": np.array(sorted(forms), np.uint32),
         "forms": _text(forms[id_] for id_ in sorted(forms)),
         "unigram": unigram.astype(np.float32),
-        "by_probability": (_ranked(unigram) + FIRST_WORD).astype(np.uint32),
+        "by_probability": ranked(unigram.astype(np.float32)),
         "after": _most_frequent_successors(bigrams, counts.levels[0], len(vocabulary)),
     }
-    places = np.zeros(1, np.int64)
+    places, count = counts.levels[0].words.astype(np.int64), len(vocabulary) + FIRST_WORD
     for m in range(1, counts.order):
-        contexts, above = counts.levels[m - 1], counts.levels[m]
-        offsets = counts.child_offsets(m)
-        used = np.flatnonzero(np.diff(offsets))
+        contexts, above = places, counts.levels[m]
+        of_rows = contexts[above.parents]
         stored = estimate.probabilities[m].astype(np.float32)
-        order = np.lexsort((above.words, -stored, above.parents))
-        arrays[f"context_{m}"] = pack_keys(places[contexts.parents[used]], contexts.words[used])
-        arrays[f"first_{m}"] = np.append(offsets[used], len(above)).astype(np.uint32)
-        arrays[f"weight_{m}"] = estimate.weights[m - 1][used].astype(np.float32)
+        order = np.lexsort((above.words, -stored, of_rows))
+        children = np.bincount(of_rows, minlength=count)
+        weights = np.zeros(count, np.float32)
+        weights[contexts] = estimate.weights[m - 1]
+        arrays[f"first_{m}"] = np.append(0, np.cumsum(children)).astype(np.uint32)
+        arrays[f"weight_{m}"] = np.where(children > 0, weights, np.float32(0))
         arrays[f"successor_{m}"] = above.words[order]
         arrays[f"probability_{m}"] = stored[order]
-        places = np.full(len(contexts), -1, np.int64)
-        places[used] = np.arange(len(used))
+        places, count = np.empty(len(above), np.int64), len(above)
+        places[order] = np.arange(count)
     return arrays
 
 
@@ -95,11 +97,6 @@ def usual_forms(
         if (-count, form) < best.get(id_, (1, "")):
             best[id_] = (-count, form)
     return {id_: form for id_, (_, form) in best.items()}
-
-
-def _ranked(probabilities: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Places in descending order of what is stored, ties in alphabetical order."""
-    return np.argsort(-probabilities.astype(np.float32), kind="stable")
 
 
 def _most_frequent_successors(bigrams: Level, unigrams: Level, words: int) -> NDArray[np.uint32]:

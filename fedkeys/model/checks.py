@@ -6,7 +6,7 @@ without an error. That its probabilities are good ones is its maker's word; that
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from operator import lt
 from typing import Any
 
 import numpy as np
@@ -21,32 +21,14 @@ Arrays = Mapping[str, NDArray[Any]]
 # Of UTF-8: C0 but the newline that parts words, DEL, and C1.
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 
-_DTYPES = {
-    "words": np.uint8,
-    "form_ids": np.uint32,
-    "forms": np.uint8,
-    "unigram": np.float32,
-    "by_probability": np.uint32,
-    "after": np.uint32,
-}
-_DTYPES_OF_CONTEXTS = {
-    "context": np.uint64,
-    "first": np.uint32,
-    "weight": np.float32,
-    "successor": np.uint32,
-    "probability": np.float32,
-}
 
-
-def check_names(arrays: Arrays, order: int) -> None:
+def check_dtypes(arrays: Arrays, dtypes: Mapping[str, Sequence[type]]) -> None:
     """Refuse a model in which an array is missing or of another type."""
-    lengths = range(1, order)
-    dtypes = _DTYPES | {f"{kind}_{m}": dtype for m in lengths for kind, dtype in _DTYPES_OF_CONTEXTS.items()}
-    for name, dtype in dtypes.items():
+    for name, allowed in dtypes.items():
         if name not in arrays:
             raise FormatError(f"the array {name!r} is missing")
-        if arrays[name].dtype != dtype:
-            raise FormatError(f"the array {name!r} is of {arrays[name].dtype}, not of {np.dtype(dtype)}")
+        if arrays[name].dtype.type not in allowed:
+            raise FormatError(f"the array {name!r} is of {arrays[name].dtype}, not of {allowed[0].__name__}")
 
 
 def check_header(header: Mapping[str, Any]) -> int:
@@ -55,16 +37,14 @@ def check_header(header: Mapping[str, Any]) -> int:
     if not _is_count(order) or not isinstance(order, int) or not 2 <= order <= 4:
         raise FormatError("the header names no order from 2 to 4")
     for name in ("rounds", "phones", "deltas"):
-        _require(_is_count(header.get(name)), f"the header names no number of {name}")
+        require(_is_count(header.get(name)), f"the header names no number of {name}")
     for name in ("fedkeys", "federation"):
         text = header.get(name)
-        _require(
-            isinstance(text, str) and len(text) <= 64 and text.isprintable(), f"the header has no {name}"
-        )
+        require(isinstance(text, str) and len(text) <= 64 and text.isprintable(), f"the header has no {name}")
     if not isinstance(rule, dict) or not _is_count(rule.get("min_phones")):
         raise FormatError("the header names no release rule")
     pruned_from = rule.get("pruned_from", [0] * order)
-    _require(
+    require(
         isinstance(pruned_from, list) and len(pruned_from) == order and all(map(_is_count, pruned_from)),
         "the header names no sizes that it was pruned from",
     )
@@ -89,61 +69,56 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53
 
 
-def check(arrays: Arrays, order: int, words: Sequence[str]) -> None:
-    """Refuse a model whose arrays do not fit together."""
+def check(arrays: Arrays, words: Sequence[str]) -> None:
+    """Refuse a model whose arrays of words do not fit together.
+
+    Args:
+        arrays: laid out as by `fedkeys.model.build`. Whether n-grams of more words fit is for the reader of the
+            file's version to see.
+        words: of the array `words`.
+    """
     count = len(words)
     for name in ("words", "forms"):
         bytes_ = arrays[name].tobytes()
-        _require(not _CONTROL.search(bytes_), f"the {name} hold control characters")
-    _require(all(one < other for one, other in pairwise(words)), "the words are not in order")
-    _require(len(arrays["unigram"]) == count, "there is not one probability for each word")
-    _require_chances(arrays["unigram"])
+        require(not _CONTROL.search(bytes_), f"the {name} hold control characters")
+        require(_is_text(bytes_), f"the {name} are not UTF-8")
+    require(all(map(lt, words, words[1:])), "the words are not in order")
+    require(len(arrays["unigram"]) == count, "there is not one probability for each word")
+    require_chances(arrays["unigram"])
     ranked = np.sort(arrays["by_probability"])
-    _require(
+    require(
         np.array_equal(ranked, np.arange(FIRST_WORD, FIRST_WORD + count)), "the ranking is not of the words"
     )
-    _require(len(arrays["after"]) == count + FIRST_WORD, "there is not one most frequent word after each")
+    require(len(arrays["after"]) == count + FIRST_WORD, "there is not one most frequent word after each")
     after = arrays["after"]
-    _require_ids(after[after != 0], count)
-    _require_ids(arrays["form_ids"], count)
+    require_ids(after[after != 0], count)
+    require_ids(arrays["form_ids"], count)
     lines = int(np.count_nonzero(arrays["forms"] == ord("\n"))) + 1 if len(arrays["forms"]) else 0
-    _require(lines == len(arrays["form_ids"]), "there is not one written form for each word that has one")
-    below = 1
-    for m in range(1, order):
-        below = _check_contexts(arrays, m, below, count)
+    require(lines == len(arrays["form_ids"]), "there is not one written form for each word that has one")
 
 
-def _check_contexts(arrays: Arrays, m: int, below: int, words: int) -> int:
-    """Check the contexts of m words; `below` is the number of those of m - 1."""
-    contexts, first, weights = (arrays[f"{kind}_{m}"] for kind in ("context", "first", "weight"))
-    successors, probabilities = arrays[f"successor_{m}"], arrays[f"probability_{m}"]
-    _require(
-        len(first) == len(contexts) + 1 and len(weights) == len(contexts), "a context lacks its successors"
-    )
-    _require(bool(np.all(contexts[1:] > contexts[:-1])), "the contexts are out of order")
-    _require(not len(contexts) or int(contexts[-1] >> np.uint64(32)) < below, "a context lacks its prefix")
-    _require(
-        int(first[0]) == 0 and int(first[-1]) == len(successors) and bool(np.all(first[1:] >= first[:-1])),
-        "the successors of a context lie outside the model",
-    )
-    _require(len(probabilities) == len(successors), "there is not one probability for each successor")
-    _require_ids(successors, words)
-    _require_chances(weights)
-    _require_chances(probabilities)
-    return len(contexts)
+def _is_text(bytes_: bytes) -> bool:
+    try:
+        bytes_.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
-def _require_ids(ids: NDArray[Any], words: int) -> None:
+def require_ids(ids: NDArray[Any], words: int) -> None:
+    """Refuse ids that are not all those of words."""
     outside = len(ids) and (int(ids.min()) < FIRST_WORD or int(ids.max()) >= FIRST_WORD + words)
-    _require(not outside, "an id is that of no word")
+    require(not outside, "an id is that of no word")
 
 
-def _require_chances(values: NDArray[Any]) -> None:
+def require_chances(values: NDArray[Any]) -> None:
+    """Refuse numbers that are not all from 0 to 1, but for rounding."""
     # NaN fails both comparisons.
     good = not len(values) or (float(values.min()) >= 0.0 and float(values.max()) <= 1.0 + 1e-6)
-    _require(good, "a probability is not a number from 0 to 1")
+    require(good, "a probability is not a number from 0 to 1")
 
 
-def _require(holds: bool, otherwise: str) -> None:
+def require(holds: bool, otherwise: str) -> None:
+    """Refuse a model of which something does not hold."""
     if not holds:
         raise FormatError(otherwise)

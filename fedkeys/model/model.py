@@ -1,7 +1,8 @@
 """`Model`: the released model in memory and as a file.
 
-In: a file, or the arrays of a release. Out: suggestions. Format: a container (`fedkeys.container.arrays`)
-with format "fedkeys.model", version 1, the arrays of `fedkeys.model.build`, and a header with
+In: a file, or the arrays of a release. Out: suggestions. Law: a model says the same before it is written and after
+it is read, for it is made of its bytes. Format: a container (`fedkeys.container.arrays`)
+with format "fedkeys.model", version 2, the arrays of `fedkeys.model.stored`, and a header with
 
     fedkeys      version of the software that made it
     federation   name
@@ -15,6 +16,8 @@ with format "fedkeys.model", version 1, the arrays of `fedkeys.model.build`, and
     rounds, phones, deltas  how many took part
     mix          of a model that brings weights for `fedkeys.model.mix`: the version and number of their features,
                  how many phones trained them in how many rounds
+
+A file of version 1 (`fedkeys.model.version_1`) is read, and stays one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,18 +28,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.container import Container, pack_arrays, read_bytes, unpack_arrays, write_atomically
+from fedkeys.container import pack_arrays, read_bytes, unpack_arrays, write_atomically
 from fedkeys.counts import FIRST_WORD, MESSAGE_START_ID, SENTENCE_START_ID, Vocabulary
 from fedkeys.errors import FormatError
-from fedkeys.model.checks import check, check_header, check_mix, check_names
+from fedkeys.model import stored, version_1
+from fedkeys.model.checks import check, check_header, check_mix
 from fedkeys.model.mix import Mix
 from fedkeys.model.search import Search, State, Suggestion
 from fedkeys.words import MESSAGE_START, SENTENCE_START, fold
 
 MODEL_FORMAT = "fedkeys.model"
-MODEL_VERSION = 1
+MODEL_VERSION = 2
 MAX_MODEL_BYTES = 4 << 30
 
+_LAY_OUT = {1: version_1.laid_out, 2: stored.laid_out}
 _MARK_IDS = {MESSAGE_START: MESSAGE_START_ID, SENTENCE_START: SENTENCE_START_ID}
 
 
@@ -44,30 +49,31 @@ class Model:
     """An immutable next-word model.
 
     Args:
-        container: header and arrays, as `fedkeys.model.build` lays them out.
+        data: the bytes of a model file.
 
     Attributes:
         mix: how the model's makers weigh what is known of a candidate; None if they do not say.
 
     Raises:
-        FormatError: they do not fit together.
+        FormatError: they are none.
     """
 
-    def __init__(self, container: Container) -> None:
+    def __init__(self, data: bytes) -> None:
+        container = unpack_arrays(data, MODEL_FORMAT, MODEL_VERSION)
+        self._data = data
         self.header: Mapping[str, Any] = container.header
         self.payload_digest = container.payload
         self.order = check_header(container.header)
-        check_names(container.arrays, self.order)
-        self._arrays = container.arrays
-        self.vocabulary = Vocabulary.from_sorted(_lines(container.arrays["words"]))
-        check(container.arrays, self.order, self.vocabulary.words)
-        self._search = Search(container.arrays, self.order)
+        self._arrays = _LAY_OUT[container.version](container.arrays, self.order)
+        self.vocabulary = Vocabulary.from_sorted(_lines(self._arrays["words"]))
+        check(self._arrays, self.vocabulary.words)
+        self._search = Search(self._arrays, self.order)
         self.mix = check_mix(container.header, container.arrays)
 
     @classmethod
     def from_arrays(cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> "Model":
-        """Make a model of a release."""
-        return cls.from_bytes(pack_arrays(MODEL_FORMAT, MODEL_VERSION, header, arrays))
+        """Make a model of a release: of its arrays as `fedkeys.model.build` lays them out."""
+        return cls(_packed(MODEL_VERSION, header, stored.store(arrays, check_header(header))))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Model":
@@ -76,11 +82,11 @@ class Model:
         Raises:
             FormatError: the bytes are not one (DamagedError: cut or changed; VersionError: newer).
         """
-        return cls(unpack_arrays(data, MODEL_FORMAT, MODEL_VERSION))
+        return cls(data)
 
     def to_bytes(self) -> bytes:
-        """Give the model as bytes; the same model gives the same bytes."""
-        return pack_arrays(MODEL_FORMAT, MODEL_VERSION, self.header, self._arrays)
+        """Give the model as bytes: those that it was read from."""
+        return self._data
 
     @classmethod
     def load(cls, path: str | Path) -> "Model":
@@ -109,7 +115,8 @@ class Model:
             prefix: letters typed of the word asked for.
             k: how many.
 
-        Ties go to the alphabetical first. Fewer than k come only if fewer words fit.
+        Words that are equally probable after one context go in the order they had before their probabilities were
+        rounded for the file, or in alphabetical order. Fewer than k come only if fewer words fit.
         """
         return [
             Suggestion(self.written_form(id_), probability)
@@ -123,8 +130,10 @@ class Model:
             mix: its weights.
             account: `version`, of the features that it weighs, and what the header is to say of its making.
         """
-        arrays = {**self._arrays, "mix": mix.weights.astype(np.float32)}
-        return Model.from_arrays({**self.header, "mix": {**account, "features": mix.features}}, arrays)
+        whole = unpack_arrays(self._data, MODEL_FORMAT, MODEL_VERSION)
+        header = {**self.header, "mix": {**account, "features": mix.features}}
+        arrays = {**whole.arrays, "mix": mix.weights.astype(np.float32)}
+        return Model(_packed(whole.version, header, arrays))
 
     def state(self, words: Sequence[str]) -> State:
         """Look the contexts at the end of `words` up."""
@@ -179,7 +188,7 @@ class Model:
 
     @property
     def arrays(self) -> Mapping[str, NDArray[Any]]:
-        """The payload, as `fedkeys.model.build` lays it out."""
+        """What the model knows, as `fedkeys.model.build` lays it out."""
         return self._arrays
 
     @property
@@ -187,6 +196,11 @@ class Model:
         """How many n-grams of each order, marks not counted among the words."""
         above = (self._arrays[f"successor_{m}"] for m in range(1, self.order))
         return [len(self.vocabulary), *map(len, above)]
+
+
+def _packed(version: int, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    deflated = [name for name in arrays if version > 1 and stored.is_deflated(name)]
+    return pack_arrays(MODEL_FORMAT, version, header, arrays, deflated)
 
 
 def _lines(text: NDArray[np.uint8]) -> list[str]:

@@ -3,10 +3,11 @@
 In: the arrays of a model. Out: ranked (id, probability) pairs. Law: what comes out is what ranking every word
 would give (a test does just that).
 
-Why a few entries are enough: after a context, the probability of a word is the largest of what the context
-and each shorter one give it, each times the weights on the way down, because interpolation only adds. So the
-list of the longest context that has a word gives its true value, every other list no more, and a word that is
-not among the first k of the list that gives its true value has k words before it.
+Where a few entries are enough: after a context, the longest list that has a word gives its value. The words that
+were not read from a list are worth no more than the last that was, if this list is the one to give their value. So
+the first k of all lists are the answer once the worst of them is worth as much as the last read of each list; else
+more is read. Interpolation only adds, so a word is worth the most by its longest list, and only rounding makes
+reading more necessary. Among equals the longest list goes first, and each list in its order.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD
 
+_DEEPER = 4  # times as much is read of each list where the first words of each do not settle it
 _FEW = 12  # are faster to look at one by one
 _HEAD = 1024  # looked at before all of a long list; on chat, 99 % of one-letter completions end there
 
@@ -44,7 +46,8 @@ class Match(NamedTuple):
         probabilities: float32[n].
         weight: what it leaves to the next shorter context.
         length: how many words it has.
-        place: where it is among the contexts of its length.
+        place: where it is among the n-grams of its length.
+        first: where its successors begin among the n-grams of one word more.
     """
 
     successors: NDArray[np.uint32]
@@ -52,6 +55,7 @@ class Match(NamedTuple):
     weight: float
     length: int
     place: int
+    first: int
 
 
 class State(NamedTuple):
@@ -62,6 +66,13 @@ class State(NamedTuple):
     """
 
     matches: tuple[Match, ...] = ()
+
+
+class _End(NamedTuple):
+    """Of a list that goes on: the value of the last word that was read, and how many words were known by then."""
+
+    value: float
+    known: int
 
 
 class Search:
@@ -75,7 +86,6 @@ class Search:
     def __init__(self, arrays: Mapping[str, NDArray[Any]], order: int) -> None:
         lengths = range(1, order)
         self.order = order
-        self._contexts = [arrays[f"context_{m}"] for m in lengths]
         self._first = [arrays[f"first_{m}"] for m in lengths]
         self._weights = [arrays[f"weight_{m}"] for m in lengths]
         self._successors = [arrays[f"successor_{m}"] for m in lengths]
@@ -88,38 +98,48 @@ class Search:
 
     def advance(self, state: State, id_: int) -> State:
         """Give the state after one more word: each context that was known, made longer by it."""
-        found: list[Match] = []
-        places = [0, *(match.place for match in reversed(state.matches))]
-        lengths = [0, *(match.length for match in reversed(state.matches))]
-        for place, length in zip(places, lengths, strict=True):
-            if length < self.order - 1:
-                at = self._place(length, place << 32 | id_)
-                if at >= 0:
-                    found.append(self._match(length, at))
-        return State(tuple(reversed(found)))
+        found = self._match(0, id_)
+        longer = [] if found is None else [found]
+        for match in reversed(state.matches):
+            if match.length < self.order - 1:
+                at = _find(match.successors, id_)
+                found = None if at < 0 else self._match(match.length, match.first + at)
+                if found is not None:
+                    longer.append(found)
+        longer.reverse()
+        return State(tuple(longer))
 
     def best(self, state: State, k: int, within: tuple[int, int] | None) -> list[tuple[int, float]]:
         """Rank the best k words; `within` is a half-open range of ids to stay in."""
-        values: dict[int, float] = {}
-        weight = 1.0
-        for match in state.matches:
-            ids, probabilities = _head(match, k, within)
-            for id_, probability in zip(ids, probabilities, strict=True):
-                values.setdefault(id_, weight * probability)
-            weight *= match.weight
-        for id_ in self._best_words(k, within):
-            values.setdefault(id_, weight * float(self._unigram[id_ - FIRST_WORD]))
-        ranked = sorted(values.items())  # twice, as that is faster than by both at once
-        ranked.sort(key=itemgetter(1), reverse=True)
-        return ranked[:k]
+        depth = k
+        while True:
+            values: dict[int, float] = {}
+            ends: list[_End] = []
+            weight = 1.0
+            for match in state.matches:
+                ids, probabilities = _head(match, depth, within)
+                for id_, probability in zip(ids, probabilities, strict=True):
+                    values.setdefault(id_, weight * probability)
+                if len(ids) == depth:
+                    ends.append(_End(weight * probabilities[-1], len(values)))
+                weight *= match.weight
+            words = self._best_words(depth, within)
+            for id_ in words:
+                values.setdefault(id_, weight * float(self._unigram[id_ - FIRST_WORD]))
+            if len(words) == depth:
+                ends.append(_End(weight * float(self._unigram[words[-1] - FIRST_WORD]), len(values)))
+            ranked = sorted(values.items(), key=itemgetter(1), reverse=True)[:k]
+            if all(_settled(end, ranked[-1], values) for end in ends):
+                return ranked
+            depth *= _DEEPER
 
     def probability(self, state: State, id_: int) -> float:
         """The probability of one word."""
         weight = 1.0
         for match in state.matches:
-            at = np.flatnonzero(match.successors == id_)
-            if len(at):
-                return weight * float(match.probabilities[at[0]])
+            at = _find(match.successors, id_)
+            if at >= 0:
+                return weight * float(match.probabilities[at])
             weight *= match.weight
         return weight * float(self._unigram[id_ - FIRST_WORD])
 
@@ -152,22 +172,19 @@ class Search:
         found[n:] = found[n - 1]
         return found
 
-    def _match(self, length: int, place: int) -> Match:
-        """The context of length + 1 words at a place."""
+    def _match(self, length: int, place: int) -> Match | None:
+        """The n-gram of length + 1 words at a place as a context; None where nothing follows it."""
         first, last = self._first[length][place : place + 2].tolist()
+        if first == last:
+            return None
         return Match(
             self._successors[length][first:last],
             self._probabilities[length][first:last],
             float(self._weights[length][place]),
             length + 1,
             place,
+            first,
         )
-
-    def _place(self, length: int, key: int) -> int:
-        """The place of a context of length + 1 words by its key; -1 if it is unknown."""
-        contexts = self._contexts[length]
-        place = int(contexts.searchsorted(np.uint64(key)))
-        return place if place < len(contexts) and contexts[place] == key else -1
 
     def _find_by_id(self, length: int, place: int) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
         """The successors of a context by ascending id, and their probabilities."""
@@ -189,6 +206,19 @@ class Search:
             if len(found) == min(k, high - low):
                 break
         return found
+
+
+def _find(ids: NDArray[np.uint32], id_: int) -> int:
+    """The place of an id; -1 if it is not there."""
+    at = (ids == id_).nonzero()[0]
+    return int(at[0]) if len(at) else -1
+
+
+def _settled(end: _End, worst: tuple[int, float], values: Mapping[int, float]) -> bool:
+    """Whether nothing that was not read of a list goes before the worst of the ranking."""
+    if end.value == worst[1]:
+        return list(values).index(worst[0]) < end.known
+    return end.value < worst[1]
 
 
 def _head(match: Match, k: int, within: tuple[int, int] | None) -> tuple[list[int], list[float]]:

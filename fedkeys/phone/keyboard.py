@@ -63,6 +63,11 @@ class Keyboard:
         self.incognito = incognito
         self._last: Situation | None = None
 
+    def gain(self, prior: Prior) -> None:
+        """Know public words too from now on."""
+        self.prior = prior
+        self._last = None
+
     def learn(self, message: str) -> None:
         """Count a sent message in the personal model; a keyboard that adapts weighs anew what predicted it.
 

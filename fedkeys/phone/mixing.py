@@ -110,9 +110,9 @@ class MixTrainer:
         rng: np.random.Generator,
         correction: Weights | None = None,
     ) -> Weights:
-        """Train from the server's weights; give its own: float64[P]."""
+        """Train from the server's weights; give its own: float32[P], as they come and go."""
         del model
-        own = np.array(weights, np.float64)
+        own = weights.astype(np.float32).astype(np.float64)
         rate = local.rate(round_)
         for _ in range(local.epochs):
             order = rng.permutation(self.samples)
@@ -124,7 +124,7 @@ class MixTrainer:
                 if correction is not None:
                     gradient += correction
                 own -= rate * gradient
-        return own
+        return own.astype(np.float32)
 
     def loss(self, weights: Weights) -> float:
         """The mean of -log(chance of what was typed)."""

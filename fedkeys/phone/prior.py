@@ -6,7 +6,7 @@ probabilities of all its words after any word sum to 1.
 
 The lists do not say so, but their counts are those of Norvig (2009), Natural Language Corpus Data: of Google's
 trillion words of web text (Brants and Franz 2006), lower-case words that a spelling dictionary has, and the pairs
-of them that occur 100,000 times or more, multiplied by 64. Three things follow:
+of them that occur 100,000 times or more, multiplied by 64. Four things follow:
 
 - Pairs that were written with a capital were left out: of what follows "i" or a name some 5 % is there, of what
   follows "can" 84 %. How much of a row is there says nothing about its worth, which speaks against Katz's and
@@ -16,6 +16,7 @@ of them that occur 100,000 times or more, multiplied by 64. Three things follow:
 - "don't" was cut in two before counting, so contractions have a placeholder for a count. Here they are taken to
   occur as often as they are written in full (`fedkeys.phone.prior_lists.mended`), and what follows "don't" is
   what follows "not".
+- What adult sites wrote is taken out (`fedkeys.phone.adult`).
 - A sentence has no start: after nothing, or after a word without a row, come the single words.
 
 Its words are those of the lists that are words to `fedkeys.words`; of single letters the lists have "a" and "i".
@@ -34,6 +35,7 @@ from numpy.typing import NDArray
 from fedkeys.container import read_bytes, write_atomically
 from fedkeys.counts import FIRST_WORD, Vocabulary
 from fedkeys.errors import FedkeysError
+from fedkeys.phone.adult import cleaned
 from fedkeys.phone.prior_lists import (
     FORMAT,
     MIX,
@@ -67,8 +69,11 @@ class Prior:
         self._low, self._high = arrays["low"], arrays["high"]
         self._successor, self._probability = arrays["successor"], arrays["probability"]
         self._ranked = arrays["ranked"]
-        # One more, for words that it does not have.
-        self._unigram = np.append(unigram, unigram.min() / 2).astype(np.float32)
+        self._unigram = unigram
+        # By id, with one more for words that it does not have: alone, and with what is left of it where a row is.
+        self._by_id = np.concatenate([np.zeros(FIRST_WORD), unigram, [unigram.min() / 2]]).astype(np.float32)
+        self._less_by_id = ((1 - MIX) * self._by_id).astype(np.float32)
+        self._successor_ids = self._successor + np.uint32(FIRST_WORD)
         self._by_probability = arrays["by_probability"]
         self._best_of_range = lru_cache(maxsize=4096)(self._find_best_of_range)
 
@@ -84,16 +89,27 @@ class Prior:
         Raises:
             SourceError: symspellpy is not installed, or its lists are not what they were.
         """
-        version = version_of_lists()
-        kept = None if cache is None else cache / f"{FORMAT}-{VERSION}-{version}"
-        if kept is not None:
+        found = None if cache is None else cls.kept(cache)
+        if found is not None:
+            return found
+        arrays = laid_out(mended(cleaned(read_lists())))
+        if cache is not None:
             with suppress(FedkeysError):
-                return cls(read_back(read_bytes(kept, _LIMIT), version))
-        arrays = laid_out(mended(read_lists()))
-        if kept is not None:
-            with suppress(FedkeysError):
-                write_atomically(kept, stored(arrays, version))
+                write_atomically(_kept_in(cache), stored(arrays, version_of_lists()))
         return cls(arrays)
+
+    @classmethod
+    def kept(cls, cache: Path) -> "Prior | None":
+        """Give what a directory keeps of the lists, in a twentieth of the time; None if it keeps nothing sound.
+
+        Raises:
+            SourceError: symspellpy is not installed.
+        """
+        path, version = _kept_in(cache), version_of_lists()
+        try:
+            return cls(read_back(read_bytes(path, _LIMIT), version))
+        except FedkeysError:
+            return None
 
     def probabilities(self, previous: str | None, words: Sequence[str]) -> NDArray[np.float32]:
         """Give the probability of each word after the previous one.
@@ -106,27 +122,27 @@ class Prior:
         Returns:
             float32[n].
         """
-        return self.probabilities_at(previous, self.places(words))
+        return self.probabilities_of(previous, self.ids(words))
 
-    def places(self, words: Sequence[str]) -> NDArray[np.uint32]:
-        """Give the places of words, for `probabilities_at`: finding them takes most of the time.
+    def ids(self, words: Sequence[str]) -> NDArray[np.uint32]:
+        """Give the ids of words, for `probabilities_of`: finding them takes most of the time.
 
         Returns:
-            uint32[n]; the number of all words, for one that the prior does not have.
+            uint32[n]; one more than the last one, for a word that the prior does not have.
         """
         unknown = len(self.vocabulary) + FIRST_WORD
-        ids = np.fromiter(map(self.vocabulary.ids.get, words, repeat(unknown)), np.uint32, len(words))
-        return ids - np.uint32(FIRST_WORD)
+        return np.fromiter(map(self.vocabulary.ids.get, words, repeat(unknown)), np.uint32, len(words))
 
-    def probabilities_at(self, previous: str | None, places: NDArray[np.uint32]) -> NDArray[np.float32]:
-        """Do what `probabilities` does for words whose places are known."""
-        p = self._unigram.take(places)
+    def probabilities_of(self, previous: str | None, ids: NDArray[np.uint32]) -> NDArray[np.float32]:
+        """Do what `probabilities` does for words whose ids are known."""
         low, high = self._row(previous)
-        if low < high:
-            successor = self._successor[low:high]
-            at = successor.searchsorted(places)
-            found = successor.take(at, mode="clip") == places
-            p = np.where(found, self._probability[low:high].take(at, mode="clip"), (1 - MIX) * p)
+        if low == high:
+            return self._by_id.take(ids)
+        p = self._less_by_id.take(ids)
+        successors = self._successor_ids[low:high]
+        at = successors.searchsorted(ids)
+        found = successors.take(at, mode="clip") == ids
+        np.copyto(p, self._probability[low:high].take(at, mode="clip"), where=found)
         return p
 
     def complete(self, previous: str | None, prefix: str, k: int) -> list[tuple[str, float]]:
@@ -176,6 +192,10 @@ class Prior:
         if len(places) < min(k, last - first):
             places = _largest(self._unigram[first:last], k) + first
         return list(zip(places.tolist(), self._unigram[places].tolist(), strict=True))
+
+
+def _kept_in(cache: Path) -> Path:
+    return cache / f"{FORMAT}-{VERSION}-{version_of_lists()}"
 
 
 def written(word: str) -> str:

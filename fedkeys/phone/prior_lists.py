@@ -26,7 +26,7 @@ from fedkeys.errors import FormatError, SourceError
 from fedkeys.words import is_word
 
 FORMAT = "fedkeys-prior"
-VERSION = 1
+VERSION = 2
 
 # Weighs the pairs. Least perplexity on reddit_posts and persuasion_chat together, in steps of 0.1;
 # `python -m tests.bench.tune_prior CORPUS...` does it again.

@@ -255,9 +255,9 @@ class Situation:
         rows[_EVERYONE][: len(levels)] = levels
         rows[_EVERYONE][len(levels) :] = levels[-1]
         mixed, p = rows[_MIXED], levels[-1]
-        for order, left in enumerate(self._left):
-            mixed[order] += left * p
-            p = mixed[order]
+        for own, left in zip(mixed, self._left, strict=False):
+            own += left * p
+            p = own
         mixed[len(self._left) :] = p
         probabilities = rows[: _MIXED.stop]
         np.maximum(probabilities, _FLOOR, out=probabilities)

@@ -6,6 +6,7 @@ aggregator meet only in bytes: what is measured here is what would cross a netwo
 
 from fedkeys.simulate.federation import Federation, Plan, Round
 from fedkeys.simulate.fleet import Fleet
+from fedkeys.simulate.lesson import Lesson
 from fedkeys.simulate.mixing import MixPlan, train_mix
 
-__all__ = ["Federation", "Fleet", "MixPlan", "Plan", "Round", "train_mix"]
+__all__ = ["Federation", "Fleet", "Lesson", "MixPlan", "Plan", "Round", "train_mix"]

@@ -72,9 +72,9 @@ class Checkpoint:
             raise UsageError("holds no rounds to resume", file=self._path, remedy="leave --resume out")
         header = self._read("plan").header
         changed = [
-            f"--{name.replace('_', '-')} was {'not given' if value is None else value}"
-            for name, value in header["plan"].items()
-            if _as_map(plan).get(name) != value
+            f"--{name.replace('_', '-')} was {_said(header['plan'].get(name))}"
+            for name, value in _as_map(plan).items()
+            if header["plan"].get(name) != value  # before there was an option, nobody gave it
         ]
         if header["seed"] != seed.to_bytes(8):
             changed.append("--seed was another")
@@ -120,6 +120,12 @@ class Checkpoint:
 
 def _as_map(plan: "Plan") -> dict[str, Any]:
     return asdict(plan)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
+    return "not given" if value is None else str(value)
 
 
 def _digest(names: Sequence[str]) -> bytes:

@@ -21,9 +21,11 @@ from fedkeys.counts import Vocabulary
 from fedkeys.delta import Bounds
 from fedkeys.errors import UsageError
 from fedkeys.model import Model
-from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER
+from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER, Prior
 from fedkeys.simulate.checkpoint import Checkpoint
+from fedkeys.simulate.lesson import Lesson, OnStep, counted_first, give_lesson
 from fedkeys.simulate.member import Member, Record
+from fedkeys.simulate.mixing import MixPlan
 from fedkeys.sources import Corpus, PhoneTexts
 
 _MIDDLING_SECONDS = 30.0  # of a phone, from being asked to its upload's arrival
@@ -50,6 +52,9 @@ class Plan:
         deadline: seconds after which an upload is too late; None to wait for all. How long a phone takes is
             drawn from a log-normal distribution with a median of 30 seconds.
         prune: how many n-grams of two words or more a release keeps; None for all.
+        mix: how the mix is trained; None for not at all. Phones hold the last fifth of their messages back from
+            the rounds, train the mix on it, and send it in one round more. They are in reach, and lost, in the
+            training as in the rounds; a deadline is for deltas.
 
     Raises:
         UsageError: a number is out of its range.
@@ -66,6 +71,7 @@ class Plan:
     dropout: float = 0.0
     deadline: float | None = None
     prune: int | None = None
+    mix: MixPlan | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("rounds", self.rounds), ("min_phones", self.min_phones)):
@@ -76,6 +82,17 @@ class Plan:
         if not 0 < self.available <= 1 or not 0 <= self.dropout < 1:
             raise UsageError("available lies above 0 and up to 1, dropout from 0 to below 1")
         _ = self.rule
+
+    @property
+    def all_rounds(self) -> int:
+        """How many rounds there are with the one that follows the training of the mix."""
+        return self.rounds + (self.mix is not None)
+
+    def typed_by(self, number: int, messages: int) -> int:
+        """How many of a phone's messages belong to the rounds up to one of them."""
+        if self.mix is None:
+            return messages * number // self.rounds
+        return messages if number > self.rounds else counted_first(messages) * number // self.rounds
 
     @property
     def rule(self) -> RoundRule:
@@ -138,6 +155,10 @@ class Federation:
         rng: draws the seed of all rounds.
         checkpoint: directory that keeps what was reached after each round; None to keep nothing.
         resume: go on with the rounds that the checkpoint holds.
+        prior: public words that phones train the mix with.
+
+    Attributes:
+        lesson: what came of training the mix; None before that, and where too few phones could train it.
 
     Raises:
         UsageError: the corpus has no phones; there is a checkpoint and none is to be resumed, or none and one
@@ -152,9 +173,12 @@ class Federation:
         rng: np.random.Generator,
         checkpoint: Path | None = None,
         resume: bool = False,
+        prior: Prior | None = None,
     ) -> None:
         self._corpus = corpus
         self._plan = plan
+        self._prior = prior
+        self.lesson: Lesson | None = None
         self._names = sorted(corpus.names())
         if not self._names:
             raise UsageError("the corpus has no phones")
@@ -174,14 +198,24 @@ class Federation:
             self._records = self._checkpoint.records(self.aggregator.round)
             self._model = self._checkpoint.model(self.aggregator.round)
 
-    def run(self, on_phone: OnPhone = lambda *_: None) -> Iterator[Round]:
+    def run(self, on_phone: OnPhone = lambda *_: None, on_step: OnStep = lambda *_: None) -> Iterator[Round]:
         """Run the rounds that are left.
 
         Args:
             on_phone: called with the round's number, and the part of its phones that is done.
+            on_step: called, while the mix is trained, with the name of a step and the part of it that is done.
         """
-        for number in range(self.aggregator.round + 1, self._plan.rounds + 1):
+        for number in range(self.aggregator.round + 1, self._plan.all_rounds + 1):
+            if self._plan.mix is not None and number > self._plan.rounds and self._model is not None:
+                self._train(self._model, self._plan.mix, number, on_step)
             yield self._round(number, on_phone)
+
+    def _train(self, model: Model, plan: MixPlan, number: int, on_step: OnStep) -> None:
+        """Train the mix; from then on models bring it."""
+        seed = int(np.random.default_rng([self._seed, number, 1]).integers(1 << 32))
+        reach, loss = self._plan.available, self._plan.dropout
+        self.lesson = give_lesson(self._corpus, model, self._prior, plan, seed, reach, loss, on_step)
+        self._model = self._with_mix(model)
 
     def _round(self, number: int, on_phone: OnPhone) -> Round:
         started = time.perf_counter()
@@ -239,13 +273,13 @@ class Federation:
             if place is None:
                 continue
             member = self._member(texts)
-            member.catch_up(texts.texts, number, self._plan.rounds)
+            member.type_up_to(texts.texts, self._plan.typed_by(number, len(texts.texts)))
             if member.phone.may_send and not fates.lost_before[place]:
                 upload = member.upload(self._base, number)
                 self._records[texts.name] = member.record
                 sizes.append(sum(map(len, upload)))
                 yield Upload(texts.name, float(fates.seconds[place]), upload)
-            elif number == self._plan.rounds:
+            elif number == self._plan.all_rounds:
                 del self._members[texts.name]
             done += 1
             on_phone(number, done / len(cohort))
@@ -260,17 +294,20 @@ class Federation:
             elif answer.fate is Fate.REFUSED:
                 member.refused()
             self._records[answer.name] = member.record
-        if number == self._plan.rounds:  # nobody asks it again
+        if number == self._plan.all_rounds:  # nobody asks it again
             del self._members[answer.name]
         return merged
 
     def _release(self) -> None:
         """Release a model, and make the round last."""
-        self._model = self.aggregator.release(self._plan.min_phones, prune=self._plan.prune)
+        self._model = self._with_mix(self.aggregator.release(self._plan.min_phones, prune=self._plan.prune))
         self.aggregator.know(self._model.vocabulary)
         if self._checkpoint:
             self._checkpoint.keep(self.aggregator.round, self._model, self._records)
         self.aggregator.commit()
+
+    def _with_mix(self, model: Model) -> Model:
+        return self.lesson.into(model) if self.lesson else model
 
     @property
     def _base(self) -> Vocabulary | None:

@@ -64,7 +64,7 @@ class Member:
             UsageError: these are not the messages that were sent.
         """
         for number, sent in enumerate((*record.accepted, *filter(None, [record.pending]))):
-            self._type_up_to(texts, sent.messages)
+            self.type_up_to(texts, sent.messages)
             data = self.upload(base_of(sent.round), sent.round)[-1]
             known = merged.get(number)
             changed = known is None and sent != record.pending
@@ -76,9 +76,10 @@ class Member:
             if sent != record.pending:
                 self.accepted()
 
-    def catch_up(self, texts: Sequence[str], number: int, rounds: int) -> None:
-        """Type the messages that belong to the rounds up to this one."""
-        self._type_up_to(texts, len(texts) * number // rounds)
+    def type_up_to(self, texts: Sequence[str], end: int) -> None:
+        """Type the first so many messages, those that are not typed yet."""
+        self.phone.type(texts[self._typed : end])
+        self._typed = max(self._typed, end)
 
     def upload(self, base: Vocabulary | None, number: int) -> list[bytes]:
         """Give what the phone sends when a round asks."""
@@ -102,7 +103,3 @@ class Member:
         """Its last delta will never be merged."""
         self.phone.refused()
         self.record = self.record._replace(pending=None)
-
-    def _type_up_to(self, texts: Sequence[str], end: int) -> None:
-        self.phone.type(texts[self._typed : end])
-        self._typed = max(self._typed, end)

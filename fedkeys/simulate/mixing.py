@@ -17,6 +17,11 @@ from fedkeys.model.mix import Mix, initial, size
 from fedkeys.phone.mixing import MixTrainer
 from fedkeys.phone.situation import FEATURES
 
+_RATE = 0.03
+_RATE_FROM_START = (
+    0.01  # of 0.03, 0.01 and 0.003 the best, or level with it, by `python -m tests.bench.tune_mix`
+)
+
 
 @dataclass(frozen=True, slots=True)
 class MixPlan:
@@ -26,16 +31,20 @@ class MixPlan:
         rounds: how many (on ubuntu_irc 150 gave 0.2 points of top-1 recall less than 300).
         cohort: how many phones take part in each.
         phones: how many phones of a fleet train at all, drawn at random.
+        rate: of the server's steps; None for what serves best.
     """
 
     rounds: int = 300
     cohort: int = 40
     phones: int = 500
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("rounds", self.rounds), ("cohort", self.cohort), ("phones", self.phones)):
             if value < 1:
                 raise UsageError(f"{name} of the mix is {value}", remedy="choose 1 or more")
+        if self.rate is not None and not self.rate > 0:
+            raise UsageError(f"rate of the mix is {self.rate}", remedy="choose a number above 0")
 
 
 def train_mix(
@@ -43,8 +52,20 @@ def train_mix(
     plan: MixPlan,
     seed: int,
     on_round: Callable[[float], None] = lambda _: None,
+    start: Mix | None = None,
+    available: float = 1.0,
+    dropout: float = 0.0,
 ) -> Mix:
     """Train a mix: FedAdam (Reddi et al. 2021) over phones that each take a few steps.
+
+    Args:
+        trainers: the phones.
+        plan: how.
+        seed: of all draws.
+        on_round: called with the part of the rounds that is done.
+        start: a mix to go on from; None to begin with nothing learnt.
+        available: the chance that a phone can be reached in a round.
+        dropout: the chance that a phone that was asked is lost on the way.
 
     Raises:
         UsageError: no phone has typed anything.
@@ -53,10 +74,10 @@ def train_mix(
     if not clients:
         raise UsageError("no phone has messages to train the mix on", remedy="bring a larger corpus")
     algorithm = FederatedAveraging(
-        cast(Model, _MixWeights()),  # the clients train it, the server only averages
+        cast(Model, _MixWeights(start)),  # the clients train it, the server only averages
         LocalTraining(epochs=1, batch_size=16, learning_rate=0.1, schedule="cosine", horizon=plan.rounds),
-        server=FedAdam(rate=0.03),
-        participation=Participation(cohort=plan.cohort),
+        server=FedAdam(rate=plan.rate or (_RATE if start is None else _RATE_FROM_START)),
+        participation=Participation(cohort=plan.cohort, available=available, dropout=dropout),
     )
     weights = algorithm.initialize(seed).weights
     for done, (state, _) in enumerate(algorithm.run(clients, plan.rounds, seed), 1):
@@ -70,5 +91,8 @@ class _MixWeights:
 
     size = size(FEATURES)
 
+    def __init__(self, start: Mix | None) -> None:
+        self._start = start
+
     def initial(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        return initial(FEATURES, rng)
+        return initial(FEATURES, rng) if self._start is None else self._start.weights.astype(np.float64)

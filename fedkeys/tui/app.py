@@ -5,20 +5,27 @@ message box, and beside them what the federation is and what it saves.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
 from typing import ClassVar
 
+from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.events import Resize
+from textual.message import Message
 from textual.widgets import Footer, Static
 
+from fedkeys.errors import FedkeysError
 from fedkeys.model import Model
-from fedkeys.phone import Keyboard
+from fedkeys.phone import Keyboard, Prior
 from fedkeys.tui.message_box import MessageBox
 from fedkeys.tui.strip import SuggestionStrip
 
+_WIDE = 72  # columns
 _REMOTE_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
@@ -29,20 +36,38 @@ class TypingApp(App[None]):
         keyboard: everyone's model with a personal one.
         phone: the name of the phone that is held; None for a new one.
         sent: messages that its owner sent before, oldest first, to be shown.
+        prior: gives public words for the keyboard, if it has none yet; called beside the screen, once that stands.
+        clock: gives seconds that never go back.
     """
 
     TITLE = "fedkeys"
     CSS_PATH = "typing.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (72, "-wide")]  # noqa: RUF012, declared so by Textual
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012, declared so by Textual
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (11, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", id="quit", tooltip="Leave fedkeys", priority=True),
     ]
 
-    def __init__(self, keyboard: Keyboard, phone: str | None = None, sent: Sequence[str] = ()) -> None:
+    @dataclass
+    class PriorFound(Message):
+        """Public words were read."""
+
+        prior: Prior
+
+    def __init__(
+        self,
+        keyboard: Keyboard,
+        phone: str | None = None,
+        sent: Sequence[str] = (),
+        prior: Callable[[], Prior] | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         super().__init__()
         self._keyboard = keyboard
         self._phone = phone
         self._sent_before = sent
+        self._prior = prior
+        self._clock = clock
         self._keys = 0
         self._characters = 0
 
@@ -67,7 +92,7 @@ class TypingApp(App[None]):
                     for text in self._sent_before:
                         yield _bubble(text)
                 yield SuggestionStrip(id="strip")
-                yield MessageBox(self._keyboard)
+                yield MessageBox(self._keyboard, self._clock)
             with Vertical(id="side"):
                 yield Static("[b]This message[/b]", classes="heading")
                 yield Static(id="now")
@@ -82,6 +107,24 @@ class TypingApp(App[None]):
         self.query_one("#chat").anchor()  # stays at its end, whatever is added or however it is resized
         self.query_one(MessageBox).focus()
         self._show_savings()
+        if self._prior is not None:
+            self.call_after_refresh(self._find_prior, self._prior)
+
+    @work(thread=True)
+    def _find_prior(self, prior: Callable[[], Prior]) -> None:
+        # A key may wait for the longest step of it, 0.1 s on a busy machine, and only where none were kept.
+        try:
+            self.post_message(self.PriorFound(prior()))
+        except FedkeysError as error:
+            self.notify(str(error), title="No public words", severity="warning", markup=False)
+
+    def on_typing_app_prior_found(self, event: PriorFound) -> None:
+        """Offer public words too, from the next key on: a strip does not change under its reader's eyes."""
+        self._keyboard.gain(event.prior)
+
+    def on_resize(self, event: Resize) -> None:
+        """Leave nothing between keys of the footer where there is little room."""
+        self.query_one(Footer).compact = event.size.width < _WIDE
 
     def on_message_box_suggested(self, event: MessageBox.Suggested) -> None:
         """Show what the keyboard offers."""
@@ -108,7 +151,7 @@ class TypingApp(App[None]):
     def _show_savings(self) -> None:
         said = savings(self._keys, self._characters)
         self.query_one("#so-far", Static).update(said)
-        self.query_one("#brief", Static).update(said.splitlines()[0] if self._characters else "")
+        self.query_one("#brief", Static).update(f"{said.splitlines()[1]} saved" if self._characters else "")
 
 
 def savings(keys: int, characters: int) -> str:

@@ -5,10 +5,14 @@ pressed, so that the screen can tell what the suggestions saved.
 
 Suggestions are asked for in the same turn as the key: the keyboard answers far inside a frame, so there is
 neither a worker nor a stale answer.
+
+A word that was read in the strip and passed over by typing on is not shown again for the same word. Who types fast
+does not read each strip, so one counts as read if it stood for `READ_SECONDS` when the next letter came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import ClassVar
 
 from textual import events
@@ -18,8 +22,12 @@ from textual.widgets import TextArea
 
 from fedkeys.errors import StorageError
 from fedkeys.model import Suggestion
-from fedkeys.phone import Keyboard
+from fedkeys.phone import Keyboard, PassedOver
 from fedkeys.words import at_cursor
+
+# To look at the strip takes some 0.2 s until the eyes move there and a fixation of 0.25 s (Rayner 1998,
+# Psychological Bulletin 124(3)). It is also twice the mean time between two keys (Dhakal et al. 2018, CHI).
+READ_SECONDS = 0.5
 
 _NO_SPACE_BEFORE = ".,!?;:)"
 _OWN_ACTIONS = ("send", "accept(")
@@ -31,6 +39,7 @@ class MessageBox(TextArea):
 
     Args:
         keyboard: what it asks.
+        clock: gives seconds that never go back.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,7 +68,7 @@ class MessageBox(TextArea):
         text: str
         keys: int
 
-    def __init__(self, keyboard: Keyboard) -> None:
+    def __init__(self, keyboard: Keyboard, clock: Callable[[], float] = monotonic) -> None:
         super().__init__(
             soft_wrap=True,
             tab_behavior="focus",
@@ -72,6 +81,10 @@ class MessageBox(TextArea):
         self.keys = 0
         self._after_accept = False
         self._asked: tuple[str, str, int] | None = None
+        self._clock = clock
+        self._shown: tuple[str, list[str]] = "", []  # before which word, and what
+        self._shown_since = clock()
+        self._passed_over = PassedOver()
 
     def on_mount(self) -> None:
         """Offer words before the first letter too."""
@@ -83,7 +96,12 @@ class MessageBox(TextArea):
         if (before, self.text, self.keys) == self._asked:
             return  # the cursor moved because of the edit that was answered already
         self._asked = (before, self.text, self.keys)
-        self.suggestions = self.keyboard.suggest(before)
+        self.suggestions = self.keyboard.suggest(before, passed_over=self._passed_over.at(before))
+        words = [suggestion.word for suggestion in self.suggestions]
+        shown = before[: len(before) - at_cursor(before).typed], words
+        if shown != self._shown:
+            self._shown = shown
+            self._shown_since = self._clock()
         self.suggestion = self._ghost(before)
         self.post_message(self.Suggested(self.suggestions, self.keys, len(self.text)))
 
@@ -100,6 +118,8 @@ class MessageBox(TextArea):
                 event.prevent_default()
                 await self.run_action(binding.action)
                 return
+        if event.is_printable:
+            self._note_what_was_read()
         if event.is_printable or event.key in ("backspace", "delete"):
             self.keys += 1
             if self._after_accept and event.character and event.character in _NO_SPACE_BEFORE:
@@ -145,11 +165,16 @@ class MessageBox(TextArea):
             self.post_message(self.Sent(text, self.keys))
             self.keys = 0
             self._after_accept = False
+            self._passed_over = PassedOver()
             try:
                 self.keyboard.learn(text)
             except StorageError as error:
                 self.notify(str(error), title="Not learnt", severity="warning", markup=False)
             self.clear()
+
+    def _note_what_was_read(self) -> None:
+        if self._clock() - self._shown_since >= READ_SECONDS:
+            self._passed_over.shown(self._before_cursor(), self._shown[1])
 
     def _before_cursor(self) -> str:
         """The line up to the cursor, and the line before it, which says where a sentence begins."""

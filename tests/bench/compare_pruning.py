@@ -13,7 +13,7 @@ import numpy as np
 from fedkeys.aggregator import Aggregator
 from fedkeys.delta import DEFAULT_BOUNDS
 from fedkeys.evaluate import Evaluation, evaluate
-from fedkeys.evaluate.evaluation import FirstParts
+from fedkeys.evaluate.users import FirstParts
 from fedkeys.model import Model
 from fedkeys.model.kneser_ney import Estimate
 from fedkeys.model.prune import most_missed, pruned, without

@@ -61,17 +61,17 @@ def test_complete(benchmark: Any, letters: int) -> None:
 
 
 @pytest.mark.benchmark(group="prior")
-@pytest.mark.parametrize("by", ["words", "places"])
+@pytest.mark.parametrize("by", ["words", "ids"])
 def test_probabilities_of_50_words(benchmark: Any, by: str) -> None:
     asked = [text()[at : at + 50] for at in range(0, QUESTIONS * 30, 30)]
-    places = [prior().places(words) for words in asked]
+    ids = [prior().ids(words) for words in asked]
 
     def answer() -> None:
         for at, previous in enumerate(text()[:QUESTIONS]):
             if by == "words":
                 prior().probabilities(previous, asked[at])
             else:
-                prior().probabilities_at(previous, places[at])
+                prior().probabilities_of(previous, ids[at])
 
     benchmark(answer)
 

@@ -16,8 +16,9 @@ import numpy as np
 from fedkeys.container import pack_arrays
 from fedkeys.delta import DEFAULT_BOUNDS
 from fedkeys.evaluate import Evaluation
-from fedkeys.evaluate.evaluation import FirstParts, trainer_of
 from fedkeys.evaluate.replay import asked_words
+from fedkeys.evaluate.training import trainer_of
+from fedkeys.evaluate.users import FirstParts
 from fedkeys.phone import MixTrainer, Prior
 from fedkeys.phone.keyboard import MIX_FORMAT
 from fedkeys.phone.situation import FEATURES_VERSION

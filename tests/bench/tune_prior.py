@@ -5,10 +5,13 @@ with the contractions as the lists count them and as `mended` does.
 """
 
 import sys
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedkeys.counts import FIRST_WORD
+from fedkeys.phone.adult import cleaned
 from fedkeys.phone.prior import Prior
 from fedkeys.phone.prior_lists import MIX, laid_out, mended, read_lists
 from fedkeys.sources import open_corpus
@@ -20,25 +23,23 @@ WEIGHTS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 def parts(prior: Prior, items: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """For each word that the prior has: p of it alone, and of it among the pairs (negative without a row)."""
-    places = prior.places(items)
     alone, paired = [], []
-    for previous, at in zip(items, places[1:], strict=False):
-        if at < len(prior.vocabulary):
-            one = np.array([at])
-            unigram = prior.probabilities_at(None, one)[0]
-            known = prior.probabilities_at(previous, np.arange(2)) - prior.probabilities_at(
-                None, np.arange(2)
-            )
+    some = np.arange(2, dtype=np.uint32) + FIRST_WORD
+    for previous, word in pairwise(items):
+        if word in prior.vocabulary.ids:
+            one = prior.ids([word])
+            unigram = prior.probabilities_of(None, one)[0]
+            known = prior.probabilities_of(previous, some) - prior.probabilities_of(None, some)
             alone.append(unigram)
             paired.append(
-                (prior.probabilities_at(previous, one)[0] - (1 - MIX) * unigram) / MIX if known.any() else -1
+                (prior.probabilities_of(previous, one)[0] - (1 - MIX) * unigram) / MIX if known.any() else -1
             )
     return np.array(alone), np.array(paired)
 
 
 def main() -> None:
     """Print the table."""
-    lists = read_lists()
+    lists = cleaned(read_lists())
     for name in sys.argv[1:]:
         messages = [text for _, texts in open_corpus(name).phones() for text in texts][:MESSAGES]
         items = [fold(item) for text in messages for item in tokens(text)]

@@ -8,7 +8,6 @@ clock of its thread, from the question in its own form to three words.
 What is not installed is left out, with a sentence that says how to install it.
 
     text        the words that all are given, and the questions
-    engines     those in this process: fedkeys, the KenLM scan, stupid back-off
+    engines     those in this process: fedkeys, and of its baselines the KenLM scan and stupid back-off
     driven      those in a process of their own: Presage, Onboard's pypredict
-    arpa        a model as KenLM reads it
 """

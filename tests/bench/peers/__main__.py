@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from fedkeys.evaluate.backoff import StupidBackoff
+from fedkeys.evaluate.scans import KenLMScan, Missing
 from fedkeys.sources import open_corpus
 from tests.bench.peers.driven import OnboardEngine, PresageEngine
 from tests.bench.peers.engines import (
     Answer,
     Engine,
-    KenLMEngine,
     KeyboardEngine,
-    Missing,
     ModelEngine,
-    StupidBackoff,
+    RankerEngine,
     train,
 )
-from tests.bench.peers.text import Question, Text, questions, read
+from tests.bench.peers.text import Question, Text, questions, read, written
 
 _REFERENCE = "fedkeys: Model.suggest, order 4"
 
@@ -38,8 +38,8 @@ def engines(text: Text, scratch: Path) -> dict[str, Callable[[], Engine]]:
         "Onboard pypredict: dynamic, order 3": lambda: OnboardEngine(text.learnt, scratch, cached=False),
         "Onboard pypredict: cached, order 3": lambda: OnboardEngine(text.learnt, scratch, cached=True),
         "Presage: smoothed n-grams, order 3": lambda: PresageEngine(text.learnt, scratch),
-        "KenLM: scan of the same model": lambda: KenLMEngine(model, scratch),
-        "stupid back-off in dictionaries, order 4": lambda: StupidBackoff(text.learnt, 4),
+        "KenLM: scan of the same model": lambda: RankerEngine(KenLMScan(model)),
+        "stupid back-off, order 4": lambda: RankerEngine(StupidBackoff(map(written, text.learnt), 4)),
     }
 
 
@@ -51,7 +51,7 @@ def compare(text: Text, scratch: Path) -> dict[str, dict[str, float]]:
         try:
             made[name] = make()
         except Missing as missing:
-            print(f"left out: {name}; to have it: {missing}", file=sys.stderr)
+            print(f"left out: {missing}", file=sys.stderr)
     gc.collect()
     gc.freeze()  # or the collector would walk one engine's dictionaries in another one's time
     asked: list[Question] = []

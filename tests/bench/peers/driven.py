@@ -12,7 +12,8 @@ from pathlib import Path
 from shutil import which
 
 from fedkeys.evaluate.replay import SLOTS
-from tests.bench.peers.engines import Answer, Missing
+from fedkeys.evaluate.scans import Missing
+from tests.bench.peers.engines import Answer
 from tests.bench.peers.text import Message, User, questions
 
 _HERE = Path(__file__).parent
@@ -83,7 +84,7 @@ class PresageEngine(_Driven):
 
     def __init__(self, messages: Iterable[Message], scratch: Path) -> None:
         if not which("text2ngram") or not which("g++") or not Path("/usr/include/presage.h").exists():
-            raise Missing("apt-get install presage libpresage-dev g++")
+            raise Missing("Presage is not installed: apt-get install presage libpresage-dev g++")
         text, database = _sentences(messages, scratch), scratch / "presage.db"
         for n in range(1, _PRESAGE_ORDER + 1):
             counting: list[str | Path] = [
@@ -117,7 +118,7 @@ class OnboardEngine(_Driven):
     def __init__(self, messages: Iterable[Message], scratch: Path, *, cached: bool) -> None:
         trial = [_DEBIAN_PYTHON, "-I", "-c", "import Onboard.pypredict"]
         if not Path(_DEBIAN_PYTHON).exists() or subprocess.run(trial, capture_output=True).returncode:
-            raise Missing("apt-get install onboard")
+            raise Missing("Onboard is not installed: apt-get install onboard")
         kind = "CachedDynamicModel" if cached else "DynamicModel"
         driver: list[str | Path] = [
             _DEBIAN_PYTHON,

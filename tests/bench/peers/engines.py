@@ -1,21 +1,16 @@
-"""Engines in this process: fedkeys, the KenLM scan, stupid back-off in dictionaries.
+"""Engines in this process: fedkeys, and the baselines of its evaluation.
 
 In: what all learn. Out: for each question at most three words, and the nanoseconds of CPU time they took.
 """
 
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from heapq import nlargest
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 from fedkeys import Aggregator, Keyboard, Model, Phone
-from fedkeys.counts.vocabulary import prefix_places
 from fedkeys.evaluate.replay import SLOTS
-from fedkeys.model.arpa import MESSAGE_WORD, SENTENCE_WORD, write_arpa
-from fedkeys.words import MESSAGE_START, SENTENCE_START
+from fedkeys.evaluate.systems import Ranker
 from tests.bench.peers.text import Message, Question, User, questions, written
 
 
@@ -24,10 +19,6 @@ class Answer(NamedTuple):
 
     words: Sequence[str]
     ns: int
-
-
-class Missing(Exception):
-    """An engine that is not here; the message says how to install it."""
 
 
 class Engine(Protocol):
@@ -104,79 +95,11 @@ class KeyboardEngine:
         """Nothing is held."""
 
 
-class KenLMEngine(_Here):
-    """KenLM, asked for every word of the vocabulary that begins with the prefix."""
+class RankerEngine(_Here):
+    """A baseline of `fedkeys.evaluate`: the KenLM scan, or stupid back-off."""
 
-    def __init__(self, model: Model, scratch: Path) -> None:
-        try:
-            import kenlm
-        except ImportError:
-            raise Missing("pip install kenlm") from None
-        path = scratch / "model.arpa"
-        with path.open("wb") as file:
-            write_arpa(model, file)
-        config = kenlm.Config()
-        config.show_progress = False
-        self._state: Callable[[], Any] = kenlm.State
-        self._kenlm = kenlm.Model(str(path), config)
-        self._words = model.vocabulary.words
-        self._reach = model.order - 1
+    def __init__(self, ranker: Ranker) -> None:
+        self._ranker = ranker
 
     def words(self, question: Question) -> Sequence[str]:
-        mark = MESSAGE_WORD if question.start == MESSAGE_START else SENTENCE_WORD
-        state, into = self._state(), self._state()
-        self._kenlm.NullContextWrite(state)
-        for word in (mark, *question.words)[-self._reach :]:
-            if word == MESSAGE_WORD:
-                self._kenlm.BeginSentenceWrite(into)
-            else:
-                self._kenlm.BaseScore(state, word, into)
-            state, into = into, state
-        first, last = prefix_places(self._words, question.prefix)
-        score, ignored = self._kenlm.BaseScore, self._state()
-        return nlargest(SLOTS, self._words[first:last], key=lambda word: score(state, word, ignored))
-
-
-class StupidBackoff(_Here):
-    """Relative frequencies in dictionaries, times 0.4 for each word less of context.
-
-    T. Brants et al., Large Language Models in Machine Translation, EMNLP 2007, section 4.
-    """
-
-    _FACTOR = 0.4
-
-    def __init__(self, messages: Iterable[Message], order: int) -> None:
-        self._after: dict[tuple[str, ...], Counter[str]] = {(): Counter()}
-        self._reach = order - 1
-        for message in messages:
-            for number, sentence in enumerate(message):
-                items = (SENTENCE_START if number else MESSAGE_START, *sentence)
-                for at, word in enumerate(sentence, 1):
-                    self._after[()][word] += 1
-                    for begin in range(max(0, at - self._reach), at):
-                        self._after.setdefault(items[begin:at], Counter())[word] += 1
-        self._totals = {context: counts.total() for context, counts in self._after.items()}
-        self._ranked = [word for word, _ in self._after[()].most_common()]
-        self._alphabetical = sorted(self._ranked)
-
-    def words(self, question: Question) -> Sequence[str]:
-        context = (question.start, *question.words)[-self._reach :]
-        scores: dict[str, float] = {}
-        factor = 1.0
-        while context:
-            counts: Mapping[str, int] = self._after.get(context, {})
-            for word, count in counts.items():
-                if word.startswith(question.prefix) and word not in scores:
-                    scores[word] = factor * count / self._totals[context]
-            context = context[1:]
-            factor *= self._FACTOR
-        everywhere, total = self._after[()], self._totals[()]
-        for word in self._most_frequent(question.prefix):
-            scores.setdefault(word, factor * everywhere[word] / total)
-        return nlargest(SLOTS, scores, key=scores.__getitem__)
-
-    def _most_frequent(self, prefix: str) -> Sequence[str]:
-        if not prefix:
-            return self._ranked[:SLOTS]
-        first, last = prefix_places(self._alphabetical, prefix)
-        return nlargest(SLOTS, self._alphabetical[first:last], key=self._after[()].__getitem__)
+        return self._ranker.best((question.start, *question.words), question.prefix, SLOTS)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fedkeys.errors import UsageError
-from fedkeys.evaluate.evaluation import LEAST_MESSAGES, parts
+from fedkeys.evaluate.users import LEAST_MESSAGES, parts
 from fedkeys.sources import Corpus
 from fedkeys.words import MESSAGE_START, SENTENCE_START
 

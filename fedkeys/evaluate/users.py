@@ -1,0 +1,131 @@
+"""Whose messages train, and who is replayed.
+
+In: a corpus. Out: the corpus of messages that train, and the names of users to replay. Laws: users with fewer than
+10 messages only train; the first part of each other user's messages trains, the last part is replayed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fedkeys.errors import UsageError
+from fedkeys.evaluate.replay import asked_words
+from fedkeys.sources import Corpus, PhoneTexts
+from fedkeys.sources.corpus import OnProgress
+
+LEAST_MESSAGES = 10
+
+
+class FirstParts:
+    """A corpus cut down to the messages that train.
+
+    Args:
+        corpus: users and their messages.
+        split: the part of each user's messages that trains.
+        without: users who are left out.
+        only: users who are not; None for everybody.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        split: float,
+        without: frozenset[str] = frozenset(),
+        only: frozenset[str] | None = None,
+    ) -> None:
+        self._corpus = corpus
+        self._split = split
+        self._without = without
+        self._only = only
+
+    def names(self, on_progress: OnProgress = lambda _: None) -> Sequence[str]:
+        """Give the names of the users."""
+        return [name for name in self._corpus.names(on_progress) if self._holds(name)]
+
+    def phones(self) -> Iterator[PhoneTexts]:
+        """Give the users and their first messages."""
+        for phone in self._corpus.phones():
+            if self._holds(phone.name):
+                yield PhoneTexts(phone.name, parts(phone.texts, self._split)[0])
+
+    def _holds(self, name: str) -> bool:
+        return name not in self._without and (self._only is None or name in self._only)
+
+
+class Chosen(NamedTuple):
+    """Users to replay.
+
+    Attributes:
+        known: whose first messages the model is made of too; new: of whom it sees nothing.
+    """
+
+    known: Sequence[str]
+    new: Sequence[str]
+
+    @property
+    def all(self) -> list[str]:
+        """All of them, the known ones first."""
+        return [*self.known, *self.new]
+
+
+def parts(texts: Sequence[str], split: float) -> tuple[Sequence[str], Sequence[str]]:
+    """Cut one user's messages into those that train and those that are replayed, maybe none."""
+    at = int(len(texts) * split) if len(texts) >= LEAST_MESSAGES else len(texts)
+    return texts[:at], texts[at:]
+
+
+def able_users(
+    corpus: Corpus, split: float, min_words: int, on_progress: OnProgress = lambda _: None
+) -> dict[str, int]:
+    """Give the users who can be replayed, and the number of words asked of each.
+
+    Args:
+        corpus: users and their messages.
+        split: the part of each user's messages that trains.
+        min_words: how many words they have at least.
+        on_progress: told what part of the users is looked at.
+
+    Raises:
+        UsageError: there are none.
+    """
+    able: dict[str, int] = {}
+    users = len(corpus.names())
+    for number, phone in enumerate(corpus.phones(), 1):
+        on_progress(number / users)
+        asked = sum(map(asked_words, parts(phone.texts, split)[1]))
+        if asked and sum(map(asked_words, phone.texts)) >= min_words:
+            able[phone.name] = asked
+    if not able:
+        raise UsageError(
+            f"no user has {LEAST_MESSAGES} messages and {min_words} words",
+            remedy="lower --min-words, or bring a larger corpus",
+        )
+    return able
+
+
+def choose(able: Mapping[str, int], users: int | None, new_users: int, rng: np.random.Generator) -> Chosen:
+    """Draw the users to replay.
+
+    Args:
+        able: those who can be.
+        users: how many that the model knows; None for all.
+        new_users: how many that it does not.
+        rng: draws them.
+
+    Raises:
+        UsageError: nobody would be left whom the model knows.
+    """
+    names = sorted(able)
+    if new_users >= len(names):
+        raise UsageError(f"{new_users} new users of {len(names)} who can be replayed", remedy="choose fewer")
+    if users is not None and users < len(names):
+        known = [names[at] for at in rng.choice(len(names), users, replace=False).tolist()]
+    else:
+        known = names
+    if not new_users:
+        return Chosen(known, [])
+    others = sorted(set(names) - set(known)) or names
+    drawn = rng.choice(len(others), min(new_users, len(others)), replace=False)
+    new = [others[at] for at in drawn.tolist()]
+    return Chosen([name for name in known if name not in new], new)
