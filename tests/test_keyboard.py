@@ -42,7 +42,7 @@ def test_typed_capitals_are_kept() -> None:
 def test_a_sentence_begins_with_a_capital_if_its_owner_wants_one() -> None:
     mine = keyboard()
     for start in ("", "see you! ", "see you\n"):
-        assert "See" in offered(mine, start)
+        assert "See" in offered(mine, start, 9)
     assert offered(mine, "se", 1) == ["see"]
     assert "see" in offered(mine, "ok so ", 9)
     for text in ("see you", "ok. see you", "👍 see you"):  # three beginnings, and one that is no letter

@@ -54,6 +54,26 @@ def test_features_are_finite_and_the_last_row_stands_for_all_others(texts: list[
     assert rows[:, -1].tolist() == [0.0] * len(found) + [1.0]
 
 
+def test_after_a_pause_words_are_offered_that_begin_a_message() -> None:
+    """Of "zed: " nobody knows what follows, but people begin with "could", so it may come."""
+    everyone = aggregate(
+        [Phone([f"could {word} {word}" for word in ("we", "you", "it", "they")]).delta()], min_phones=1
+    )
+    personal = PersonalModel()
+    personal.learn("shall be")
+
+    def offered(text: str) -> dict[str, list[float]]:
+        situation = Situation(everyone, personal, None, at_cursor(text))
+        found = situation.candidates("", 3, 1)
+        rows = situation.features(found, 0)
+        return dict(zip(found, rows.tolist(), strict=False))
+
+    assert "could" not in offered("zed ")
+    after = offered("zed: ")
+    assert {"could", "shall"} <= after.keys()
+    assert after["could"] != offered("zed; ")["could"]
+
+
 def test_weighed_by_hand_and_with_nothing_learnt_the_keyboard_ranks_as_the_model() -> None:
     everyone = model()
     keyboard = Keyboard(everyone, mix=hand_mixed())

@@ -12,6 +12,7 @@ from fedkeys.words import (
     MAX_WORD_LENGTH,
     MESSAGE_START,
     SENTENCE_START,
+    Pause,
     at_cursor,
     fold,
     is_word,
@@ -189,6 +190,33 @@ def test_at_cursor(text: str, items: str, prefix: str) -> None:
     cursor = at_cursor(text)
     assert " ".join(READABLE.get(item, item) for item in cursor.items) == items
     assert cursor.prefix == prefix
+
+
+@pytest.mark.parametrize(
+    ("text", "pause"),
+    [
+        ("", Pause.NONE),
+        ("see you ", Pause.NONE),
+        ("Done! ", Pause.NONE),
+        ("ok 👍 ", Pause.NONE),
+        ("tom: ", Pause.ADDRESS),
+        ("tom: y", Pause.ADDRESS),
+        ("tom:y", Pause.ADDRESS),
+        ("b52, ", Pause.ADDRESS),
+        ("tom; ", Pause.CLAUSE),
+        (": ", Pause.CLAUSE),
+        ("see you, ", Pause.CLAUSE),
+        ("tom: if so, th", Pause.CLAUSE),
+        ("tom:\n", Pause.NONE),
+        ("tom: see", Pause.ADDRESS),
+        ("tom: see ", Pause.NONE),
+        ("(", Pause.OTHER),
+        ("see you :) ", Pause.OTHER),
+        ("word " * 100 + "tom, ", Pause.CLAUSE),
+    ],
+)
+def test_the_cursor_sees_a_pause(text: str, pause: Pause) -> None:
+    assert at_cursor(text).pause == pause
 
 
 def test_the_letters_to_replace_are_counted_as_typed() -> None:

@@ -245,6 +245,10 @@ class PersonalModel:
             found.append(after)
         return Memory(found, self._after.get((context[-2], GAP)) if len(context) > 1 else None)
 
+    def after(self, context: Context) -> Followers | None:
+        """Give what followed just this context, not its ends; None if nothing did."""
+        return self._after.get(context)
+
     def candidates(self, memory: Memory, prefix: str, k: int) -> Iterable[str]:
         """Give the words that were typed most often, or last, after each context and begin with the prefix.
 

@@ -17,8 +17,13 @@ them:
     whether it was typed among the last 20, 100, 500 words
     whether it was said in this message, and in each of the three before it
     whether everyone's model lacks it, its length, and whether it is the word before the cursor
+    the part of its owner's uses of it that began a message
+    after a pause, where a message may as well begin: the logarithms of its probabilities by everyone's model at
+        the start of a message and of a further sentence; of its share of what its owner began messages with, and
+        whether it is among that; else 0
     the same for all words: how many letters are typed, how much was typed ever, how long a context everyone's
-        model and the owner's know, whether there is a prior
+        model and the owner's know, whether there is a prior, which pause there is, whether a message begins, or a
+        further sentence, or nothing is known of what came before, how many words were said, and whether just one
     1 in the last row, which stands for all words that are no candidates, and is else 0
 
 where the orders of the personal model are mixed as Dirichlet priors of one another (MacKay and Peto 1995):
@@ -35,10 +40,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD
-from fedkeys.model import Model
-from fedkeys.phone.personal import ORDER, PersonalModel
+from fedkeys.model import Model, State
+from fedkeys.phone.personal import ORDER, Memory, PersonalModel
 from fedkeys.phone.prior import Prior
-from fedkeys.words import Cursor, fold
+from fedkeys.words import MESSAGE_START, SENTENCE_START, Cursor, Pause, fold
 
 # Tuned for top-1 plus top-3 recall of 60 users of ubuntu_irc with 300 words or more.
 STRENGTHS = (8000.0, 40.0, 8.0, 4.0)
@@ -46,6 +51,9 @@ STRENGTHS = (8000.0, 40.0, 8.0, 4.0)
 _GLOBAL_ORDERS = 4
 _RECENT = (20, 100, 500)
 _MESSAGES = 4  # the one being typed and the three before it
+_STARTS = (MESSAGE_START, SENTENCE_START)
+_OF_START = 3  # of what is offered before, one part in so many is offered as well after a pause
+_LONG = 12  # words of a message, from where on it is just long
 
 
 def _places(*heights: int) -> list[slice]:
@@ -71,13 +79,20 @@ def _places(*heights: int) -> list[slice]:
     _UNKNOWN,
     _LENGTH,
     _REPEATED,
+    _BEGAN,
+    _AT_START,
+    _OWN_START,
+    _STARTED,
     _LETTERS,
     _ALIKE,
     _OTHERS,
-) = _places(_GLOBAL_ORDERS, ORDER, 1, *[ORDER] * 5, 1, 1, len(_RECENT), _MESSAGES, 1, 1, 1, 1, 4, 1)
+) = _places(
+    *(_GLOBAL_ORDERS, ORDER, 1, *[ORDER] * 5, 1, 1, len(_RECENT), _MESSAGES, 1, 1, 1),
+    *(1, len(_STARTS), 1, 1, 1, 4 + len(Pause) - 1 + 5, 1),
+)
 FEATURES = _OTHERS.stop
 
-FEATURES_VERSION = 2  # of what the features are; weights go with it
+FEATURES_VERSION = 3  # of what the features are; weights go with it
 HAND_MIXED_FEATURE = _MIXED.stop - 1  # half the logarithm of p_n, n the highest order, plus 3
 
 _LONG_AGO = 1e6
@@ -100,7 +115,7 @@ class Situation:
     """
 
     def __init__(self, model: Model, personal: PersonalModel, prior: Prior | None, cursor: Cursor) -> None:
-        self._place = cursor.items, cursor.said, personal.version
+        self._place = cursor.items, cursor.said, cursor.pause, personal.version
         self.context = tuple(map(fold, cursor.items))
         self._said = frozenset(map(fold, cursor.said))
         self._model = model
@@ -112,12 +127,23 @@ class Situation:
         self._left = [
             strength / (after.total + strength) for strength, after in zip(STRENGTHS, followers, strict=False)
         ]
-        alike = log1p(personal.now) / 5, len(followers), len(self._state.matches), prior is not None
+        self._began = personal.after((MESSAGE_START,))
+        # What may begin after a pause, beside what goes on.
+        self._starts: list[State] = []
+        if cursor.pause in (Pause.ADDRESS, Pause.CLAUSE):
+            self._starts = [model.state((mark,)) for mark in _STARTS]
+        words = len(cursor.said)
+        alike = (
+            *(log1p(personal.now) / 5, len(followers), len(self._state.matches), prior is not None),
+            *(cursor.pause == pause for pause in Pause if pause),
+            *(self.context[-1:] == (mark,) for mark in _STARTS),
+            *(not self.context, min(words, _LONG) / 6, words == 1),
+        )
         self._alike = np.array(alike, np.float64)[:, None]
 
     def is_at(self, cursor: Cursor) -> bool:
         """Tell whether a cursor is at the same place, whatever was typed of the word, and nothing was learnt."""
-        return self._place == (cursor.items, cursor.said, self._personal.version)
+        return self._place == (cursor.items, cursor.said, cursor.pause, self._personal.version)
 
     def candidates(self, prefix: str, of_everyone: int, of_owner: int) -> dict[str, int]:
         """Give words to choose from, each with its id in everyone's model, 0 for none.
@@ -131,7 +157,13 @@ class Situation:
         found = {
             words[id_ - FIRST_WORD]: id_ for id_, _ in self._model.rank(self._state, prefix, of_everyone)
         }
-        for own in self._personal.candidates(self._memory, prefix, of_owner):
+        for start in self._starts:
+            for id_, _ in self._model.rank(start, prefix, of_everyone // _OF_START):
+                found[words[id_ - FIRST_WORD]] = id_
+        memory = self._memory
+        if self._starts and self._began is not None:
+            memory = Memory([*memory.followers, self._began], memory.skipped)
+        for own in self._personal.candidates(memory, prefix, of_owner):
             if own not in found:
                 found[own] = self._model.vocabulary.find(own) or 0
         return found
@@ -164,6 +196,9 @@ class Situation:
         logarithms += _CENTRES
         np.equal(ids, 0, out=rows[_UNKNOWN.start])
         rows[_LENGTH] = [len(word) / 6 for word in words]
+        for row, start in enumerate(self._starts, _AT_START.start):
+            at_start = self._model.levels(start, ids)[1]
+            rows[row] = np.log(np.maximum(at_start, _FLOOR)) / 2 + 3
         found[_LETTERS] = min(letters, 4) / 2
         found[_ALIKE] = self._alike
         found[_OTHERS, n] = 1
@@ -200,6 +235,15 @@ class Situation:
             for word in at.keys() & said:
                 places.append(width * row + at[word])
                 values.append(1)
+        if self._began is not None:
+            of_word = followers[0].counts
+            for word in at.keys() & self._began.counts.keys():
+                count, to = self._began.counts[word], at[word]
+                places.append(width * _BEGAN.start + to)
+                values.append(count / of_word[word])
+                if self._starts:
+                    places += (width * _OWN_START.start + to, width * _STARTED.start + to)
+                    values += (log1p(20 * count / (self._began.total + 1)), 1)
         if self._last_word is not None and self._last_word in at:
             places.append(width * _REPEATED.start + at[self._last_word])
             values.append(1)

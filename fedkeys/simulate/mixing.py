@@ -28,12 +28,13 @@ class MixPlan:
     """How the mix is trained.
 
     Attributes:
-        rounds: how many; cohort: how many phones take part in each.
+        rounds: how many (on ubuntu_irc 150 gave 0.2 points of top-1 recall less than 300).
+        cohort: how many phones take part in each.
         phones: how many phones of a fleet train at all, drawn at random.
         rate: of the server's steps; None for what serves best.
     """
 
-    rounds: int = 150
+    rounds: int = 300
     cohort: int = 40
     phones: int = 500
     rate: float | None = None

@@ -36,6 +36,7 @@ The differences from NLTK's `TweetTokenizer` are written down, and tested, in `t
 """
 
 from fedkeys.words.cursor import Cursor, at_cursor
+from fedkeys.words.pauses import Pause
 from fedkeys.words.styles import CAPITALISED, OTHER, style_of, styled
 from fedkeys.words.tokens import (
     GAP,
@@ -59,6 +60,7 @@ __all__ = [
     "OTHER",
     "SENTENCE_START",
     "Cursor",
+    "Pause",
     "at_cursor",
     "fold",
     "is_word",

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from fedkeys.words.pauses import Pause, pause_after
 from fedkeys.words.shapes import shape_of
 from fedkeys.words.tokens import GAP, MESSAGE_START, SENTENCE_START, normalise, one_mark, tokens
 
@@ -30,12 +31,14 @@ class Cursor:
             wanted (an address, a number or a code is being typed).
         typed: how many characters at the end of the text these letters are.
         said: the words before, of this sentence and earlier ones, as far back as the text is read.
+        pause: what stands between the last of these and the word being typed.
     """
 
     items: tuple[str, ...]
     prefix: str | None
     typed: int
     said: tuple[str, ...] = ()
+    pause: Pause = Pause.NONE
 
     @property
     def begins_sentence(self) -> bool:
@@ -47,9 +50,9 @@ def at_cursor(text: str) -> Cursor:
     """Read the end of a message as typed so far, the cursor being at its end.
 
     >>> at_cursor("see you tom")
-    Cursor(items=('\\x02', 'see', 'you'), prefix='tom', typed=3, said=('see', 'you'))
+    Cursor(items=('\\x02', 'see', 'you'), prefix='tom', typed=3, said=('see', 'you'), pause=<Pause.NONE: 0>)
     >>> at_cursor("Done! ")
-    Cursor(items=('\\x03',), prefix='', typed=0, said=('Done',))
+    Cursor(items=('\\x03',), prefix='', typed=0, said=('Done',), pause=<Pause.NONE: 0>)
     >>> at_cursor("write to me@exam").prefix is None
     True
     """
@@ -57,19 +60,21 @@ def at_cursor(text: str) -> Cursor:
     start = _start_of_last_chunk(tail)
     before, prefix = _split_chunk(tail[start:])
     new_line = not before and _ends_a_line(tail[:start])
-    items, said = _finished(tail[:start] + before, new_line, whole)
-    return Cursor(items, prefix, _typed(tail[start:], prefix or ""), said)
+    items, said, pause = _finished(tail[:start] + before, new_line, whole)
+    return Cursor(items, prefix, _typed(tail[start:], prefix or ""), said, pause)
 
 
 @lru_cache(maxsize=1)  # it is the same from the first letter of a word to the last
-def _finished(text: str, new_line: bool, whole: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the items before the word being typed that an n-gram may reach, and all words before it."""
+def _finished(text: str, new_line: bool, whole: bool) -> tuple[tuple[str, ...], tuple[str, ...], Pause]:
+    """Give the items before the word being typed that an n-gram may reach, all words before it, and the pause."""
     items = tokens(text)
     if new_line:
         items.append(SENTENCE_START)
     if not whole:
         items[0] = GAP
-    return _since_last_break(one_mark(items)), tuple(item for item in items if item not in _MARKS)
+    said = tuple(item for item in items if item not in _MARKS)
+    pause = Pause.NONE if new_line else pause_after(text, whole)
+    return _since_last_break(one_mark(items)), said, pause
 
 
 def _tail(text: str) -> tuple[str, bool]:
