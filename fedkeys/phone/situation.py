@@ -52,6 +52,7 @@ _GLOBAL_ORDERS = 4
 _RECENT = (20, 100, 500)
 _MESSAGES = 4  # the one being typed and the three before it
 _STARTS = (MESSAGE_START, SENTENCE_START)
+_PAUSES = (Pause.ADDRESS, Pause.CLAUSE, Pause.OTHER)
 _OF_START = 3  # of what is offered before, one part in so many is offered as well after a pause
 _LONG = 12  # words of a message, from where on it is just long
 
@@ -83,12 +84,11 @@ def _places(*heights: int) -> list[slice]:
     _AT_START,
     _OWN_START,
     _STARTED,
-    _LETTERS,
     _ALIKE,
     _OTHERS,
 ) = _places(
     *(_GLOBAL_ORDERS, ORDER, 1, *[ORDER] * 5, 1, 1, len(_RECENT), _MESSAGES, 1, 1, 1),
-    *(1, len(_STARTS), 1, 1, 1, 4 + len(Pause) - 1 + 5, 1),
+    *(1, len(_STARTS), 1, 1, 5 + len(_PAUSES) + 5, 1),
 )
 FEATURES = _OTHERS.stop
 
@@ -133,9 +133,10 @@ class Situation:
         if cursor.pause in (Pause.ADDRESS, Pause.CLAUSE):
             self._starts = [model.state((mark,)) for mark in _STARTS]
         words = len(cursor.said)
+        letters = 0.0  # each key brings its own
         alike = (
-            *(log1p(personal.now) / 5, len(followers), len(self._state.matches), prior is not None),
-            *(cursor.pause == pause for pause in Pause if pause),
+            *(letters, log1p(personal.now) / 5, len(followers), len(self._state.matches), prior is not None),
+            *(cursor.pause == pause for pause in _PAUSES),
             *(self.context[-1:] == (mark,) for mark in _STARTS),
             *(not self.context, min(words, _LONG) / 6, words == 1),
         )
@@ -186,7 +187,7 @@ class Situation:
         # By feature, since some are filled for all candidates in one go.
         found = np.zeros((FEATURES, n + 1))
         rows = found[:, :n]
-        self._fill_seen(found, dict(zip(words, range(n), strict=True)))
+        self._fill_words(found, candidates, dict(zip(words, range(n), strict=True)))
         levels = self._model.levels(self._state, ids)
         self._fill_probabilities(rows, levels)
         rows[_PRIOR] = _NO_PRIOR if self._prior is None else self._prior.probabilities(self._last_word, words)
@@ -194,28 +195,28 @@ class Situation:
         np.log(logarithms, out=logarithms)
         logarithms /= 2
         logarithms += _CENTRES
-        np.equal(ids, 0, out=rows[_UNKNOWN.start])
         rows[_LENGTH] = [len(word) / 6 for word in words]
         for row, start in enumerate(self._starts, _AT_START.start):
             at_start = self._model.levels(start, ids)[1]
             rows[row] = np.log(np.maximum(at_start, _FLOOR)) / 2 + 3
-        found[_LETTERS] = min(letters, 4) / 2
+        self._alike[0] = min(letters, 4) / 2
         found[_ALIKE] = self._alike
         found[_OTHERS, n] = 1
         return found.T.astype(np.float32)
 
-    def _fill_seen(self, found: Array, at: Mapping[str, int]) -> None:
+    def _fill_words(self, found: Array, candidates: Mapping[str, int], at: Mapping[str, int]) -> None:
         """Fill in what is known of words that were typed before; leave in the block of p_n what its counts add.
 
         Args:
             found: where to.
-            at: the words, and which of the columns is whose.
+            candidates: words and their ids.
+            at: which of the columns is whose.
 
         Few words came after a context of two words, so one by one is faster than all at once.
         """
         width = found.shape[1]
-        places: list[int] = []
-        values: list[float] = []
+        places = [width * _UNKNOWN.start + at[word] for word, id_ in candidates.items() if not id_]
+        values: list[float] = [1] * len(places)
         blocks = _MIXED, _SEEN, _AGAIN, _SHARE, _TOTAL, _AGO
         now = self._personal.now + 1
         followers, skipped = self._memory
@@ -252,8 +253,10 @@ class Situation:
 
     def _fill_probabilities(self, rows: Array, levels: Array) -> None:
         """Fill in probabilities by everyone's model, and add them to the owner's."""
-        rows[_EVERYONE][: len(levels)] = levels
-        rows[_EVERYONE][len(levels) :] = levels[-1]
+        everyone = rows[_EVERYONE]
+        everyone[: len(levels)] = levels
+        if len(levels) < _GLOBAL_ORDERS:
+            everyone[len(levels) :] = levels[-1]
         mixed, p = rows[_MIXED], levels[-1]
         for own, left in zip(mixed, self._left, strict=False):
             own += left * p
