@@ -16,6 +16,8 @@ from fedkeys.words.tokens import GAP, MESSAGE_START, SENTENCE_START, normalise, 
 # Enough for the items of the longest context, and for a long number before them.
 _TAIL = 256
 
+_CACHED = 24  # letters of a chunk
+
 _MARKS = (MESSAGE_START, SENTENCE_START, GAP)
 
 _BEING_TYPED = re.compile(r"a[am]*(?:'a[am]*)*'?$")
@@ -58,10 +60,11 @@ def at_cursor(text: str) -> Cursor:
     """
     tail, whole = _tail(text)
     start = _start_of_last_chunk(tail)
-    before, prefix = _split_chunk(tail[start:])
+    chunk = tail[start:]
+    before, prefix, typed = _split_short(chunk) if len(chunk) <= _CACHED else _split_chunk(chunk)
     new_line = not before and _ends_a_line(tail[:start])
     items, said, pause = _finished(tail[:start] + before, new_line, whole)
-    return Cursor(items, prefix, _typed(tail[start:], prefix or ""), said, pause)
+    return Cursor(items, prefix, typed, said, pause)
 
 
 @lru_cache(maxsize=1)  # it is the same from the first letter of a word to the last
@@ -87,21 +90,30 @@ def _tail(text: str) -> tuple[str, bool]:
 
 
 def _start_of_last_chunk(text: str) -> int:
-    return next((at + 1 for at in range(len(text) - 1, -1, -1) if text[at].isspace()), 0)
+    if not text or text[-1].isspace():
+        return len(text)
+    return len(text) - len(text.rsplit(maxsplit=1)[-1])
 
 
-def _split_chunk(chunk: str) -> tuple[str, str | None]:
-    """Split the chunk at the cursor into what is finished and the letters being typed."""
+@lru_cache(maxsize=1 << 12)
+def _split_short(chunk: str) -> tuple[str, str | None, int]:
+    """Split a short chunk. What words begin with repeats as they do, hence the cache."""
+    return _split_chunk(chunk)
+
+
+def _split_chunk(chunk: str) -> tuple[str, str | None, int]:
+    """Split the chunk at the cursor into what is finished and the letters being typed; tell how many these are."""
     plain = normalise(chunk)
     if not plain:
-        return "", ""
+        return "", "", 0
     if GAP in tokens(plain):
-        return plain, None
+        return plain, None, 0
     shape = shape_of(plain)
     typed = _BEING_TYPED.search(shape)
     if typed is None:
-        return plain, "" if shape[-1] in ".!-'erzj" else None
-    return plain[: typed.start()], plain[typed.start() :]
+        return plain, "" if shape[-1] in ".!-'erzj" else None, 0
+    before, prefix = plain[: typed.start()], plain[typed.start() :]
+    return before, prefix, _typed(chunk, prefix)
 
 
 def _typed(chunk: str, prefix: str) -> int:
