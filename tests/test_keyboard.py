@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys import Keyboard, Phone, aggregate
-from fedkeys.phone import PassedOver
+from fedkeys.phone import PassedOver, Prior
 from fedkeys.words import fold
 from tests.strategies import messages
 
@@ -154,6 +154,29 @@ def test_what_was_passed_over_is_not_offered_again_for_the_word() -> None:
     assert passed.at("see you t") == set(first)
     assert passed.at("see you ") == set()
     assert passed.at("see you t x") == set()
+
+
+def test_as_many_others_are_offered_as_were_passed_over() -> None:
+    names = [f"b{first}{second}" for first in "aeiouy" for second in "aeiouy"]
+    mine = Keyboard(aggregate([Phone([f"see {name}" for name in names]).delta() for _ in range(2)]))
+    offers: list[str] = []
+    for _ in range(len(names) // 3):
+        words = [one.word for one in mine.suggest("see b", 3, offers)]
+        assert len(words) == 3
+        assert not set(words) & set(offers)
+        offers += words
+    assert sorted(offers) == sorted(names)
+
+
+def test_passed_over_slips_and_public_words_make_room_for_others() -> None:
+    mine = Keyboard(aggregate([Phone(["a hat", "a hit", "a hot", "a hut"]).delta() for _ in range(2)]))
+    first = offered(mine, "a hst")
+    assert [one.word for one in mine.suggest("a hst", 3, first)] == sorted(
+        {"hat", "hit", "hot", "hut"} - {*first}
+    )
+    public = Keyboard(aggregate([Phone(["a hat"]).delta()], 1), prior=Prior.load())
+    shown = offered(public, "a photog")
+    assert len([one.word for one in public.suggest("a photog", 3, shown)]) == 3
 
 
 def test_a_slip_of_the_finger_is_offered_where_a_slot_is_free() -> None:

@@ -100,6 +100,16 @@ def test_federated_training_teaches_what_an_owner_repeats() -> None:
     assert keyboard.suggest("see you ")[0].word == "emil"
 
 
+def test_an_apostrophe_or_letter_written_otherwise_is_trained_on_as_the_same_word() -> None:
+    plain, otherwise = (
+        MixTrainer("own", model(), PersonalModel(), None, [text] * 3)
+        for text in ("see you at the caf\u00e9, I don't know", "see you at the cafe\u0301, I don\u2019t know")
+    )
+    weights = default_mix().weights
+    assert plain.samples == otherwise.samples > 0
+    assert plain.loss(weights) == otherwise.loss(weights)
+
+
 def test_a_mix_travels_inside_a_model() -> None:
     everyone = model()
     mix = Mix(FEATURES, np.linspace(-1, 1, size(FEATURES)))

@@ -104,7 +104,7 @@ class Keyboard:
         begins = not cursor.prefix and cursor.begins_sentence and self.personal.capitalises
         found: list[Suggestion] = []
         known: set[str] = set()
-        for word, form, probability in self._ranked(self._situation(cursor), cursor.prefix, k):
+        for word, form, probability in self._ranked(self._situation(cursor), cursor.prefix, k, left_out):
             shown = _capitalised(form) if begins else _as_typed(form, cursor.prefix)
             if word not in known and word not in left_out and shown != cursor.prefix:
                 found.append(Suggestion(shown, probability))
@@ -113,16 +113,23 @@ class Keyboard:
             known.add(word)
         return found
 
-    def _ranked(self, situation: Situation, typed: str, k: int) -> Iterator[tuple[str, str, float]]:
-        """Give words, their written forms and their probabilities, best first; some words come twice."""
+    def _ranked(
+        self, situation: Situation, typed: str, k: int, left_out: Collection[str]
+    ) -> Iterator[tuple[str, str, float]]:
+        """Give words, their written forms and their probabilities, best first; some words come twice.
+
+        Among them are k that are not left out, if there are so many.
+        """
         prefix = fold(typed)
-        candidates = candidates_at(situation, prefix)
+        candidates = candidates_at(situation, prefix, len(left_out))
+        for word in left_out:
+            candidates.pop(word, None)
         if prefix in candidates and _as_typed(self._form(prefix, candidates[prefix]), typed) == typed:
             del candidates[prefix]
+        k += len(left_out)
         chances = self._chances(situation, candidates, len(prefix))
-        ranked = sorted(
-            zip(candidates, chances, strict=True)
-        )  # twice, as that is faster than by both at once
+        # Twice, as that is faster than by both at once.
+        ranked = sorted(zip(candidates, chances, strict=True))
         ranked.sort(key=itemgetter(1), reverse=True)
         for word, chance in ranked:
             yield word, self._form(word, candidates[word]), chance

@@ -19,6 +19,7 @@ from fedkeys.phone.personal import PersonalModel
 from fedkeys.phone.prior import Prior
 from fedkeys.phone.situation import Situation
 from fedkeys.words import at_cursor, fold
+from fedkeys.words.tokens import normalise
 
 # Candidates of everyone's model and of each context of the personal one: before the first letter, and after it.
 NEXT_WORD = (30, 10)
@@ -62,9 +63,10 @@ class OwnSteps(NamedTuple):
         return 0.02
 
 
-def candidates_at(situation: Situation, prefix: str) -> dict[str, int]:
-    """Give the words that a keyboard chooses from."""
-    return situation.candidates(prefix, *(COMPLETION if prefix else NEXT_WORD))
+def candidates_at(situation: Situation, prefix: str, more: int = 0) -> dict[str, int]:
+    """Give the words that a keyboard chooses from, and from each source so many more."""
+    of_everyone, of_owner = COMPLETION if prefix else NEXT_WORD
+    return situation.candidates(prefix, of_everyone + more, of_owner + more)
 
 
 class MixTrainer:
@@ -149,6 +151,7 @@ def _choices(
 ) -> Iterator[tuple[NDArray[np.float32], int]]:
     """Type a message; give the rows at each key and which of them was right, the last one if none was."""
     situation: Situation | None = None
+    message = normalise(message)  # so that "don’t" is one word here too
     for match in _WORD.finditer(message):
         word = fold(match.group())
         for letters in _LETTERS:
