@@ -18,8 +18,10 @@ from fedkeys.evaluate.backoff import StupidBackoff
 from fedkeys.evaluate.figures import total
 from fedkeys.evaluate.scans import KenLMScan, NltkScan, runs
 from fedkeys.evaluate.systems import BaselineSystem, Bigrams, Counting, FrequentWords, KeyboardSystem
-from fedkeys.phone import hand_mixed
+from fedkeys.evaluate.training import trainer_of
+from fedkeys.phone import MixTrainer, hand_mixed
 from fedkeys.simulate import MixPlan, Plan
+from fedkeys.sources import PhoneTexts
 from fedkeys.words import MESSAGE_START, at_cursor
 from tests.test_simulate import Memory
 
@@ -315,6 +317,35 @@ def test_another_corpus_trains_and_is_not_asked(mix: bool) -> None:
     assert mix or report.total("keyboard").top1 > 0
     assert report.curves is not None
     assert [point.at for point in report.curves.phones] == [2, 3]
+
+
+@pytest.mark.parametrize("mix", [False, True])
+def test_of_a_corpus_to_train_on_those_who_are_replayed_are_left_out(
+    mix: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The corpus itself to train on: no model, count or mix comes from the one user who is asked."""
+    fleet = {
+        name: [f"pancakes {name}"] * 20
+        for name in ("ann", "bob", *(f"x{letter}" for letter in "abcdefghijkl"))
+    }
+    trained: set[str] = set()
+
+    def spy(phone: PhoneTexts, *rest: Any) -> MixTrainer:
+        trained.add(phone.name)
+        return trainer_of(phone, *rest)
+
+    monkeypatch.setattr("fedkeys.evaluate.training.trainer_of", spy)
+    evaluation = Evaluation(users=1, curves=True, mix=mix, plan=Plan(min_phones=1), mixing=MixPlan(rounds=2))
+    report = evaluate(Memory(fleet), evaluation, np.random.default_rng(0), train_on=Memory(fleet))
+    (asked,) = report.known
+    assert trained == ({*fleet} - {asked} if mix else set())
+    assert report.model.header["phones"] == 13
+    assert report.model.id(asked) is None
+    assert report.as_dict(np.random.default_rng(0))["left_out"] == report.left_out == 1
+    assert report.curves is not None
+    assert report.curves.phones[-1].at == 13
+    with pytest.raises(UsageError, match="are replayed themselves"):
+        evaluate(Memory(fleet), Evaluation(), np.random.default_rng(0), train_on=Memory(fleet))
 
 
 @pytest.mark.parametrize(

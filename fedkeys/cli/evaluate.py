@@ -16,6 +16,7 @@ from fedkeys.cli.console import (
     UnboundedOption,
     bounds_of,
     existing,
+    many,
     narrate,
     print_json,
     progress,
@@ -38,7 +39,8 @@ def command(
         typer.Option(
             "--train-on",
             metavar="CORPUS",
-            help="Another corpus, whose first parts make the model and whose last parts train the mix.",
+            help="Another corpus, whose first parts make the model and whose last parts train the mix; "
+            "users of a name that is replayed are left out of it.",
         ),
     ] = None,
     split: Annotated[float, typer.Option("--split", help="Part of each user's messages that trains.")] = 0.8,
@@ -126,6 +128,8 @@ def command(
     figures = report.as_dict(np.random.default_rng(seed))
     for sentence in report.missing:
         narrate(sentence)
+    if report.left_out:
+        narrate(f"left out of what trains, since they are replayed: {many(report.left_out, 'user')}")
     if plot is not None:
         from fedkeys.cli.evaluate_plots import plot_report
 

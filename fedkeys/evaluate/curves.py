@@ -22,7 +22,7 @@ from fedkeys.evaluate.figures import Scores, measured
 from fedkeys.evaluate.replay import Score, Suggests, replay
 from fedkeys.evaluate.systems import Counting, systems_of
 from fedkeys.evaluate.training import Group, federate, train_mixes
-from fedkeys.evaluate.users import FirstParts, parts
+from fedkeys.evaluate.users import FirstParts, Some, parts
 from fedkeys.model import Model
 from fedkeys.model.mix import Mix
 from fedkeys.phone import Keyboard, Prior, hand_mixed
@@ -151,7 +151,7 @@ def _make(
     rng: np.random.Generator,
     on_step: OnStep,
 ) -> _Made:
-    first_parts = FirstParts(fleet, evaluation.split, only=frozenset(phones))
+    first_parts = FirstParts(Some(fleet, only=frozenset(phones)), evaluation.split)
     model, _ = federate(first_parts, evaluation.plan, rng, on_step)
     trainers = set(able) & set(phones) if evaluation.mix else set()
     mix = hand_mixed()

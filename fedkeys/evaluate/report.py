@@ -30,6 +30,7 @@ class Report:
         sampled: the same as `scores`, of the messages alone that slow baselines were asked too; none if none was.
         missing: a sentence for each baseline that could not be asked.
         curves: recall against phones and messages, if asked for.
+        left_out: how many users of another corpus to train on were left out of it, since they are replayed.
     """
 
     model: Model
@@ -40,6 +41,7 @@ class Report:
     sampled: Scores = field(default_factory=dict)
     missing: Sequence[str] = ()
     curves: Curves | None = None
+    left_out: int = 0
 
     @property
     def known(self) -> list[str]:
@@ -74,6 +76,8 @@ class Report:
             **self._system("keyboard", rng),
             "baselines": {name: self._system(name, rng) for name in self.scores if name != "keyboard"},
         }
+        if self.left_out:
+            found["left_out"] = self.left_out
         if self.new:
             asked = sum(self.scores["keyboard"][user].words for user in self.new)
             found["new_users"] = {

@@ -1,8 +1,9 @@
 """`evaluate`: train on everybody's first messages, replay the last ones.
 
 In: a corpus, and optionally another one or a model, to learn from. Out: a `Report`. Laws: users with fewer than 10
-messages only train, and nobody's weights for the mix were trained on what that user is asked. Which users are
-replayed may be cut down to those who wrote enough, and to a sample of these.
+messages only train, and nobody's weights for the mix were trained on what that user is asked; to what is learnt
+from another corpus all users are new, whoever is in it. Which users are replayed may be cut down to those who
+wrote enough, and to a sample of these.
 """
 
 import time
@@ -20,7 +21,7 @@ from fedkeys.evaluate.report import Report
 from fedkeys.evaluate.scans import KenLMScan, Missing, NltkScan
 from fedkeys.evaluate.systems import BaselineSystem, Counting, Ranker, systems_of
 from fedkeys.evaluate.training import Group, federate, halves, train_mixes
-from fedkeys.evaluate.users import Chosen, FirstParts, able_users, choose, parts
+from fedkeys.evaluate.users import Chosen, FirstParts, Some, able_users, choose, parts
 from fedkeys.model import Model
 from fedkeys.model.mix import Mix
 from fedkeys.phone import Prior
@@ -47,22 +48,24 @@ def evaluate(
         prior: public words for the keyboard; None for none.
         on_step: called with the name of a step and the part of it that is done.
         train_on: whose first parts make the model and are counted by the baselines, and whose last parts train
-            the mix; `corpus` itself when not given.
+            the mix; `corpus` itself when not given. Whoever in it has the name of a user who is replayed is left
+            out of all that.
 
     Raises:
         UsageError: no user is left to replay; a model is given, and something asked for that takes phones;
-            phones of another corpus, and users kept from it.
+            phones of another corpus, and users kept from it; all users of that corpus are replayed themselves.
     """
     _check(evaluation, model, train_on)
     corpus.names(lambda part: on_step("reading", part))
     able = _able(corpus, evaluation, on_step)
     chosen = choose(able, evaluation.users, evaluation.new_users, rng)
-    fleet = corpus if train_on is None else train_on
-    fleet.names(lambda part: on_step("reading what trains", part))
-    first_parts = FirstParts(fleet, evaluation.split, frozenset(chosen.new))
+    fleet, left_out = corpus, 0
+    if train_on is not None:
+        fleet, left_out = _others(train_on, chosen, on_step)
+    first_parts = FirstParts(Some(fleet, frozenset(chosen.new)), evaluation.split)
     last: Round | None = None
     mixes: Mapping[str, Mix] = {}
-    trainers = able if train_on is None or not evaluation.mix else _able(train_on, evaluation, on_step)
+    trainers = able if train_on is None or not evaluation.mix else _able(fleet, evaluation, on_step)
     if model is None:
         model, last = federate(first_parts, evaluation.plan, rng, on_step)
         if evaluation.mix:
@@ -88,6 +91,7 @@ def evaluate(
         replaying.sampled,
         missing,
         curves,
+        left_out,
     )
 
 
@@ -99,6 +103,23 @@ def _check(evaluation: Evaluation, model: Model | None, train_on: Corpus | None)
         )
     if train_on is not None and evaluation.new_users:
         raise UsageError("to a model of another corpus all users are new", remedy="leave the new users out")
+
+
+def _others(train_on: Corpus, chosen: Chosen, on_step: OnStep) -> tuple[Corpus, int]:
+    """Cut another corpus down to users who are not replayed; say how many were, too.
+
+    Raises:
+        UsageError: nobody is left.
+    """
+    fleet = Some(train_on, frozenset(chosen.all))
+    phones = len(train_on.names(lambda part: on_step("reading what trains", part)))
+    others = len(fleet.names())
+    if phones and not others:
+        raise UsageError(
+            "all users of the corpus to train on are replayed themselves",
+            remedy="replay fewer with --users, or train on a corpus of other people",
+        )
+    return fleet, phones - others
 
 
 def _able(corpus: Corpus, evaluation: Evaluation, on_step: OnStep) -> dict[str, int]:

@@ -17,25 +17,19 @@ from fedkeys.sources.corpus import OnProgress
 LEAST_MESSAGES = 10
 
 
-class FirstParts:
-    """A corpus cut down to the messages that train.
+class Some:
+    """A corpus cut down to some of its users.
 
     Args:
         corpus: users and their messages.
-        split: the part of each user's messages that trains.
         without: users who are left out.
         only: users who are not; None for everybody.
     """
 
     def __init__(
-        self,
-        corpus: Corpus,
-        split: float,
-        without: frozenset[str] = frozenset(),
-        only: frozenset[str] | None = None,
+        self, corpus: Corpus, without: frozenset[str] = frozenset(), only: frozenset[str] | None = None
     ) -> None:
         self._corpus = corpus
-        self._split = split
         self._without = without
         self._only = only
 
@@ -44,13 +38,33 @@ class FirstParts:
         return [name for name in self._corpus.names(on_progress) if self._holds(name)]
 
     def phones(self) -> Iterator[PhoneTexts]:
-        """Give the users and their first messages."""
-        for phone in self._corpus.phones():
-            if self._holds(phone.name):
-                yield PhoneTexts(phone.name, parts(phone.texts, self._split)[0])
+        """Give the users and their messages."""
+        return (phone for phone in self._corpus.phones() if self._holds(phone.name))
 
     def _holds(self, name: str) -> bool:
         return name not in self._without and (self._only is None or name in self._only)
+
+
+class FirstParts:
+    """A corpus cut down to the messages that train.
+
+    Args:
+        corpus: users and their messages.
+        split: the part of each user's messages that trains.
+    """
+
+    def __init__(self, corpus: Corpus, split: float) -> None:
+        self._corpus = corpus
+        self._split = split
+
+    def names(self, on_progress: OnProgress = lambda _: None) -> Sequence[str]:
+        """Give the names of the users."""
+        return self._corpus.names(on_progress)
+
+    def phones(self) -> Iterator[PhoneTexts]:
+        """Give the users and their first messages."""
+        for phone in self._corpus.phones():
+            yield PhoneTexts(phone.name, parts(phone.texts, self._split)[0])
 
 
 class Chosen(NamedTuple):
