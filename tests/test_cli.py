@@ -246,7 +246,7 @@ def test_evaluate_gives_the_promised_keys(fedkeys: Any) -> None:
     result = fedkeys("evaluate", shipped_corpus(), "--users", "4", "--json")
     figures = json.loads(result.stdout)
     assert list(figures) == [
-        "users", "words", "top1", "top3", "keystroke_savings", "confidence_95", "by_user",
+        "users", "words", "mix_phones", "top1", "top3", "keystroke_savings", "confidence_95", "by_user",
         "latency_us", "baselines",
     ]  # fmt: skip
     assert figures["users"] == 4

@@ -118,7 +118,7 @@ def test_an_evaluation_of_a_fleet() -> None:
     figures = report.as_dict(np.random.default_rng(0))
     assert set(figures) == {
         *("users", "words", "top1", "top3", "keystroke_savings", "latency_us", "baselines"),
-        *("confidence_95", "by_user"),
+        *("confidence_95", "by_user", "mix_phones"),
     }
     assert set(figures["baselines"]) == {"model", "bigram", "frequent_words"}
     assert figures["users"] == 3
@@ -126,8 +126,7 @@ def test_an_evaluation_of_a_fleet() -> None:
     assert figures["top1"] > figures["baselines"]["frequent_words"]["top1"]
     assert set(figures["latency_us"]) == {"next", "completion"}
     assert {name for name, _ in steps} == {
-        *("federating", "phones prepare to train the mix", "training the mix"),
-        *("counting each user's words", "counting words and bigrams", "replaying"),
+        *("federating", "counting each user's words", "counting words and bigrams", "replaying"),
     }
     assert steps[-1] == ("replaying", 1.0)
     json.dumps(figures)
@@ -161,8 +160,35 @@ def test_an_evaluation_that_cannot_be_is_refused(changes: dict[str, float]) -> N
 
 
 def test_too_high_a_demand_on_users_is_an_error() -> None:
-    with pytest.raises(UsageError, match="lower --min-words"):
+    with pytest.raises(UsageError, match="lower --min-words: the most that a user has are 48"):
         evaluate(Memory(FLEET), Evaluation(min_words=10_000), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"), [(["see you"] * 9, "no user has 10 messages;"), (["до завтра"] * 20, "letters a to z")]
+)
+def test_a_corpus_of_which_nobody_can_be_replayed_is_an_error(texts: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        evaluate(Memory({"ann": texts}), Evaluation(), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("phones", "trainers"), [(1, 0), (2, 0), (3, 0), (18, 0), (19, 0), (20, 10), (23, 11)]
+)
+def test_fewer_than_ten_phones_train_no_mix(phones: int, trainers: int) -> None:
+    fleet = {f"{at}": ["see you soon", "on my way"] * 5 for at in range(phones)}
+    steps: set[str] = set()
+    report = evaluate(
+        Memory(fleet),
+        Evaluation(mixing=MixPlan(rounds=1)),
+        np.random.default_rng(0),
+        on_step=lambda name, _: steps.add(name),
+    )
+    assert report.as_dict(np.random.default_rng(0))["mix_phones"] == report.mix_phones == trainers
+    assert ("training the mix" in steps) == bool(trainers)
+    if not trainers:
+        by_hand = evaluate(Memory(fleet), Evaluation(mix=False), np.random.default_rng(0))
+        assert report.total("keyboard").counts == by_hand.total("keyboard").counts
 
 
 def test_new_users_are_kept_from_the_model_and_reported_apart() -> None:
@@ -299,7 +325,7 @@ def test_a_point_of_a_curve_asks_about_so_many_words_of_a_user() -> None:
 
 @pytest.mark.parametrize("mix", [False, True])
 def test_another_corpus_trains_and_is_not_asked(mix: bool) -> None:
-    others = {name: ["zebra crossing ahead"] * 12 for name in ("uma", "vic", "wes")}
+    others = {name: ["zebra crossing ahead"] * 12 for name in ("uma", "vic", "wes", *"abcdefg")}
     steps: set[str] = set()
     evaluation = Evaluation(curves=True, mix=mix)
     report = evaluate(
@@ -316,7 +342,7 @@ def test_another_corpus_trains_and_is_not_asked(mix: bool) -> None:
     assert report.total("bigram").top3 == 0
     assert mix or report.total("keyboard").top1 > 0
     assert report.curves is not None
-    assert [point.at for point in report.curves.phones] == [2, 3]
+    assert [point.at for point in report.curves.phones] == [2, 10]
 
 
 @pytest.mark.parametrize("mix", [False, True])

@@ -98,7 +98,7 @@ def command(
     """
     import numpy as np
 
-    from fedkeys.evaluate import Evaluation, evaluate
+    from fedkeys.evaluate import LEAST_TRAINERS, Evaluation, evaluate
     from fedkeys.model import Model
     from fedkeys.simulate import Plan
     from fedkeys.sources import open_corpus
@@ -128,6 +128,11 @@ def command(
     figures = report.as_dict(np.random.default_rng(seed))
     for sentence in report.missing:
         narrate(sentence)
+    if given is None and not no_mix and not report.mix_phones:
+        narrate(
+            "the keyboard weighs what is known by hand: a mix is trained by other users than those it is for, "
+            f"{LEAST_TRAINERS} or more"
+        )
     if report.left_out:
         narrate(f"left out of what trains, since they are replayed: {many(report.left_out, 'user')}")
     if plot is not None:

@@ -31,6 +31,8 @@ class Report:
         missing: a sentence for each baseline that could not be asked.
         curves: recall against phones and messages, if asked for.
         left_out: how many users of another corpus to train on were left out of it, since they are replayed.
+        mix_phones: how many phones trained the mix of a user, the fewest of any; 0 where what is known is weighed
+            by hand, None where the mix is that of a model made elsewhere, or the one that comes with fedkeys.
     """
 
     model: Model
@@ -42,6 +44,7 @@ class Report:
     missing: Sequence[str] = ()
     curves: Curves | None = None
     left_out: int = 0
+    mix_phones: int | None = None
 
     @property
     def known(self) -> list[str]:
@@ -73,6 +76,7 @@ class Report:
         found = {
             "users": len(self.known),
             "words": self.total("keyboard").words,
+            "mix_phones": self.mix_phones,
             **self._system("keyboard", rng),
             "baselines": {name: self._system(name, rng) for name in self.scores if name != "keyboard"},
         }

@@ -20,8 +20,8 @@ from fedkeys.evaluate.replay import Score, asked_words, replay
 from fedkeys.evaluate.report import Report
 from fedkeys.evaluate.scans import KenLMScan, Missing, NltkScan
 from fedkeys.evaluate.systems import BaselineSystem, Counting, Ranker, systems_of
-from fedkeys.evaluate.training import Group, federate, halves, train_mixes
-from fedkeys.evaluate.users import Chosen, FirstParts, Some, able_users, choose, parts
+from fedkeys.evaluate.training import Group, Trained, federate, halves, train_mixes
+from fedkeys.evaluate.users import Chosen, FirstParts, Some, able_users, choose, parts, refuse_nobody
 from fedkeys.model import Model
 from fedkeys.model.mix import Mix
 from fedkeys.phone import Prior
@@ -58,23 +58,27 @@ def evaluate(
     _check(evaluation, model, train_on)
     corpus.names(lambda part: on_step("reading", part))
     able = _able(corpus, evaluation, on_step)
+    if not able:
+        refuse_nobody(corpus, evaluation.split, evaluation.min_words)
     chosen = choose(able, evaluation.users, evaluation.new_users, rng)
     fleet, left_out = corpus, 0
     if train_on is not None:
         fleet, left_out = _others(train_on, chosen, on_step)
     first_parts = FirstParts(Some(fleet, frozenset(chosen.new)), evaluation.split)
     last: Round | None = None
-    mixes: Mapping[str, Mix] = {}
+    trained = Trained({}, 0)
+    mix_phones = None if model is not None and evaluation.mix else 0
     trainers = able if train_on is None or not evaluation.mix else _able(fleet, evaluation, on_step)
     if model is None:
         model, last = federate(first_parts, evaluation.plan, rng, on_step)
         if evaluation.mix:
             groups = halves(chosen.all, able) if train_on is None else [Group(chosen.all, trainers)]
-            mixes = train_mixes(fleet, evaluation, model, prior, groups, rng, on_step)
+            trained = train_mixes(fleet, evaluation, model, prior, groups, rng, on_step)
+            mix_phones = trained.phones
     counted = _Counted(first_parts, model.order, on_step)
     began = time.perf_counter()
     replaying = _Replaying(corpus, evaluation, chosen, able, rng.spawn(1)[0])
-    replaying.run(model, prior, mixes, counted, on_step)
+    replaying.run(model, prior, trained.mixes, counted, on_step)
     missing = replaying.ask_slow(model, counted, on_step) if evaluation.baselines else []
     seconds = time.perf_counter() - began
     curves = None
@@ -92,6 +96,7 @@ def evaluate(
         missing,
         curves,
         left_out,
+        mix_phones,
     )
 
 

@@ -5,7 +5,7 @@ In: a corpus. Out: the corpus of messages that train, and the names of users to 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -99,9 +99,6 @@ def able_users(
         split: the part of each user's messages that trains.
         min_words: how many words they have at least.
         on_progress: told what part of the users is looked at.
-
-    Raises:
-        UsageError: there are none.
     """
     able: dict[str, int] = {}
     users = len(corpus.names())
@@ -110,12 +107,30 @@ def able_users(
         asked = sum(map(asked_words, parts(phone.texts, split)[1]))
         if asked and sum(map(asked_words, phone.texts)) >= min_words:
             able[phone.name] = asked
-    if not able:
-        raise UsageError(
-            f"no user has {LEAST_MESSAGES} messages and {min_words} words",
-            remedy="lower --min-words, or bring a larger corpus",
-        )
     return able
+
+
+def refuse_nobody(corpus: Corpus, split: float, min_words: int) -> NoReturn:
+    """Say why nobody can be replayed.
+
+    Raises:
+        UsageError: always.
+    """
+    longest = [phone.texts for phone in corpus.phones() if len(phone.texts) >= LEAST_MESSAGES]
+    if not longest:
+        raise UsageError(f"no user has {LEAST_MESSAGES} messages", remedy="bring a larger corpus")
+    words = [
+        sum(map(asked_words, texts)) for texts in longest if any(map(asked_words, parts(texts, split)[1]))
+    ]
+    if not words:
+        raise UsageError(
+            "no user's last messages have a word of the letters a to z",
+            remedy="bring a corpus in a language that is written with them",
+        )
+    raise UsageError(
+        f"no user has {LEAST_MESSAGES} messages and {min_words:,} words",
+        remedy=f"lower --min-words: the most that a user has are {max(words):,}",
+    )
 
 
 def choose(able: Mapping[str, int], users: int | None, new_users: int, rng: np.random.Generator) -> Chosen:
