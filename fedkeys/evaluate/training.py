@@ -70,12 +70,15 @@ def federate(corpus: Corpus, plan: Plan, rng: np.random.Generator, on_step: OnSt
 
 
 def trainer_of(phone: PhoneTexts, evaluation: Evaluation, model: Model, prior: Prior | None) -> MixTrainer:
-    """Give a user who trains the mix on the last messages, the first ones learnt before if there is learning."""
+    """Give a user who trains the mix on the last messages, as the keyboard does that is evaluated.
+
+    If there is learning the first messages are learnt before, and the last ones on the way.
+    """
     train, test = parts(phone.texts, evaluation.split)
     personal = PersonalModel()
     for message in train if evaluation.personal else ():
         personal.learn(message)
-    return MixTrainer(phone.name, model, personal, prior, test)
+    return MixTrainer(phone.name, model, personal, prior, test, learns=evaluation.personal)
 
 
 def train_mixes(
