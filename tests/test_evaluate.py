@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +18,10 @@ from fedkeys.evaluate.backoff import StupidBackoff
 from fedkeys.evaluate.figures import total
 from fedkeys.evaluate.scans import KenLMScan, NltkScan, runs
 from fedkeys.evaluate.systems import BaselineSystem, Bigrams, Counting, FrequentWords, KeyboardSystem
-from fedkeys.evaluate.training import trainer_of
-from fedkeys.phone import MixTrainer, hand_mixed
-from fedkeys.simulate import MixPlan, Plan
+from fedkeys.evaluate.training import Trained, train_mixes, trainer_of
+from fedkeys.model.mix import Mix
+from fedkeys.phone import MixTrainer, PersonalModel, default_mix, hand_mixed
+from fedkeys.simulate import MixPlan, Plan, train_mix
 from fedkeys.sources import PhoneTexts
 from fedkeys.words import MESSAGE_START, at_cursor
 from tests.test_simulate import Memory
@@ -70,6 +71,18 @@ def test_a_completion_costs_the_letters_typed_and_one_key() -> None:
     assert (score.keys, score.characters, score.top3) == (3, 6, 0)
     assert len(score.next_ns) == 1
     assert len(score.completion_ns) == 2
+
+
+def test_a_message_is_learnt_after_it_was_asked() -> None:
+    class Notes(Script):
+        def learn(self, message: str) -> None:
+            known_at.append((len(self.asked), message))
+
+    known_at: list[tuple[int, str]] = []
+    system = Notes()
+    for message in ("see me", "on"):
+        replay(message, system, Score())
+    assert known_at == [(3 + 2, "see me"), (3 + 2 + 2, "on")]
 
 
 def test_what_is_no_word_is_not_asked() -> None:
@@ -192,9 +205,11 @@ def test_fewer_than_ten_phones_train_no_mix(phones: int, trainers: int) -> None:
 
 
 def test_new_users_are_kept_from_the_model_and_reported_apart() -> None:
-    report = evaluate(Memory(FLEET), Evaluation(new_users=1), np.random.default_rng(0))
+    evaluation = Evaluation(new_users=1, plan=Plan(min_phones=1))
+    report = evaluate(Memory(FLEET), evaluation, np.random.default_rng(0))
     (new,) = report.new
     assert report.model.id(new) is None
+    assert all(report.model.id(name) is not None for name in report.known)
     assert len(report.known) == 2
     figures = report.as_dict(np.random.default_rng(0))
     assert figures["new_users"]["words"] == 12
@@ -372,6 +387,50 @@ def test_of_a_corpus_to_train_on_those_who_are_replayed_are_left_out(
     assert report.curves.phones[-1].at == 13
     with pytest.raises(UsageError, match="are replayed themselves"):
         evaluate(Memory(fleet), Evaluation(), np.random.default_rng(0), train_on=Memory(fleet))
+
+
+def test_nobody_trains_the_mix_that_is_asked_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained_by: dict[int, set[str]] = {}
+    given: list[Trained] = []
+
+    def spy(trainers: Sequence[MixTrainer], *rest: Any) -> Mix:
+        mix = train_mix(trainers, *rest)
+        trained_by[id(mix)] = {trainer.name for trainer in trainers}
+        return mix
+
+    def keep(*arguments: Any) -> Trained:
+        given.append(train_mixes(*arguments))
+        return given[-1]
+
+    monkeypatch.setattr("fedkeys.evaluate.training.train_mix", spy)
+    monkeypatch.setattr("fedkeys.evaluate.run.train_mixes", keep)
+    fleet = {f"{at}": ["see you soon", "on my way"] * 5 for at in range(24)}
+    evaluation = Evaluation(users=20, new_users=2, mixing=MixPlan(rounds=1))
+    report = evaluate(Memory(fleet), evaluation, np.random.default_rng(0))
+    (trained,) = given
+    assert set(trained.mixes) == {*report.known, *report.new}
+    for user, mix in trained.mixes.items():
+        others = trained_by[id(mix)]
+        assert user not in others
+        assert len(others) == report.mix_phones == 24 - 22 // 2
+
+
+@pytest.mark.parametrize("personal", [False, True])
+def test_who_trains_the_mix_has_the_keyboard_that_is_evaluated(personal: bool) -> None:
+    """It is asked the last messages; who learns knows the first ones, and the first of the last two."""
+    model = aggregate([Phone(["see you"]).delta()], min_phones=1)
+    first, last = ["see you okapi"] * 8, ["quagga bongo", "quagga bongo"]
+
+    def loss(trainer: MixTrainer) -> float:
+        return trainer.loss(default_mix().weights)
+
+    found = trainer_of(PhoneTexts("ann", first + last), Evaluation(personal=personal), model, None)
+    learnt = PersonalModel()
+    for message in first if personal else ():
+        learnt.learn(message)
+    expected = MixTrainer("ann", model, learnt, None, last, learns=personal)
+    assert found.samples == expected.samples == 12
+    assert loss(found) == loss(expected)
 
 
 @pytest.mark.parametrize(
