@@ -305,6 +305,15 @@ def test_line_mode_with_the_phone_of_a_corpus(fedkeys: Any) -> None:
         (["simulate", "--cohort", "some"], 2, "neither a number"),
         (["simulate", "none"], 2, "none: no such corpus"),
         (["evaluate", ".", "--split", "2"], 2, "split is 2.0"),
+        *(
+            (["evaluate", ".", "--model", "toy.model", *given], 2, f"already, and {given[0]} to make one")
+            for given in (
+                *(["--new-users", "1"], ["--order", "4"], ["--min-phones", "2"], ["--max-ngrams", "2000"]),
+                *(["--max-count", "1"], ["--max-bytes", "5000"], ["--unbounded"], ["--curves"]),
+                ["--train-on", "."],
+            )
+        ),
+        (["evaluate", ".", "--no-personal", "--adapt"], 2, "leave out --no-personal or --adapt"),
         (["evaluate", "empty"], 1, "no .txt file"),
         (["evaluate", ".", "--train-on", "none"], 2, "none: no such corpus"),
         (["evaluate", ".", "--plot", "a.txt"], 2, "no file for a plot"),

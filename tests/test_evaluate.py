@@ -166,8 +166,10 @@ def test_a_sample_of_users_is_drawn_by_the_seed() -> None:
     assert len({words(seed) for seed in range(6)}) > 1
 
 
-@pytest.mark.parametrize("changes", [{"split": 0.0}, {"split": 1.0}, {"users": 0}])
-def test_an_evaluation_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "changes", [{"split": 0.0}, {"split": 1.0}, {"users": 0}, {"adapts": True, "personal": False}]
+)
+def test_an_evaluation_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Evaluation(**changes)
 
@@ -435,7 +437,7 @@ def test_who_trains_the_mix_has_the_keyboard_that_is_evaluated(personal: bool) -
 
 @pytest.mark.parametrize(
     ("changes", "given"),
-    [({"curves": True}, "model"), ({}, "both"), ({"new_users": 1}, "train_on")],
+    [({"curves": True}, "model"), ({"new_users": 1}, "model"), ({}, "both"), ({"new_users": 1}, "train_on")],
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], given: str) -> None:
     model = aggregate([Phone(["see you"]).delta()], min_phones=1)

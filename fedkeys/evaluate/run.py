@@ -101,7 +101,7 @@ def evaluate(
 
 
 def _check(evaluation: Evaluation, model: Model | None, train_on: Corpus | None) -> None:
-    if model is not None and (train_on is not None or evaluation.curves):
+    if model is not None and (train_on is not None or evaluation.curves or evaluation.new_users):
         raise UsageError(
             "a model made elsewhere has no phones to learn from",
             remedy="leave the model out, or what needs them",
