@@ -274,6 +274,15 @@ def test_evaluate_shows_all_of_it_in_80_columns(fedkeys: Any, tmp_path: Path) ->
     assert (tmp_path / "out" / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_figures_are_out_if_the_plot_fails(fedkeys: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "full.png").symlink_to("/dev/full")
+    result = fedkeys("evaluate", shipped_corpus(), "--users", "1", "--no-mix", "--json", "--plot", "full.png")
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["users"] == 1
+
+
 def test_line_mode_answers_each_line_and_learns(fedkeys: Any, model: Path) -> None:
     typed = "see you tom\n" + "see you pancakes\n\n" * 30 + "see you \n"
     lines = fedkeys("type", "--plain", "--model", model, stdin=typed).stdout.splitlines()
@@ -317,6 +326,7 @@ def test_line_mode_with_the_phone_of_a_corpus(fedkeys: Any) -> None:
         (["evaluate", "empty"], 1, "no .txt file"),
         (["evaluate", ".", "--train-on", "none"], 2, "none: no such corpus"),
         (["evaluate", ".", "--plot", "a.txt"], 2, "no file for a plot"),
+        (["evaluate", ".", "--plot", "toy.model/a.png"], 2, "a plot cannot be written there"),
         (["type"], 2, "needs a terminal"),
         (["simulate", "--seed", "-1"], 2, "Invalid value"),
         (["aggregate", "a\udcff.delta", "--out", "m"], 2, "no such file"),

@@ -148,14 +148,14 @@ def command(
         )
     if report.left_out:
         narrate(f"left out of what trains, since they are replayed: {many(report.left_out, 'user')}")
-    if plot is not None:
-        from fedkeys.cli.evaluate_plots import plot_report
-
-        plot_report(report, figures, plot)
     if json:
         print_json(figures)
     else:
         print_report(figures)
+    if plot is not None:  # last, so that figures are out whatever becomes of it
+        from fedkeys.cli.evaluate_plots import plot_report
+
+        plot_report(report, figures, plot)
 
 
 def _check_options(context: typer.Context) -> None:
