@@ -19,6 +19,7 @@ from fedkeys.evaluate.figures import total
 from fedkeys.evaluate.scans import KenLMScan, NltkScan, runs
 from fedkeys.evaluate.systems import BaselineSystem, Bigrams, Counting, FrequentWords, KeyboardSystem
 from fedkeys.evaluate.training import Trained, train_mixes, trainer_of
+from fedkeys.evaluate.users import choose
 from fedkeys.model.mix import Mix
 from fedkeys.phone import MixTrainer, PersonalModel, default_mix, hand_mixed
 from fedkeys.simulate import MixPlan, Plan, train_mix
@@ -216,6 +217,18 @@ def test_new_users_are_kept_from_the_model_and_reported_apart() -> None:
     figures = report.as_dict(np.random.default_rng(0))
     assert figures["new_users"]["words"] == 12
     assert figures["users"] == 2
+
+
+@pytest.mark.parametrize(
+    ("users", "new", "said"),
+    [(2, 2, "with 2 new ones choose at most 1 others"), (9, 1, "at most 2"), (None, 3, "choose fewer")],
+)
+def test_more_new_users_than_there_are_is_an_error(users: int | None, new: int, said: str) -> None:
+    able = dict.fromkeys(("ann", "bob", "cat"), 12)
+    with pytest.raises(UsageError, match=said):
+        choose(able, users, new, np.random.default_rng(0))
+    fits = choose(able, 2, 1, np.random.default_rng(0))
+    assert (len(fits.known), len(fits.new), set(fits.all)) == (2, 1, set(able))
 
 
 def test_intervals_and_percentiles_are_of_users() -> None:

@@ -143,11 +143,16 @@ def choose(able: Mapping[str, int], users: int | None, new_users: int, rng: np.r
         rng: draws them.
 
     Raises:
-        UsageError: nobody would be left whom the model knows.
+        UsageError: there are not so many, or nobody would be left whom the model knows.
     """
     names = sorted(able)
     if new_users >= len(names):
         raise UsageError(f"{new_users} new users of {len(names)} who can be replayed", remedy="choose fewer")
+    if users is not None and new_users and users + new_users > len(names):
+        raise UsageError(
+            f"{users:,} users and {new_users:,} new ones, of {len(names):,} who can be replayed",
+            remedy=f"with {new_users:,} new ones choose at most {len(names) - new_users:,} others",
+        )
     if users is not None and users < len(names):
         known = [names[at] for at in rng.choice(len(names), users, replace=False).tolist()]
     else:
@@ -155,6 +160,6 @@ def choose(able: Mapping[str, int], users: int | None, new_users: int, rng: np.r
     if not new_users:
         return Chosen(known, [])
     others = sorted(set(names) - set(known)) or names
-    drawn = rng.choice(len(others), min(new_users, len(others)), replace=False)
+    drawn = rng.choice(len(others), new_users, replace=False)
     new = [others[at] for at in drawn.tolist()]
     return Chosen([name for name in known if name not in new], new)
