@@ -216,6 +216,10 @@ def test_new_users_are_kept_from_the_model_and_reported_apart() -> None:
     assert len(report.known) == 2
     figures = report.as_dict(np.random.default_rng(0))
     assert figures["new_users"]["words"] == 12
+    for name in report.scores:
+        found = figures["new_users"][name]
+        assert found["confidence_95"]["top1"] == (found["top1"], found["top1"])  # of one user
+        assert found["top1"] == report.total(name, report.new).summary()["top1"]
     assert figures["users"] == 2
 
 
@@ -235,10 +239,10 @@ def test_intervals_and_percentiles_are_of_users() -> None:
     """One user is always right, the other never: a drawn sample is all right, half or all wrong."""
     scores = {"a": Score(10, 10, 10, 50, 10), "b": Score(10, 0, 0, 50, 50)}
     model = aggregate([Phone(["see you"]).delta()], min_phones=1)
-    report = Report(model, {"keyboard": scores}, frozenset(), 0.0)
-    low, high = report.interval("keyboard", np.random.default_rng(0))["top1"]
-    assert (low, high) == (0.0, 1.0)
-    assert report.spread("keyboard")["top1"]["p50"] == 0.5
+    report = Report(model, {"keyboard": scores}, frozenset())
+    figures = report.as_dict(np.random.default_rng(0))
+    assert figures["confidence_95"]["top1"] == (0.0, 1.0)
+    assert figures["by_user"]["top1"]["p50"] == 0.5
     assert report.total("keyboard").summary()["keystroke_savings"] == pytest.approx(0.4)
 
 
@@ -314,10 +318,11 @@ def test_a_baseline_that_is_not_installed_is_said_in_a_sentence(monkeypatch: pyt
     for name in ("kenlm", "nltk.lm"):
         monkeypatch.setitem(sys.modules, name, None)
     report = evaluate(Memory(FLEET), Evaluation(baselines=True), np.random.default_rng(0))
-    assert [sentence.split(":")[0] for sentence in report.missing] == [
-        "kenlm is not installed",
-        "nltk is not installed",
-    ]
+    said = report.as_dict(np.random.default_rng(0))["missing"]
+    assert {name: sentence.split(":")[0] for name, sentence in said.items()} == {
+        "kenlm": "kenlm is not installed",
+        "nltk_lm": "nltk is not installed",
+    }
     assert set(report.sampled) == set(report.scores)
 
 
@@ -471,6 +476,27 @@ def test_curves_of_everybody_leave_half_of_the_phones_to_learn_from() -> None:
     (point,) = report.curves.phones
     assert point.at == 2
     assert len(point.scores["keyboard"]) == 2
-    alone = Evaluation(curves=True, mix=False, plan=Plan(min_phones=1))
+
+
+@pytest.mark.parametrize(("phones", "asked", "fleets"), [(2, 1, [1]), (3, 1, [2]), (30, 15, [2, 4, 15])])
+def test_every_corpus_of_two_phones_has_curves(phones: int, asked: int, fleets: list[int]) -> None:
+    fleet = {f"{at}": ["see you soon"] * 10 for at in range(phones)}
+    evaluation = Evaluation(curves=True, mixing=MixPlan(rounds=1))
+    report = evaluate(Memory(fleet), evaluation, np.random.default_rng(0))
+    assert report.curves is not None
+    assert [point.at for point in report.curves.phones] == fleets
+    assert {len(point.scores["keyboard"]) for point in report.curves.phones} == {asked}
+    json.dumps(report.as_dict(np.random.default_rng(0)))
+
+
+def test_curves_of_one_phone_are_refused_before_any_work() -> None:
+    steps: list[str] = []
+    alone = Evaluation(curves=True, plan=Plan(min_phones=1))
     with pytest.raises(UsageError, match="no fleet"):
-        evaluate(Memory({"ann": FLEET["ann"]}), alone, np.random.default_rng(0))
+        evaluate(
+            Memory({"ann": FLEET["ann"]}),
+            alone,
+            np.random.default_rng(0),
+            on_step=lambda name, _: steps.append(name),
+        )
+    assert not steps

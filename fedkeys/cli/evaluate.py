@@ -102,7 +102,8 @@ def command(
     Words are runs of the letters a to z in lower case, with apostrophes inside; recall is read before the
     first letter; keystroke savings are 1 - keys / characters with three slots, read before the first letter and
     after each letter but the last.
-    Users with fewer than 10 messages only train.
+    Users with fewer than 10 messages only train. The keys of --json are listed in the docstring of
+    fedkeys.evaluate.Report.as_dict: python -c "from fedkeys.evaluate import Report; help(Report.as_dict)".
 
     --curves replays up to 60 users, about 200 words of each at a point, of whom the model has seen nothing:
     after the first part of their messages, with models of ever more phones; and from their first message on, with
@@ -139,7 +140,7 @@ def command(
             open_corpus(corpus), evaluation, np.random.default_rng(seed), given, prior, step, others
         )
     figures = report.as_dict(np.random.default_rng(seed))
-    for sentence in report.missing:
+    for sentence in report.missing.values():
         narrate(sentence)
     if given is None and not no_mix and not report.mix_phones:
         narrate(

@@ -93,6 +93,18 @@ class _Made:
     counting: Counting
 
 
+def check_fleet(phones: int) -> None:
+    """Refuse a corpus that cannot have curves of its own phones, before any work is done.
+
+    Raises:
+        UsageError: of so many phones none would be left to learn from.
+    """
+    if phones < 2:
+        raise UsageError(
+            "one phone is no fleet to learn from", remedy="bring a larger corpus, or leave out --curves"
+        )
+
+
 def learning_curves(
     corpus: Corpus,
     fleet: Corpus,
@@ -114,15 +126,10 @@ def learning_curves(
         prior: public words for the keyboard; None for none.
         rng: draws those who are replayed, if there are many, and who is in which fleet.
         on_step: called with the name of a step and the part of it that is done.
-
-    Raises:
-        UsageError: the fleet would be nobody's.
     """
     phones = fleet.names()
     most = min(MOST_USERS, len(phones) // 2) if fleet is corpus else MOST_USERS
     drawn = [users[at] for at in np.sort(rng.permutation(len(users))[:most]).tolist()]
-    if not drawn:
-        raise UsageError("one phone is no fleet to learn from", remedy="bring a larger corpus")
     texts = {phone.name: phone.texts for phone in corpus.phones() if phone.name in set(drawn)}
     others = sorted(set(phones) - (set(drawn) if fleet is corpus else set()))
     order = [others[at] for at in rng.permutation(len(others)).tolist()]

@@ -6,7 +6,6 @@ from another corpus all users are new, whoever is in it. Which users are replaye
 wrote enough, and to a sample of these.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from fedkeys.errors import UsageError
 from fedkeys.evaluate.backoff import StupidBackoff
-from fedkeys.evaluate.curves import learning_curves
+from fedkeys.evaluate.curves import check_fleet, learning_curves
 from fedkeys.evaluate.evaluation import Evaluation, OnStep
 from fedkeys.evaluate.replay import Score, asked_words, replay
 from fedkeys.evaluate.report import Report
@@ -52,11 +51,13 @@ def evaluate(
             out of all that.
 
     Raises:
-        UsageError: no user is left to replay; a model is given, and something asked for that takes phones;
-            phones of another corpus, and users kept from it; all users of that corpus are replayed themselves.
+        UsageError: no user is left to replay; curves of one phone; a model is given, and something asked for that
+            takes phones; another corpus, and users kept from the model; all of its users are replayed themselves.
     """
     _check(evaluation, model, train_on)
-    corpus.names(lambda part: on_step("reading", part))
+    names = corpus.names(lambda part: on_step("reading", part))
+    if evaluation.curves and train_on is None:
+        check_fleet(len(names))
     able = _able(corpus, evaluation, on_step)
     if not able:
         refuse_nobody(corpus, evaluation.split, evaluation.min_words)
@@ -76,11 +77,9 @@ def evaluate(
             trained = train_mixes(fleet, evaluation, model, prior, groups, rng, on_step)
             mix_phones = trained.phones
     counted = _Counted(first_parts, model.order, on_step)
-    began = time.perf_counter()
     replaying = _Replaying(corpus, evaluation, chosen, able, rng.spawn(1)[0])
     replaying.run(model, prior, trained.mixes, counted, on_step)
-    missing = replaying.ask_slow(model, counted, on_step) if evaluation.baselines else []
-    seconds = time.perf_counter() - began
+    missing = replaying.ask_slow(model, counted, on_step) if evaluation.baselines else {}
     curves = None
     if evaluation.curves:
         curves = learning_curves(
@@ -90,7 +89,6 @@ def evaluate(
         model,
         replaying.scores,
         frozenset(chosen.new),
-        seconds,
         last.bytes_up if last else None,
         replaying.sampled,
         missing,
@@ -212,7 +210,7 @@ class _Replaying:
                 done += self._able[phone.name]
                 on_step("replaying", done / sum(self._able.values()))
 
-    def ask_slow(self, model: Model, counted: _Counted, on_step: OnStep) -> list[str]:
+    def ask_slow(self, model: Model, counted: _Counted, on_step: OnStep) -> dict[str, str]:
         """Ask slow baselines the sampled messages; give a sentence for each that cannot be asked."""
 
         def nltk() -> Ranker:
@@ -223,12 +221,12 @@ class _Replaying:
             "kenlm": lambda: KenLMScan(model, lambda part: on_step("KenLM: writing the model", part)),
             "nltk_lm": nltk,
         }
-        missing: list[str] = []
+        missing: dict[str, str] = {}
         for name, make in makers.items():
             try:
                 system = BaselineSystem(make())
             except Missing as sentence:
-                missing.append(str(sentence))
+                missing[name] = str(sentence)
                 continue
             for number, message in enumerate(self._messages, 1):
                 score = Score()
