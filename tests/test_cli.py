@@ -246,7 +246,7 @@ def test_evaluate_gives_the_promised_keys(fedkeys: Any) -> None:
     result = fedkeys("evaluate", shipped_corpus(), "--users", "4", "--json")
     figures = json.loads(result.stdout)
     assert list(figures) == [
-        "users", "words", "top1", "top3", "keystroke_savings", "confidence_95", "by_user",
+        "users", "words", "mix_phones", "top1", "top3", "keystroke_savings", "confidence_95", "by_user",
         "latency_us", "baselines",
     ]  # fmt: skip
     assert figures["users"] == 4
@@ -272,6 +272,15 @@ def test_evaluate_shows_all_of_it_in_80_columns(fedkeys: Any, tmp_path: Path) ->
         assert shown in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert (tmp_path / "out" / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_figures_are_out_if_the_plot_fails(fedkeys: Any, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "full.png").symlink_to("/dev/full")
+    result = fedkeys("evaluate", shipped_corpus(), "--users", "1", "--no-mix", "--json", "--plot", "full.png")
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["users"] == 1
 
 
 def test_line_mode_answers_each_line_and_learns(fedkeys: Any, model: Path) -> None:
@@ -305,9 +314,19 @@ def test_line_mode_with_the_phone_of_a_corpus(fedkeys: Any) -> None:
         (["simulate", "--cohort", "some"], 2, "neither a number"),
         (["simulate", "none"], 2, "none: no such corpus"),
         (["evaluate", ".", "--split", "2"], 2, "split is 2.0"),
+        *(
+            (["evaluate", ".", "--model", "toy.model", *given], 2, f"already, and {given[0]} to make one")
+            for given in (
+                *(["--new-users", "1"], ["--order", "4"], ["--min-phones", "2"], ["--max-ngrams", "2000"]),
+                *(["--max-count", "1"], ["--max-bytes", "5000"], ["--unbounded"], ["--curves"]),
+                ["--train-on", "."],
+            )
+        ),
+        (["evaluate", ".", "--no-personal", "--adapt"], 2, "leave out --no-personal or --adapt"),
         (["evaluate", "empty"], 1, "no .txt file"),
         (["evaluate", ".", "--train-on", "none"], 2, "none: no such corpus"),
         (["evaluate", ".", "--plot", "a.txt"], 2, "no file for a plot"),
+        (["evaluate", ".", "--plot", "toy.model/a.png"], 2, "a plot cannot be written there"),
         (["type"], 2, "needs a terminal"),
         (["simulate", "--seed", "-1"], 2, "Invalid value"),
         (["aggregate", "a\udcff.delta", "--out", "m"], 2, "no such file"),

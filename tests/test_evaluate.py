@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +18,12 @@ from fedkeys.evaluate.backoff import StupidBackoff
 from fedkeys.evaluate.figures import total
 from fedkeys.evaluate.scans import KenLMScan, NltkScan, runs
 from fedkeys.evaluate.systems import BaselineSystem, Bigrams, Counting, FrequentWords, KeyboardSystem
-from fedkeys.phone import hand_mixed
-from fedkeys.simulate import MixPlan, Plan
+from fedkeys.evaluate.training import Trained, train_mixes, trainer_of
+from fedkeys.evaluate.users import choose
+from fedkeys.model.mix import Mix
+from fedkeys.phone import MixTrainer, PersonalModel, default_mix, hand_mixed
+from fedkeys.simulate import MixPlan, Plan, train_mix
+from fedkeys.sources import PhoneTexts
 from fedkeys.words import MESSAGE_START, at_cursor
 from tests.test_simulate import Memory
 
@@ -70,6 +74,18 @@ def test_a_completion_costs_the_letters_typed_and_one_key() -> None:
     assert len(score.completion_ns) == 2
 
 
+def test_a_message_is_learnt_after_it_was_asked() -> None:
+    class Notes(Script):
+        def learn(self, message: str) -> None:
+            known_at.append((len(self.asked), message))
+
+    known_at: list[tuple[int, str]] = []
+    system = Notes()
+    for message in ("see me", "on"):
+        replay(message, system, Score())
+    assert known_at == [(3 + 2, "see me"), (3 + 2 + 2, "on")]
+
+
 def test_what_is_no_word_is_not_asked() -> None:
     system, score = Script(), Score()
     replay("naïve b52 gr8 7 👍 'ok' café's", system, score)
@@ -116,7 +132,7 @@ def test_an_evaluation_of_a_fleet() -> None:
     figures = report.as_dict(np.random.default_rng(0))
     assert set(figures) == {
         *("users", "words", "top1", "top3", "keystroke_savings", "latency_us", "baselines"),
-        *("confidence_95", "by_user"),
+        *("confidence_95", "by_user", "mix_phones"),
     }
     assert set(figures["baselines"]) == {"model", "bigram", "frequent_words"}
     assert figures["users"] == 3
@@ -124,8 +140,7 @@ def test_an_evaluation_of_a_fleet() -> None:
     assert figures["top1"] > figures["baselines"]["frequent_words"]["top1"]
     assert set(figures["latency_us"]) == {"next", "completion"}
     assert {name for name, _ in steps} == {
-        *("federating", "phones prepare to train the mix", "training the mix"),
-        *("counting each user's words", "counting words and bigrams", "replaying"),
+        *("federating", "counting each user's words", "counting words and bigrams", "replaying"),
     }
     assert steps[-1] == ("replaying", 1.0)
     json.dumps(figures)
@@ -152,35 +167,82 @@ def test_a_sample_of_users_is_drawn_by_the_seed() -> None:
     assert len({words(seed) for seed in range(6)}) > 1
 
 
-@pytest.mark.parametrize("changes", [{"split": 0.0}, {"split": 1.0}, {"users": 0}])
-def test_an_evaluation_that_cannot_be_is_refused(changes: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "changes", [{"split": 0.0}, {"split": 1.0}, {"users": 0}, {"adapts": True, "personal": False}]
+)
+def test_an_evaluation_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         Evaluation(**changes)
 
 
 def test_too_high_a_demand_on_users_is_an_error() -> None:
-    with pytest.raises(UsageError, match="lower --min-words"):
+    with pytest.raises(UsageError, match="lower --min-words: the most that a user has are 48"):
         evaluate(Memory(FLEET), Evaluation(min_words=10_000), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize(
+    ("texts", "said"), [(["see you"] * 9, "no user has 10 messages;"), (["до завтра"] * 20, "letters a to z")]
+)
+def test_a_corpus_of_which_nobody_can_be_replayed_is_an_error(texts: list[str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        evaluate(Memory({"ann": texts}), Evaluation(), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("phones", "trainers"), [(1, 0), (2, 0), (3, 0), (18, 0), (19, 0), (20, 10), (23, 11)]
+)
+def test_fewer_than_ten_phones_train_no_mix(phones: int, trainers: int) -> None:
+    fleet = {f"{at}": ["see you soon", "on my way"] * 5 for at in range(phones)}
+    steps: set[str] = set()
+    report = evaluate(
+        Memory(fleet),
+        Evaluation(mixing=MixPlan(rounds=1)),
+        np.random.default_rng(0),
+        on_step=lambda name, _: steps.add(name),
+    )
+    assert report.as_dict(np.random.default_rng(0))["mix_phones"] == report.mix_phones == trainers
+    assert ("training the mix" in steps) == bool(trainers)
+    if not trainers:
+        by_hand = evaluate(Memory(fleet), Evaluation(mix=False), np.random.default_rng(0))
+        assert report.total("keyboard").counts == by_hand.total("keyboard").counts
+
+
 def test_new_users_are_kept_from_the_model_and_reported_apart() -> None:
-    report = evaluate(Memory(FLEET), Evaluation(new_users=1), np.random.default_rng(0))
+    evaluation = Evaluation(new_users=1, plan=Plan(min_phones=1))
+    report = evaluate(Memory(FLEET), evaluation, np.random.default_rng(0))
     (new,) = report.new
     assert report.model.id(new) is None
+    assert all(report.model.id(name) is not None for name in report.known)
     assert len(report.known) == 2
     figures = report.as_dict(np.random.default_rng(0))
     assert figures["new_users"]["words"] == 12
+    for name in report.scores:
+        found = figures["new_users"][name]
+        assert found["confidence_95"]["top1"] == (found["top1"], found["top1"])  # of one user
+        assert found["top1"] == report.total(name, report.new).summary()["top1"]
     assert figures["users"] == 2
+
+
+@pytest.mark.parametrize(
+    ("users", "new", "said"),
+    [(2, 2, "with 2 new ones choose at most 1 others"), (9, 1, "at most 2"), (None, 3, "choose fewer")],
+)
+def test_more_new_users_than_there_are_is_an_error(users: int | None, new: int, said: str) -> None:
+    able = dict.fromkeys(("ann", "bob", "cat"), 12)
+    with pytest.raises(UsageError, match=said):
+        choose(able, users, new, np.random.default_rng(0))
+    fits = choose(able, 2, 1, np.random.default_rng(0))
+    assert (len(fits.known), len(fits.new), set(fits.all)) == (2, 1, set(able))
 
 
 def test_intervals_and_percentiles_are_of_users() -> None:
     """One user is always right, the other never: a drawn sample is all right, half or all wrong."""
     scores = {"a": Score(10, 10, 10, 50, 10), "b": Score(10, 0, 0, 50, 50)}
     model = aggregate([Phone(["see you"]).delta()], min_phones=1)
-    report = Report(model, {"keyboard": scores}, frozenset(), 0.0)
-    low, high = report.interval("keyboard", np.random.default_rng(0))["top1"]
-    assert (low, high) == (0.0, 1.0)
-    assert report.spread("keyboard")["top1"]["p50"] == 0.5
+    report = Report(model, {"keyboard": scores}, frozenset())
+    figures = report.as_dict(np.random.default_rng(0))
+    assert figures["confidence_95"]["top1"] == (0.0, 1.0)
+    assert figures["by_user"]["top1"]["p50"] == 0.5
     assert report.total("keyboard").summary()["keystroke_savings"] == pytest.approx(0.4)
 
 
@@ -256,10 +318,11 @@ def test_a_baseline_that_is_not_installed_is_said_in_a_sentence(monkeypatch: pyt
     for name in ("kenlm", "nltk.lm"):
         monkeypatch.setitem(sys.modules, name, None)
     report = evaluate(Memory(FLEET), Evaluation(baselines=True), np.random.default_rng(0))
-    assert [sentence.split(":")[0] for sentence in report.missing] == [
-        "kenlm is not installed",
-        "nltk is not installed",
-    ]
+    said = report.as_dict(np.random.default_rng(0))["missing"]
+    assert {name: sentence.split(":")[0] for name, sentence in said.items()} == {
+        "kenlm": "kenlm is not installed",
+        "nltk_lm": "nltk is not installed",
+    }
     assert set(report.sampled) == set(report.scores)
 
 
@@ -297,7 +360,7 @@ def test_a_point_of_a_curve_asks_about_so_many_words_of_a_user() -> None:
 
 @pytest.mark.parametrize("mix", [False, True])
 def test_another_corpus_trains_and_is_not_asked(mix: bool) -> None:
-    others = {name: ["zebra crossing ahead"] * 12 for name in ("uma", "vic", "wes")}
+    others = {name: ["zebra crossing ahead"] * 12 for name in ("uma", "vic", "wes", *"abcdefg")}
     steps: set[str] = set()
     evaluation = Evaluation(curves=True, mix=mix)
     report = evaluate(
@@ -314,12 +377,85 @@ def test_another_corpus_trains_and_is_not_asked(mix: bool) -> None:
     assert report.total("bigram").top3 == 0
     assert mix or report.total("keyboard").top1 > 0
     assert report.curves is not None
-    assert [point.at for point in report.curves.phones] == [2, 3]
+    assert [point.at for point in report.curves.phones] == [2, 10]
+
+
+@pytest.mark.parametrize("mix", [False, True])
+def test_of_a_corpus_to_train_on_those_who_are_replayed_are_left_out(
+    mix: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The corpus itself to train on: no model, count or mix comes from the one user who is asked."""
+    fleet = {
+        name: [f"pancakes {name}"] * 20
+        for name in ("ann", "bob", *(f"x{letter}" for letter in "abcdefghijkl"))
+    }
+    trained: set[str] = set()
+
+    def spy(phone: PhoneTexts, *rest: Any) -> MixTrainer:
+        trained.add(phone.name)
+        return trainer_of(phone, *rest)
+
+    monkeypatch.setattr("fedkeys.evaluate.training.trainer_of", spy)
+    evaluation = Evaluation(users=1, curves=True, mix=mix, plan=Plan(min_phones=1), mixing=MixPlan(rounds=2))
+    report = evaluate(Memory(fleet), evaluation, np.random.default_rng(0), train_on=Memory(fleet))
+    (asked,) = report.known
+    assert trained == ({*fleet} - {asked} if mix else set())
+    assert report.model.header["phones"] == 13
+    assert report.model.id(asked) is None
+    assert report.as_dict(np.random.default_rng(0))["left_out"] == report.left_out == 1
+    assert report.curves is not None
+    assert report.curves.phones[-1].at == 13
+    with pytest.raises(UsageError, match="are replayed themselves"):
+        evaluate(Memory(fleet), Evaluation(), np.random.default_rng(0), train_on=Memory(fleet))
+
+
+def test_nobody_trains_the_mix_that_is_asked_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained_by: dict[int, set[str]] = {}
+    given: list[Trained] = []
+
+    def spy(trainers: Sequence[MixTrainer], *rest: Any) -> Mix:
+        mix = train_mix(trainers, *rest)
+        trained_by[id(mix)] = {trainer.name for trainer in trainers}
+        return mix
+
+    def keep(*arguments: Any) -> Trained:
+        given.append(train_mixes(*arguments))
+        return given[-1]
+
+    monkeypatch.setattr("fedkeys.evaluate.training.train_mix", spy)
+    monkeypatch.setattr("fedkeys.evaluate.run.train_mixes", keep)
+    fleet = {f"{at}": ["see you soon", "on my way"] * 5 for at in range(24)}
+    evaluation = Evaluation(users=20, new_users=2, mixing=MixPlan(rounds=1))
+    report = evaluate(Memory(fleet), evaluation, np.random.default_rng(0))
+    (trained,) = given
+    assert set(trained.mixes) == {*report.known, *report.new}
+    for user, mix in trained.mixes.items():
+        others = trained_by[id(mix)]
+        assert user not in others
+        assert len(others) == report.mix_phones == 24 - 22 // 2
+
+
+@pytest.mark.parametrize("personal", [False, True])
+def test_who_trains_the_mix_has_the_keyboard_that_is_evaluated(personal: bool) -> None:
+    """It is asked the last messages; who learns knows the first ones, and the first of the last two."""
+    model = aggregate([Phone(["see you"]).delta()], min_phones=1)
+    first, last = ["see you okapi"] * 8, ["quagga bongo", "quagga bongo"]
+
+    def loss(trainer: MixTrainer) -> float:
+        return trainer.loss(default_mix().weights)
+
+    found = trainer_of(PhoneTexts("ann", first + last), Evaluation(personal=personal), model, None)
+    learnt = PersonalModel()
+    for message in first if personal else ():
+        learnt.learn(message)
+    expected = MixTrainer("ann", model, learnt, None, last, learns=personal)
+    assert found.samples == expected.samples == 12
+    assert loss(found) == loss(expected)
 
 
 @pytest.mark.parametrize(
     ("changes", "given"),
-    [({"curves": True}, "model"), ({}, "both"), ({"new_users": 1}, "train_on")],
+    [({"curves": True}, "model"), ({"new_users": 1}, "model"), ({}, "both"), ({"new_users": 1}, "train_on")],
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], given: str) -> None:
     model = aggregate([Phone(["see you"]).delta()], min_phones=1)
@@ -340,6 +476,27 @@ def test_curves_of_everybody_leave_half_of_the_phones_to_learn_from() -> None:
     (point,) = report.curves.phones
     assert point.at == 2
     assert len(point.scores["keyboard"]) == 2
-    alone = Evaluation(curves=True, mix=False, plan=Plan(min_phones=1))
+
+
+@pytest.mark.parametrize(("phones", "asked", "fleets"), [(2, 1, [1]), (3, 1, [2]), (30, 15, [2, 4, 15])])
+def test_every_corpus_of_two_phones_has_curves(phones: int, asked: int, fleets: list[int]) -> None:
+    fleet = {f"{at}": ["see you soon"] * 10 for at in range(phones)}
+    evaluation = Evaluation(curves=True, mixing=MixPlan(rounds=1))
+    report = evaluate(Memory(fleet), evaluation, np.random.default_rng(0))
+    assert report.curves is not None
+    assert [point.at for point in report.curves.phones] == fleets
+    assert {len(point.scores["keyboard"]) for point in report.curves.phones} == {asked}
+    json.dumps(report.as_dict(np.random.default_rng(0)))
+
+
+def test_curves_of_one_phone_are_refused_before_any_work() -> None:
+    steps: list[str] = []
+    alone = Evaluation(curves=True, plan=Plan(min_phones=1))
     with pytest.raises(UsageError, match="no fleet"):
-        evaluate(Memory({"ann": FLEET["ann"]}), alone, np.random.default_rng(0))
+        evaluate(
+            Memory({"ann": FLEET["ann"]}),
+            alone,
+            np.random.default_rng(0),
+            on_step=lambda name, _: steps.append(name),
+        )
+    assert not steps

@@ -83,6 +83,20 @@ def test_weighed_by_hand_and_with_nothing_learnt_the_keyboard_ranks_as_the_model
         assert [one.word.lower() for one in keyboard.suggest(text)] == ranked  # it writes the first one large
 
 
+def test_a_message_is_learnt_after_it_was_predicted_if_at_all() -> None:
+    """What a first message is predicted by is nobody's but everyone's; what the second is by, may be learnt."""
+
+    def loss(messages: list[str], learns: bool) -> float:
+        personal = PersonalModel()
+        trainer = MixTrainer("ann", model(), personal, None, messages, learns=learns)
+        assert (len(personal) > 0) == learns
+        return trainer.loss(default_mix().weights)
+
+    first, second = "see you quagga quagga", "see you quagga"
+    assert loss([first], learns=True) == loss([first], learns=False)
+    assert loss([first, second], learns=True) < 0.9 * loss([first, second], learns=False)
+
+
 def test_federated_training_teaches_what_an_owner_repeats() -> None:
     """Each phone always writes its own word, which nobody else does: a mix must learn to trust the owner."""
     everyone = model()

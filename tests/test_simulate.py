@@ -18,10 +18,10 @@ from fedkeys.aggregator import Aggregator, Fate, RoundRule, Upload, collect, sel
 from fedkeys.delta import Bounds
 from fedkeys.errors import UsageError
 from fedkeys.model.mix import Mix, size
-from fedkeys.phone import default_mix
+from fedkeys.phone import MixTrainer, PersonalModel, default_mix
 from fedkeys.phone.situation import FEATURES, FEATURES_VERSION
 from fedkeys.simulate import Federation, Lesson, MixPlan, Plan, Round
-from fedkeys.simulate.lesson import counted_first, give_lesson
+from fedkeys.simulate.lesson import counted_first, give_lesson, trainers_of
 from fedkeys.simulate.member import Record
 from fedkeys.sources import PhoneTexts
 
@@ -304,6 +304,20 @@ def test_phones_train_on_messages_that_neither_model_has_seen(monkeypatch: pytes
     assert last.model.vocabulary.find("another") is not None
 
 
+def test_a_phone_trains_on_what_it_has_held_back_alone() -> None:
+    """It has learnt what it counted, and is asked each key of the rest: three letters of each word, or fewer."""
+    model = aggregate([Phone(texts).delta() for texts in FLEET.values() if texts], 1)
+    texts = [*["see you okapi"] * 8, "my zebra", "to okapi"]
+    (trainer,) = trainers_of(Memory({"ann": texts}), model, None, MixPlan(), np.random.default_rng(0), print)
+    learnt = PersonalModel()
+    for message in texts[:8]:
+        learnt.learn(message)
+    expected = MixTrainer("ann", model, learnt, None, texts[8:])
+    weights = default_mix().weights
+    assert trainer.samples == expected.samples == (2 + 3) * 2
+    assert trainer.loss(weights) == expected.loss(weights)
+
+
 def test_a_mix_that_is_no_better_is_not_brought() -> None:
     model = aggregate([Phone(texts).delta() for texts in FLEET.values() if texts], 1)
     mix = Mix(FEATURES, np.zeros(size(FEATURES), np.float32))
@@ -346,7 +360,10 @@ def test_simulate_trains_the_mix_and_inspect_tells(fedkeys: Any, tmp_path: Path)
     assert [round_["messages"] for round_ in told["rounds"]] == [96, 24]
     assert told["mix"]["loss_after"] < told["mix"]["loss_before"]
     assert told["mix"]["bytes_each_way"] == Model.load(tmp_path / "m.model").mix.weights.nbytes
-    assert "a mix, trained by 4 phones in 150 rounds, by which" in fedkeys("inspect", "m.model").stdout
+    assert (
+        f"a mix, trained by 4 phones in {MixPlan().rounds} rounds, by which"
+        in fedkeys("inspect", "m.model").stdout
+    )
     (tmp_path / "few.jsonl").write_text(json.dumps(lines[0]))
     few = fedkeys("simulate", "few.jsonl", "--mix", "--min-phones", 1)
     assert (few.returncode, "no mix was trained" in few.stderr) == (3, True)

@@ -336,6 +336,15 @@ def bytes_of(text: str) -> int:
     return size_
 
 
+def given_of(context: typer.Context, *parameters: str) -> list[str]:
+    """Name those options, of some parameters of a command, that were given, not left at their defaults."""
+    return [
+        f"--{name.replace('_', '-')}"
+        for name in parameters
+        if (source := context.get_parameter_source(name)) is not None and source.name == "COMMANDLINE"
+    ]
+
+
 def bounds_of(
     max_ngrams: int | None, max_count: int | None, max_bytes: int | None, unbounded: bool
 ) -> "Bounds | None":

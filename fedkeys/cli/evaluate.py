@@ -16,6 +16,8 @@ from fedkeys.cli.console import (
     UnboundedOption,
     bounds_of,
     existing,
+    given_of,
+    many,
     narrate,
     print_json,
     progress,
@@ -24,21 +26,33 @@ from fedkeys.cli.console import (
 from fedkeys.cli.evaluate_report import print_report
 from fedkeys.cli.plots import PlotOption
 
+_OF_MAKING_A_MODEL = (
+    *("train_on", "new_users", "curves", "min_phones", "order"),
+    *("max_ngrams", "max_count", "max_bytes", "unbounded"),
+)
+
 
 def command(
+    context: typer.Context,
     corpus: Annotated[
         str,
         typer.Argument(help="Directory of .txt files, .jsonl, .jsonl.gz or nltk:NAME.", show_default=False),
     ],
     model: Annotated[
-        Path | None, typer.Option("--model", help="Model to evaluate; default: one made of the first parts.")
+        Path | None,
+        typer.Option(
+            "--model",
+            help="Model to evaluate; default: one made of the first parts. One without a mix has that which comes "
+            "with fedkeys, trained on ubuntu_irc: on that corpus its figures are too high.",
+        ),
     ] = None,
     train_on: Annotated[
         str | None,
         typer.Option(
             "--train-on",
             metavar="CORPUS",
-            help="Another corpus, whose first parts make the model and whose last parts train the mix.",
+            help="Another corpus, whose first parts make the model and whose last parts train the mix; "
+            "users of a name that is replayed are left out of it.",
         ),
     ] = None,
     split: Annotated[float, typer.Option("--split", help="Part of each user's messages that trains.")] = 0.8,
@@ -88,7 +102,8 @@ def command(
     Words are runs of the letters a to z in lower case, with apostrophes inside; recall is read before the
     first letter; keystroke savings are 1 - keys / characters with three slots, read before the first letter and
     after each letter but the last.
-    Users with fewer than 10 messages only train.
+    Users with fewer than 10 messages only train. The keys of --json are listed in the docstring of
+    fedkeys.evaluate.Report.as_dict: python -c "from fedkeys.evaluate import Report; help(Report.as_dict)".
 
     --curves replays up to 60 users, about 200 words of each at a point, of whom the model has seen nothing:
     after the first part of their messages, with models of ever more phones; and from their first message on, with
@@ -96,11 +111,12 @@ def command(
     """
     import numpy as np
 
-    from fedkeys.evaluate import Evaluation, evaluate
+    from fedkeys.evaluate import LEAST_TRAINERS, Evaluation, evaluate
     from fedkeys.model import Model
     from fedkeys.simulate import Plan
     from fedkeys.sources import open_corpus
 
+    _check_options(context)
     bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded)
     evaluation = Evaluation(
         split,
@@ -124,13 +140,40 @@ def command(
             open_corpus(corpus), evaluation, np.random.default_rng(seed), given, prior, step, others
         )
     figures = report.as_dict(np.random.default_rng(seed))
-    for sentence in report.missing:
+    for sentence in report.missing.values():
         narrate(sentence)
-    if plot is not None:
-        from fedkeys.cli.evaluate_plots import plot_report
-
-        plot_report(report, figures, plot)
+    if given is None and not no_mix and not report.mix_phones:
+        narrate(
+            "the keyboard weighs what is known by hand: a mix is trained by other users than those it is for, "
+            f"{LEAST_TRAINERS} or more"
+        )
+    if report.left_out:
+        narrate(f"left out of what trains, since they are replayed: {many(report.left_out, 'user')}")
     if json:
         print_json(figures)
     else:
         print_report(figures)
+    if plot is not None:  # last, so that figures are out whatever becomes of it
+        from fedkeys.cli.evaluate_plots import plot_report
+
+        plot_report(report, figures, plot)
+
+
+def _check_options(context: typer.Context) -> None:
+    """Refuse options of which one would change nothing.
+
+    Raises:
+        UsageError: there are some.
+    """
+    from fedkeys.errors import UsageError
+
+    ignored = given_of(context, *_OF_MAKING_A_MODEL)
+    if ignored and given_of(context, "model"):
+        raise UsageError(
+            f"a model that is made already, and {', '.join(ignored)} to make one",
+            remedy="leave out --model or the others",
+        )
+    if given_of(context, "adapt") and given_of(context, "no_personal"):
+        raise UsageError(
+            "a keyboard that learns nothing, and --adapt", remedy="leave out --no-personal or --adapt"
+        )

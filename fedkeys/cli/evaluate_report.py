@@ -33,8 +33,7 @@ def print_report(figures: Mapping[str, Any]) -> None:
     if "new_users" in figures:
         new = figures["new_users"]
         title = f"{many(new['users'], 'new user')}, {many(new['words'], 'word')}; per cent"
-        rows = [(NAMES[name], *(_percent(new[name][column]) for column in COLUMNS)) for name in systems]
-        print_table(title, ("", *COLUMNS.values()), rows)
+        _print_systems(title, {name: new[name] for name in systems})
     sampled = figures.get("sampled", {"systems": {}})
     if sampled["systems"]:
         title = f"a sample of {many(sampled['words'], 'word')} of {many(sampled['users'], 'user')}; per cent"

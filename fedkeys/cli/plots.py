@@ -1,5 +1,6 @@
 """What the plots of all commands share: matplotlib, from the extra `plots`, is loaded when one is drawn."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,8 @@ def check_plot(path: Path | None) -> Path | None:
     """Refuse a plot that could not be written, before any work is done.
 
     Raises:
-        UsageError: the ending is none that matplotlib writes, a directory has the name, or matplotlib is missing.
+        UsageError: the ending is none that matplotlib writes, a directory has the name, nothing may be written
+            there, or matplotlib is missing.
     """
     from fedkeys.errors import UsageError
 
@@ -22,6 +24,11 @@ def check_plot(path: Path | None) -> Path | None:
         return None
     if path.suffix.lower() not in _ENDINGS or path.is_dir():
         raise UsageError("no file for a plot", file=path, remedy=f"end its name in {', '.join(_ENDINGS)}")
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if (there != path and not there.is_dir()) or not os.access(there, os.W_OK):
+        raise UsageError(
+            "a plot cannot be written there", file=path, remedy="name a file that can be written"
+        )
     pyplot_of()
     return path
 

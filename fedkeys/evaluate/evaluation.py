@@ -32,7 +32,7 @@ class Evaluation:
         mixing: how the mix is trained, where no model is given.
 
     Raises:
-        UsageError: a number is out of its range.
+        UsageError: a number is out of its range; a keyboard that learns nothing is to go on learning its mix.
     """
 
     split: float = 0.8
@@ -55,6 +55,9 @@ class Evaluation:
         for name, value in (("users", self.users), ("sample", self.sample)):
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}", remedy="choose 1 or more")
+
+        if self.adapts and not self.personal:
+            raise UsageError("a keyboard that learns nothing adapts to nobody", remedy="let it learn")
 
     def keyboard(self, model: Model, prior: Prior | None, mix: Mix | None) -> Keyboard:
         """Give a new keyboard; without a mix it has the model's own, or the one that comes with fedkeys."""

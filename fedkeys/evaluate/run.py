@@ -1,11 +1,11 @@
 """`evaluate`: train on everybody's first messages, replay the last ones.
 
 In: a corpus, and optionally another one or a model, to learn from. Out: a `Report`. Laws: users with fewer than 10
-messages only train, and nobody's weights for the mix were trained on what that user is asked. Which users are
-replayed may be cut down to those who wrote enough, and to a sample of these.
+messages only train, and nobody's weights for the mix were trained on what that user is asked; to what is learnt
+from another corpus all users are new, whoever is in it. Which users are replayed may be cut down to those who
+wrote enough, and to a sample of these.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,14 +13,14 @@ import numpy as np
 
 from fedkeys.errors import UsageError
 from fedkeys.evaluate.backoff import StupidBackoff
-from fedkeys.evaluate.curves import learning_curves
+from fedkeys.evaluate.curves import check_fleet, learning_curves
 from fedkeys.evaluate.evaluation import Evaluation, OnStep
 from fedkeys.evaluate.replay import Score, asked_words, replay
 from fedkeys.evaluate.report import Report
 from fedkeys.evaluate.scans import KenLMScan, Missing, NltkScan
 from fedkeys.evaluate.systems import BaselineSystem, Counting, Ranker, systems_of
-from fedkeys.evaluate.training import Group, federate, halves, train_mixes
-from fedkeys.evaluate.users import Chosen, FirstParts, able_users, choose, parts
+from fedkeys.evaluate.training import Group, Trained, federate, halves, train_mixes
+from fedkeys.evaluate.users import Chosen, FirstParts, Some, able_users, choose, parts, refuse_nobody
 from fedkeys.model import Model
 from fedkeys.model.mix import Mix
 from fedkeys.phone import Prior
@@ -47,33 +47,39 @@ def evaluate(
         prior: public words for the keyboard; None for none.
         on_step: called with the name of a step and the part of it that is done.
         train_on: whose first parts make the model and are counted by the baselines, and whose last parts train
-            the mix; `corpus` itself when not given.
+            the mix; `corpus` itself when not given. Whoever in it has the name of a user who is replayed is left
+            out of all that.
 
     Raises:
-        UsageError: no user is left to replay; a model is given, and something asked for that takes phones;
-            phones of another corpus, and users kept from it.
+        UsageError: no user is left to replay; curves of one phone; a model is given, and something asked for that
+            takes phones; another corpus, and users kept from the model; all of its users are replayed themselves.
     """
     _check(evaluation, model, train_on)
-    corpus.names(lambda part: on_step("reading", part))
+    names = corpus.names(lambda part: on_step("reading", part))
+    if evaluation.curves and train_on is None:
+        check_fleet(len(names))
     able = _able(corpus, evaluation, on_step)
+    if not able:
+        refuse_nobody(corpus, evaluation.split, evaluation.min_words)
     chosen = choose(able, evaluation.users, evaluation.new_users, rng)
-    fleet = corpus if train_on is None else train_on
-    fleet.names(lambda part: on_step("reading what trains", part))
-    first_parts = FirstParts(fleet, evaluation.split, frozenset(chosen.new))
+    fleet, left_out = corpus, 0
+    if train_on is not None:
+        fleet, left_out = _others(train_on, chosen, on_step)
+    first_parts = FirstParts(Some(fleet, frozenset(chosen.new)), evaluation.split)
     last: Round | None = None
-    mixes: Mapping[str, Mix] = {}
-    trainers = able if train_on is None or not evaluation.mix else _able(train_on, evaluation, on_step)
+    trained = Trained({}, 0)
+    mix_phones = None if model is not None and evaluation.mix else 0
+    trainers = able if train_on is None or not evaluation.mix else _able(fleet, evaluation, on_step)
     if model is None:
         model, last = federate(first_parts, evaluation.plan, rng, on_step)
         if evaluation.mix:
             groups = halves(chosen.all, able) if train_on is None else [Group(chosen.all, trainers)]
-            mixes = train_mixes(fleet, evaluation, model, prior, groups, rng, on_step)
+            trained = train_mixes(fleet, evaluation, model, prior, groups, rng, on_step)
+            mix_phones = trained.phones
     counted = _Counted(first_parts, model.order, on_step)
-    began = time.perf_counter()
     replaying = _Replaying(corpus, evaluation, chosen, able, rng.spawn(1)[0])
-    replaying.run(model, prior, mixes, counted, on_step)
-    missing = replaying.ask_slow(model, counted, on_step) if evaluation.baselines else []
-    seconds = time.perf_counter() - began
+    replaying.run(model, prior, trained.mixes, counted, on_step)
+    missing = replaying.ask_slow(model, counted, on_step) if evaluation.baselines else {}
     curves = None
     if evaluation.curves:
         curves = learning_curves(
@@ -83,22 +89,40 @@ def evaluate(
         model,
         replaying.scores,
         frozenset(chosen.new),
-        seconds,
         last.bytes_up if last else None,
         replaying.sampled,
         missing,
         curves,
+        left_out,
+        mix_phones,
     )
 
 
 def _check(evaluation: Evaluation, model: Model | None, train_on: Corpus | None) -> None:
-    if model is not None and (train_on is not None or evaluation.curves):
+    if model is not None and (train_on is not None or evaluation.curves or evaluation.new_users):
         raise UsageError(
             "a model made elsewhere has no phones to learn from",
             remedy="leave the model out, or what needs them",
         )
     if train_on is not None and evaluation.new_users:
         raise UsageError("to a model of another corpus all users are new", remedy="leave the new users out")
+
+
+def _others(train_on: Corpus, chosen: Chosen, on_step: OnStep) -> tuple[Corpus, int]:
+    """Cut another corpus down to users who are not replayed; say how many were, too.
+
+    Raises:
+        UsageError: nobody is left.
+    """
+    fleet = Some(train_on, frozenset(chosen.all))
+    phones = len(train_on.names(lambda part: on_step("reading what trains", part)))
+    others = len(fleet.names())
+    if phones and not others:
+        raise UsageError(
+            "all users of the corpus to train on are replayed themselves",
+            remedy="replay fewer with --users, or train on a corpus of other people",
+        )
+    return fleet, phones - others
 
 
 def _able(corpus: Corpus, evaluation: Evaluation, on_step: OnStep) -> dict[str, int]:
@@ -186,7 +210,7 @@ class _Replaying:
                 done += self._able[phone.name]
                 on_step("replaying", done / sum(self._able.values()))
 
-    def ask_slow(self, model: Model, counted: _Counted, on_step: OnStep) -> list[str]:
+    def ask_slow(self, model: Model, counted: _Counted, on_step: OnStep) -> dict[str, str]:
         """Ask slow baselines the sampled messages; give a sentence for each that cannot be asked."""
 
         def nltk() -> Ranker:
@@ -197,12 +221,12 @@ class _Replaying:
             "kenlm": lambda: KenLMScan(model, lambda part: on_step("KenLM: writing the model", part)),
             "nltk_lm": nltk,
         }
-        missing: list[str] = []
+        missing: dict[str, str] = {}
         for name, make in makers.items():
             try:
                 system = BaselineSystem(make())
             except Missing as sentence:
-                missing.append(str(sentence))
+                missing[name] = str(sentence)
                 continue
             for number, message in enumerate(self._messages, 1):
                 score = Score()

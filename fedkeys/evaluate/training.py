@@ -1,10 +1,10 @@
 """Making what is evaluated: a model of many phones, and mixes for those who are replayed.
 
 In: a corpus of messages that train. Out: a model, a mix for each user. Law: nobody's weights for the mix were
-trained on what that user is asked.
+trained on what that user is asked. Where fewer than 10 phones can train a mix, what is known is weighed by hand.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +14,13 @@ from fedkeys.evaluate.evaluation import Evaluation, OnStep
 from fedkeys.evaluate.users import parts
 from fedkeys.model import Model
 from fedkeys.model.mix import Mix
-from fedkeys.phone import PersonalModel, Prior
+from fedkeys.phone import PersonalModel, Prior, hand_mixed
 from fedkeys.phone.mixing import MixTrainer
 from fedkeys.simulate import Federation, Plan, Round, train_mix
 from fedkeys.sources import Corpus, PhoneTexts
+
+# On the shipped phones a mix that 2 phones had trained gave 4.5 % top-1 where the model alone gave 7.6 %.
+LEAST_TRAINERS = 10
 
 
 class Group(NamedTuple):
@@ -30,6 +33,18 @@ class Group(NamedTuple):
 
     users: Sequence[str]
     others: Collection[str]
+
+
+class Trained(NamedTuple):
+    """What came of training.
+
+    Attributes:
+        mixes: user -> mix.
+        phones: how many phones trained a mix, the fewest of all groups; 0 where all are by hand.
+    """
+
+    mixes: Mapping[str, Mix]
+    phones: int
 
 
 def halves(asked: Sequence[str], able: Collection[str]) -> list[Group]:
@@ -55,12 +70,15 @@ def federate(corpus: Corpus, plan: Plan, rng: np.random.Generator, on_step: OnSt
 
 
 def trainer_of(phone: PhoneTexts, evaluation: Evaluation, model: Model, prior: Prior | None) -> MixTrainer:
-    """Give a user who trains the mix on the last messages, the first ones learnt before if there is learning."""
+    """Give a user who trains the mix on the last messages, as the keyboard does that is evaluated.
+
+    If there is learning the first messages are learnt before, and the last ones on the way.
+    """
     train, test = parts(phone.texts, evaluation.split)
     personal = PersonalModel()
     for message in train if evaluation.personal else ():
         personal.learn(message)
-    return MixTrainer(phone.name, model, personal, prior, test)
+    return MixTrainer(phone.name, model, personal, prior, test, learns=evaluation.personal)
 
 
 def train_mixes(
@@ -71,24 +89,23 @@ def train_mixes(
     groups: Sequence[Group],
     rng: np.random.Generator,
     on_step: OnStep,
-) -> dict[str, Mix]:
+) -> Trained:
     """Train a mix for each group of users, on the last messages of others.
+
+    If any group has fewer than `LEAST_TRAINERS` of those, all are given the mix by hand, to be comparable.
 
     Args:
         corpus: where those others are.
         evaluation: how; `mixing` says how many of them are drawn.
         model: made without what they train on.
         prior: public words; None for none.
-        groups: who gets which; one without users gets none.
+        groups: who gets which; one without users needs none.
         rng: draws them.
         on_step: called with the name of a step and the part of it that is done.
-
-    Returns:
-        User -> mix.
-
-    Raises:
-        UsageError: there is nobody to train a group's.
     """
+    groups = [group for group in groups if group.users]
+    if min(len(group.others) for group in groups) < LEAST_TRAINERS:
+        return Trained(dict.fromkeys((user for group in groups for user in group.users), hand_mixed()), 0)
     draws: list[list[str]] = []
     for group in groups:
         others = sorted(group.others)
@@ -102,8 +119,6 @@ def train_mixes(
             on_step("phones prepare to train the mix", len(trainers) / len(wanted))
     mixes: dict[str, Mix] = {}
     for number, (group, draw) in enumerate(zip(groups, draws, strict=True)):
-        if not group.users:
-            continue
 
         def count(part: float, number: int = number) -> None:
             on_step("training the mix", (number + part) / len(groups))
@@ -112,4 +127,4 @@ def train_mixes(
             [trainers[name] for name in draw], evaluation.mixing, int(rng.integers(1 << 32)), count
         )
         mixes.update(dict.fromkeys(group.users, trained))
-    return mixes
+    return Trained(mixes, min(map(len, draws)))

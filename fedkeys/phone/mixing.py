@@ -1,8 +1,8 @@
 """What a phone learns about the mix: which of the candidates its owner typed.
 
 In: messages, in time order, that neither model has seen. Out: weights, after some steps of gradient descent on
-what was chosen in them. Law: every message is learnt after it was predicted; of what was typed only weights leave,
-and they only through `fedkeys.fedavg`.
+what was chosen in them. Law: a message is learnt, if at all, after it was predicted; of what was typed only
+weights leave, and they only through `fedkeys.fedavg`.
 """
 
 import re
@@ -78,6 +78,7 @@ class MixTrainer:
         personal: its owner's; it learns the messages, as many as are trained on.
         prior: what is public; None for none.
         messages: in time order.
+        learns: whether the personal model learns them; else it stays as it is.
     """
 
     def __init__(
@@ -87,6 +88,8 @@ class MixTrainer:
         personal: PersonalModel,
         prior: Prior | None,
         messages: Iterable[str],
+        *,
+        learns: bool = True,
     ) -> None:
         self.name = name
         found: list[tuple[NDArray[np.float32], int]] = []
@@ -94,7 +97,8 @@ class MixTrainer:
             if len(found) == MOST_CHOICES:
                 break
             found += islice(_choices(model, personal, prior, message), MOST_CHOICES - len(found))
-            personal.learn(message)
+            if learns:
+                personal.learn(message)
         self._rows = [rows.astype(np.float16) for rows, _ in found]
         self._right = [right for _, right in found]
 
