@@ -146,6 +146,40 @@ async def test_punctuation_moves_up_to_an_accepted_word() -> None:
 
 
 @pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (("left", "left", "exclamation_mark"), "see you tomorro!w "),
+        (("home", "exclamation_mark"), "!see you tomorrow "),
+        (("home", "end", "exclamation_mark"), "see you tomorrow!"),
+        (("ctrl+z", "full_stop"), "see you to."),
+        (("ctrl+w", "full_stop"), "see you ."),
+        (("shift+left", "full_stop"), "see you tomorrow."),
+        (("shift+home", "full_stop"), "."),
+        (("left", "shift+right", "full_stop"), "see you tomorrow."),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+async def test_punctuation_moves_up_only_from_where_the_word_was_accepted(
+    keys: tuple[str, ...], text: str
+) -> None:
+    async with app().run_test() as pilot:
+        await type_(pilot, "see you to")
+        await pilot.press("tab", *keys)
+        assert pilot.app.query_one(MessageBox).text == text
+
+
+async def test_punctuation_stays_where_the_mouse_has_put_the_cursor() -> None:
+    async with app().run_test(size=(100, 30)) as pilot:
+        await type_(pilot, "see you to")
+        await pilot.press("tab")
+        box = pilot.app.query_one(MessageBox)
+        inside = box.content_region.offset - box.region.offset
+        await pilot.click(MessageBox, offset=(inside.x + 4, inside.y))
+        await pilot.press("exclamation_mark")
+        assert box.text == "see !you tomorrow "
+
+
+@pytest.mark.parametrize(
     ("typed", "text"), [("Hi.", "Hi. see "), ("(", "(see "), ("see you,", "see you, see ")]
 )
 async def test_a_word_after_punctuation_stands_apart(typed: str, text: str) -> None:

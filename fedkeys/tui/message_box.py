@@ -19,6 +19,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
+from textual.widgets.text_area import Location
 
 from fedkeys.errors import StorageError
 from fedkeys.model import Suggestion
@@ -79,7 +80,7 @@ class MessageBox(TextArea):
         self.keyboard = keyboard
         self.suggestions: Sequence[Suggestion] = ()
         self.keys = 0
-        self._after_accept = False
+        self._accepted_to: Location | None = None  # behind the space after an accepted word
         self._asked: tuple[str, str, int] | None = None
         self._clock = clock
         self._shown: tuple[str, list[str]] = "", []  # before which word, and what
@@ -122,16 +123,16 @@ class MessageBox(TextArea):
             self._note_what_was_read()
         if event.is_printable or event.key in ("backspace", "delete"):
             self.keys += 1
-            if self._after_accept and event.character and event.character in _NO_SPACE_BEFORE:
+            if event.character and event.character in _NO_SPACE_BEFORE and self._is_where_accepted():
                 row, column = self.cursor_location
                 self.delete((row, column - 1), (row, column))
-            self._after_accept = False
+            self._accepted_to = None
         await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
         # Textual calls the text area's own handler after this one: calling it here would paste twice.
         self.keys += len(event.text)
-        self._after_accept = False
+        self._accepted_to = None
 
     def action_accept(self, slot: int) -> None:
         """Put a suggestion in place of the letters typed, and a space after it."""
@@ -141,7 +142,6 @@ class MessageBox(TextArea):
         cursor = at_cursor(before)
         row, column = self.cursor_location
         self.keys += 1
-        self._after_accept = True
         # After a word or a full stop without a space a new word needs one; after an opening bracket not.
         space = " " if not cursor.typed and before[-1:] not in _OPENING and not before[-1:].isspace() else ""
         self.replace(
@@ -150,6 +150,7 @@ class MessageBox(TextArea):
             (row, column),
             maintain_selection_offset=False,
         )
+        self._accepted_to = self.cursor_location
 
     def action_cursor_right(self, select: bool = False) -> None:
         """Take the ghost text at the end of the line, else move."""
@@ -164,13 +165,19 @@ class MessageBox(TextArea):
         if text:
             self.post_message(self.Sent(text, self.keys))
             self.keys = 0
-            self._after_accept = False
+            self._accepted_to = None
             self._passed_over = PassedOver()
             try:
                 self.keyboard.learn(text)
             except StorageError as error:
                 self.notify(str(error), title="Not learnt", severity="warning", markup=False)
             self.clear()
+
+    def _is_where_accepted(self) -> bool:
+        """Tell whether the cursor stands behind the space that came with an accepted word."""
+        row, column = self.cursor_location
+        behind_space = self.document.get_line(row)[:column].endswith(" ")
+        return self.selection.is_empty and self.cursor_location == self._accepted_to and behind_space
 
     def _note_what_was_read(self) -> None:
         if self._clock() - self._shown_since >= READ_SECONDS:
