@@ -192,6 +192,32 @@ async def test_a_word_after_punctuation_stands_apart(typed: str, text: str) -> N
         assert box.text == text
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "text", "column"),
+    [
+        ("see y", "ou now", "see you now", 8),
+        ("see y", "ou", "see you ", 8),
+        ("see y", "ou, now", "see you, now", 7),
+        ("see y", "ou(now", "see you (now", 8),
+        ("see y", " now", "see you now", 8),
+        ("see ", "now", "see you now", 8),
+        ("see ", " now", "see you now", 8),
+    ],
+)
+async def test_accepting_inside_a_word_replaces_all_of_it(
+    before: str, after: str, text: str, column: int
+) -> None:
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        box.insert(before + after)
+        box.move_cursor((0, len(before)))
+        await pilot.pause()
+        box.suggestions = [Suggestion("you", 1.0)]
+        box.action_accept(0)
+        assert box.text == text
+        assert box.cursor_location == (0, column)
+
+
 async def test_accepting_replaces_decomposed_letters_whole() -> None:
     async with app().run_test() as pilot:
         box = pilot.app.query_one(MessageBox)

@@ -17,6 +17,7 @@ from fedkeys.words import (
     fold,
     is_word,
     is_written_form,
+    rest_of_word,
     style_of,
     styled,
     tokens,
@@ -222,6 +223,26 @@ def test_the_cursor_sees_a_pause(text: str, pause: Pause) -> None:
 def test_the_letters_to_replace_are_counted_as_typed() -> None:
     typed = {"see you tom": 3, "i like cafe\u0301": 5, "so\u00adon": 5, "hi!tom": 3, "ok ": 0}
     assert {text: at_cursor(text).typed for text in typed} == typed
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rest"),
+    [
+        ("see y", "ou now", "ou"),
+        ("see you", "", ""),
+        ("see you", " now", ""),
+        ("see ", "you now", ""),
+        ("I do", "n’t, no", "n’t"),
+        ("'do", "g' he said", "g"),
+        ("dog", "'", ""),
+        ("see y", "ou.com", "ou"),
+        ("caf", "e\u0301s 2", "e\u0301s"),
+        ("me@ex", "ample.org", ""),
+        ("see you. " * 100 + "y", "ou now", "ou"),
+    ],
+)
+def test_the_rest_of_the_word_at_the_cursor(before: str, after: str, rest: str) -> None:
+    assert after[: rest_of_word(before, after)] == rest
 
 
 @pytest.mark.parametrize("text", ["me@exam", "call 07700", "at 1", "www.exa", "#ta", "~ro", "x1"])

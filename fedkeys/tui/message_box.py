@@ -24,7 +24,7 @@ from textual.widgets.text_area import Location
 from fedkeys.errors import StorageError
 from fedkeys.model import Suggestion
 from fedkeys.phone import Keyboard, PassedOver
-from fedkeys.words import at_cursor
+from fedkeys.words import at_cursor, rest_of_word
 
 # To look at the strip takes some 0.2 s until the eyes move there and a fixation of 0.25 s (Rayner 1998,
 # Psychological Bulletin 124(3)). It is also twice the mean time between two keys (Dhakal et al. 2018, CHI).
@@ -135,7 +135,7 @@ class MessageBox(TextArea):
         self._accepted_to = None
 
     def action_accept(self, slot: int) -> None:
-        """Put a suggestion in place of the letters typed, and a space after it."""
+        """Put a suggestion in place of the word at the cursor, and one space after it."""
         if slot >= len(self.suggestions):
             return
         before = self._before_cursor()
@@ -144,10 +144,13 @@ class MessageBox(TextArea):
         self.keys += 1
         # After a word or a full stop without a space a new word needs one; after an opening bracket not.
         space = " " if not cursor.typed and before[-1:] not in _OPENING and not before[-1:].isspace() else ""
+        line = self.document.get_line(row)
+        end = column + rest_of_word(before, line[column:])
+        follows = line[end : end + 1]
         self.replace(
-            f"{space}{self.suggestions[slot].word} ",
+            f"{space}{self.suggestions[slot].word}{'' if follows and follows in _NO_SPACE_BEFORE else ' '}",
             (row, column - cursor.typed),
-            (row, column),
+            (row, end + follows.isspace()),
             maintain_selection_offset=False,
         )
         self._accepted_to = self.cursor_location

@@ -67,6 +67,28 @@ def at_cursor(text: str) -> Cursor:
     return Cursor(items, prefix, typed, said, pause)
 
 
+def rest_of_word(before: str, after: str) -> int:
+    """How many characters after the cursor go on with the word being typed; none between words.
+
+    Args:
+        before: a message up to the cursor.
+        after: what stands after it.
+
+    >>> rest_of_word("see y", "ou, now"), rest_of_word("see ", "you"), rest_of_word("'do", "g' he said")
+    (2, 0, 1)
+    """
+    cursor = at_cursor(before)
+    rest = 0
+    if cursor.typed:
+        for size in range(1, len(after) + 1):
+            longer = at_cursor(before + after[:size])
+            if longer.typed != cursor.typed + size:
+                break
+            if longer.prefix and not longer.prefix.endswith("'"):
+                rest = size
+    return rest
+
+
 @lru_cache(maxsize=1)  # it is the same from the first letter of a word to the last
 def _finished(text: str, new_line: bool, whole: bool) -> tuple[tuple[str, ...], tuple[str, ...], Pause]:
     """Give the items before the word being typed that an n-gram may reach, all words before it, and the pause."""
