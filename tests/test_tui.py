@@ -14,6 +14,7 @@ from fedkeys.model import Suggestion
 from fedkeys.phone import Prior
 from fedkeys.tui import MessageBox, TypingApp
 from fedkeys.tui.message_box import READ_SECONDS
+from fedkeys.words import at_cursor
 
 FLEET = [["see you tomorrow", "see you soon", "on my way home", "to London", "so I am on my way"]] * 2
 
@@ -406,6 +407,47 @@ async def test_what_was_taken_or_sent_begins_anew(clock: Clock, key: str) -> Non
         await pilot.press(key)
         await type_(pilot, "yo")
         assert strip(pilot) == ["yolk"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello there\n\n",
+        "hello there\n\nse",
+        "one\ntwo\n  \nthree. fo",
+        "tom:\n",
+        "tom: " + "see you " * 40 + "t",
+        "see you\n" * 40,
+        "see you " * 40 + "a-b" * 100,
+    ],
+)
+async def test_the_box_reads_as_much_as_the_cursor_rules_do(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def suggest(_: Keyboard, before: str, **__: object) -> list[Suggestion]:
+        asked.append(before)
+        return []
+
+    monkeypatch.setattr(Keyboard, "suggest", suggest)
+    async with app().run_test() as pilot:
+        pilot.app.query_one(MessageBox).insert(text)
+        await pilot.pause()
+        assert at_cursor(asked[-1]) == at_cursor(text)
+        assert len(asked[-1]) <= 257 + 300
+
+
+async def test_what_was_read_is_passed_over_in_a_long_message_too(clock: Clock) -> None:
+    async with timed(clock).run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        box.insert("so on\n" + "see you " * 40 + "see ")
+        await pilot.pause()
+        first = strip(pilot)
+        assert set(first) == {"you", "yours", "yolk"}
+        clock.now += READ_SECONDS
+        await type_(pilot, "yo")
+        assert not set(first) & set(strip(pilot))
 
 
 async def test_public_words_come_when_they_are_read() -> None:

@@ -24,7 +24,7 @@ from textual.widgets.text_area import Location
 from fedkeys.errors import StorageError
 from fedkeys.model import Suggestion
 from fedkeys.phone import Keyboard, PassedOver
-from fedkeys.words import at_cursor, rest_of_word
+from fedkeys.words import READ, at_cursor, rest_of_word
 
 # To look at the strip takes some 0.2 s until the eyes move there and a fixation of 0.25 s (Rayner 1998,
 # Psychological Bulletin 124(3)). It is also twice the mean time between two keys (Dhakal et al. 2018, CHI).
@@ -187,10 +187,20 @@ class MessageBox(TextArea):
             self._passed_over.shown(self._before_cursor(), self._shown[1])
 
     def _before_cursor(self) -> str:
-        """The line up to the cursor, and the line before it, which says where a sentence begins."""
+        """The message up to the cursor; of a long one only what `at_cursor` reads and the chunk being typed.
+
+        So it begins at the same character from the first letter of a word to the last.
+        """
         row, column = self.cursor_location
-        line = self.document.get_line(row)[:column]
-        return f"{self.document.get_line(row - 1)}\n{line}" if row else line
+        lines = [self.document.get_line(row)[:column]]
+        chunk_and_cursor = f"{lines[0]}|".rsplit(maxsplit=1)[-1]
+        kept = READ + len(chunk_and_cursor) - 1
+        length = column
+        while row and length < kept:
+            row -= 1
+            lines.append(self.document.get_line(row))
+            length += 1 + len(lines[-1])
+        return "\n".join(reversed(lines))[-kept:]
 
     def _ghost(self, before: str) -> str:
         prefix = at_cursor(before).prefix

@@ -15,6 +15,9 @@ from fedkeys.words.tokens import GAP, MESSAGE_START, SENTENCE_START, normalise, 
 
 # Enough for the items of the longest context, and for a long number before them.
 _TAIL = 256
+READ = (
+    _TAIL + 1
+)  # characters before the cursor that decide what stands there; the first tells that there are more
 
 _CACHED = 24  # letters of a chunk
 
