@@ -12,6 +12,7 @@ from fedkeys.words import (
     MAX_WORD_LENGTH,
     MESSAGE_START,
     SENTENCE_START,
+    Cursor,
     Pause,
     at_cursor,
     fold,
@@ -260,6 +261,13 @@ def test_a_long_text_costs_no_more_than_its_end() -> None:
 
 def test_a_text_cut_in_the_middle_does_not_begin_a_message() -> None:
     assert at_cursor("word " * 100).items[0] == "word"
+
+
+def test_nothing_is_suggested_inside_a_chunk_whose_beginning_is_not_read() -> None:
+    address = "https://example.org/" + "a-b" * 100
+    for text in (address + "-the", "see " + address + "-", "see\n" + address):
+        assert at_cursor(text) == Cursor((), None, 0)
+    assert at_cursor(address + " the") == Cursor((), "the", 3)
 
 
 @given(any_text | messages)

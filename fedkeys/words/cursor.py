@@ -62,6 +62,8 @@ def at_cursor(text: str) -> Cursor:
     True
     """
     tail, whole = _tail(text)
+    if tail is None:
+        return Cursor((), None, 0)
     start = _start_of_last_chunk(tail)
     chunk = tail[start:]
     before, prefix, typed = _split_short(chunk) if len(chunk) <= _CACHED else _split_chunk(chunk)
@@ -105,13 +107,16 @@ def _finished(text: str, new_line: bool, whole: bool) -> tuple[tuple[str, ...], 
     return _since_last_break(one_mark(items)), said, pause
 
 
-def _tail(text: str) -> tuple[str, bool]:
-    """Cut all but the end of a long text off, at white space; tell whether nothing was cut."""
+def _tail(text: str) -> tuple[str | None, bool]:
+    """Cut all but the end of a long text off, at white space; tell whether nothing was cut.
+
+    None if the end is inside one chunk: that may be an address, by what stands at its beginning.
+    """
     if len(text) <= _TAIL:
         return text, True
     tail = text[-_TAIL:]
-    cut = next((at for at, character in enumerate(tail) if character.isspace()), 0)
-    return tail[cut:], False
+    cut = next((at for at, character in enumerate(tail) if character.isspace()), None)
+    return None if cut is None else tail[cut:], False
 
 
 def _start_of_last_chunk(text: str) -> int:
