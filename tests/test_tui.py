@@ -373,6 +373,28 @@ async def test_a_strip_that_did_not_change_stood_on(clock: Clock) -> None:
         assert strip(pilot) == []
 
 
+@pytest.mark.parametrize("mark", ["full_stop", "minus"])
+async def test_a_word_after_a_mark_may_be_one_that_was_passed_over(clock: Clock, mark: str) -> None:
+    async with timed(clock, "you you you").run_test() as pilot:
+        await type_(pilot, "y")
+        assert strip(pilot) == ["you"]
+        clock.now += READ_SECONDS
+        await pilot.press("e", mark)
+        await pilot.pause()
+        assert [word.lower() for word in strip(pilot)] == ["you"]
+
+
+async def test_words_come_back_with_the_letters_and_stay_if_typing_is_fast(clock: Clock) -> None:
+    async with timed(clock).run_test() as pilot:
+        await type_(pilot, "see ")
+        first = strip(pilot)
+        clock.now += READ_SECONDS
+        await type_(pilot, "y")
+        await pilot.press("backspace")
+        await type_(pilot, "y")
+        assert set(strip(pilot)) == set(first)
+
+
 @pytest.mark.parametrize("way", ["paste", "away and back", "undo and redo"])
 async def test_only_a_key_passes_words_over(clock: Clock, way: str) -> None:
     async with timed(clock).run_test() as pilot:

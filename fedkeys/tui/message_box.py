@@ -96,6 +96,8 @@ class MessageBox(TextArea):
         before = self._before_cursor()
         if (before, self.text, self.keys) == self._asked:
             return  # the cursor moved because of the edit that was answered already
+        if self._asked is not None and not before.startswith(self._asked[0]):
+            self._passed_over.back_at(before)
         self._asked = (before, self.text, self.keys)
         self.suggestions = self.keyboard.suggest(before, passed_over=self._passed_over.at(before))
         words = [suggestion.word for suggestion in self.suggestions]
