@@ -179,6 +179,35 @@ def test_passed_over_slips_and_public_words_make_room_for_others() -> None:
     assert len([one.word for one in public.suggest("a photog", 3, shown)]) == 3
 
 
+@pytest.mark.parametrize(
+    "after", ["see y.", "see y-", "see y-o", "see yo ", "see y, x", "see x", "see ", "see y"]
+)
+def test_what_was_passed_over_comes_back_where_another_word_begins(after: str) -> None:
+    passed = PassedOver()
+    passed.shown("see y", ["you"])
+    assert passed.at(after) == set()
+
+
+def test_what_was_passed_over_is_the_same_asked_twice() -> None:
+    passed = PassedOver()
+    passed.shown("see ", ["soon"])
+    passed.shown("see y", ["you"])
+    for text in ("see y", "see you?", "see y", ""):
+        passed.at(text)
+    assert passed.at("see y") == {"soon"}
+    assert passed.at("see yo") == passed.at("see yo\u0301") == passed.at("see yo'") == {"soon", "you"}
+
+
+def test_what_was_passed_over_comes_back_when_letters_are_taken_back() -> None:
+    passed = PassedOver()
+    passed.shown("see ", ["soon"])
+    passed.shown("see y", ["you"])
+    passed.back_at("see y")
+    assert passed.at("see yo") == {"soon"}
+    passed.back_at("")
+    assert passed.at("see yo") == set()
+
+
 def test_a_slip_of_the_finger_is_offered_where_a_slot_is_free() -> None:
     assert "tomorrow" in offered(keyboard(), "see you tomm")
     assert offered(keyboard(), "see you tom") == ["tomorrow"]

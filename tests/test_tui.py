@@ -14,6 +14,7 @@ from fedkeys.model import Suggestion
 from fedkeys.phone import Prior
 from fedkeys.tui import MessageBox, TypingApp
 from fedkeys.tui.message_box import READ_SECONDS
+from fedkeys.words import at_cursor
 
 FLEET = [["see you tomorrow", "see you soon", "on my way home", "to London", "so I am on my way"]] * 2
 
@@ -146,6 +147,40 @@ async def test_punctuation_moves_up_to_an_accepted_word() -> None:
 
 
 @pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (("left", "left", "exclamation_mark"), "see you tomorro!w "),
+        (("home", "exclamation_mark"), "!see you tomorrow "),
+        (("home", "end", "exclamation_mark"), "see you tomorrow!"),
+        (("ctrl+z", "full_stop"), "see you to."),
+        (("ctrl+w", "full_stop"), "see you ."),
+        (("shift+left", "full_stop"), "see you tomorrow."),
+        (("shift+home", "full_stop"), "."),
+        (("left", "shift+right", "full_stop"), "see you tomorrow."),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+async def test_punctuation_moves_up_only_from_where_the_word_was_accepted(
+    keys: tuple[str, ...], text: str
+) -> None:
+    async with app().run_test() as pilot:
+        await type_(pilot, "see you to")
+        await pilot.press("tab", *keys)
+        assert pilot.app.query_one(MessageBox).text == text
+
+
+async def test_punctuation_stays_where_the_mouse_has_put_the_cursor() -> None:
+    async with app().run_test(size=(100, 30)) as pilot:
+        await type_(pilot, "see you to")
+        await pilot.press("tab")
+        box = pilot.app.query_one(MessageBox)
+        inside = box.content_region.offset - box.region.offset
+        await pilot.click(MessageBox, offset=(inside.x + 4, inside.y))
+        await pilot.press("exclamation_mark")
+        assert box.text == "see !you tomorrow "
+
+
+@pytest.mark.parametrize(
     ("typed", "text"), [("Hi.", "Hi. see "), ("(", "(see "), ("see you,", "see you, see ")]
 )
 async def test_a_word_after_punctuation_stands_apart(typed: str, text: str) -> None:
@@ -156,6 +191,32 @@ async def test_a_word_after_punctuation_stands_apart(typed: str, text: str) -> N
         box.suggestions = [Suggestion("see", 1.0)]
         box.action_accept(0)
         assert box.text == text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text", "column"),
+    [
+        ("see y", "ou now", "see you now", 8),
+        ("see y", "ou", "see you ", 8),
+        ("see y", "ou, now", "see you, now", 7),
+        ("see y", "ou(now", "see you (now", 8),
+        ("see y", " now", "see you now", 8),
+        ("see ", "now", "see you now", 8),
+        ("see ", " now", "see you now", 8),
+    ],
+)
+async def test_accepting_inside_a_word_replaces_all_of_it(
+    before: str, after: str, text: str, column: int
+) -> None:
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        box.insert(before + after)
+        box.move_cursor((0, len(before)))
+        await pilot.pause()
+        box.suggestions = [Suggestion("you", 1.0)]
+        box.action_accept(0)
+        assert box.text == text
+        assert box.cursor_location == (0, column)
 
 
 async def test_accepting_replaces_decomposed_letters_whole() -> None:
@@ -312,6 +373,28 @@ async def test_a_strip_that_did_not_change_stood_on(clock: Clock) -> None:
         assert strip(pilot) == []
 
 
+@pytest.mark.parametrize("mark", ["full_stop", "minus"])
+async def test_a_word_after_a_mark_may_be_one_that_was_passed_over(clock: Clock, mark: str) -> None:
+    async with timed(clock, "you you you").run_test() as pilot:
+        await type_(pilot, "y")
+        assert strip(pilot) == ["you"]
+        clock.now += READ_SECONDS
+        await pilot.press("e", mark)
+        await pilot.pause()
+        assert [word.lower() for word in strip(pilot)] == ["you"]
+
+
+async def test_words_come_back_with_the_letters_and_stay_if_typing_is_fast(clock: Clock) -> None:
+    async with timed(clock).run_test() as pilot:
+        await type_(pilot, "see ")
+        first = strip(pilot)
+        clock.now += READ_SECONDS
+        await type_(pilot, "y")
+        await pilot.press("backspace")
+        await type_(pilot, "y")
+        assert set(strip(pilot)) == set(first)
+
+
 @pytest.mark.parametrize("way", ["paste", "away and back", "undo and redo"])
 async def test_only_a_key_passes_words_over(clock: Clock, way: str) -> None:
     async with timed(clock).run_test() as pilot:
@@ -346,6 +429,47 @@ async def test_what_was_taken_or_sent_begins_anew(clock: Clock, key: str) -> Non
         await pilot.press(key)
         await type_(pilot, "yo")
         assert strip(pilot) == ["yolk"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hello there\n\n",
+        "hello there\n\nse",
+        "one\ntwo\n  \nthree. fo",
+        "tom:\n",
+        "tom: " + "see you " * 40 + "t",
+        "see you\n" * 40,
+        "see you " * 40 + "a-b" * 100,
+    ],
+)
+async def test_the_box_reads_as_much_as_the_cursor_rules_do(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def suggest(_: Keyboard, before: str, **__: object) -> list[Suggestion]:
+        asked.append(before)
+        return []
+
+    monkeypatch.setattr(Keyboard, "suggest", suggest)
+    async with app().run_test() as pilot:
+        pilot.app.query_one(MessageBox).insert(text)
+        await pilot.pause()
+        assert at_cursor(asked[-1]) == at_cursor(text)
+        assert len(asked[-1]) <= 257 + 300
+
+
+async def test_what_was_read_is_passed_over_in_a_long_message_too(clock: Clock) -> None:
+    async with timed(clock).run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        box.insert("so on\n" + "see you " * 40 + "see ")
+        await pilot.pause()
+        first = strip(pilot)
+        assert set(first) == {"you", "yours", "yolk"}
+        clock.now += READ_SECONDS
+        await type_(pilot, "yo")
+        assert not set(first) & set(strip(pilot))
 
 
 async def test_public_words_come_when_they_are_read() -> None:

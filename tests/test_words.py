@@ -12,11 +12,13 @@ from fedkeys.words import (
     MAX_WORD_LENGTH,
     MESSAGE_START,
     SENTENCE_START,
+    Cursor,
     Pause,
     at_cursor,
     fold,
     is_word,
     is_written_form,
+    rest_of_word,
     style_of,
     styled,
     tokens,
@@ -224,6 +226,26 @@ def test_the_letters_to_replace_are_counted_as_typed() -> None:
     assert {text: at_cursor(text).typed for text in typed} == typed
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "rest"),
+    [
+        ("see y", "ou now", "ou"),
+        ("see you", "", ""),
+        ("see you", " now", ""),
+        ("see ", "you now", ""),
+        ("I do", "n’t, no", "n’t"),
+        ("'do", "g' he said", "g"),
+        ("dog", "'", ""),
+        ("see y", "ou.com", "ou"),
+        ("caf", "e\u0301s 2", "e\u0301s"),
+        ("me@ex", "ample.org", ""),
+        ("see you. " * 100 + "y", "ou now", "ou"),
+    ],
+)
+def test_the_rest_of_the_word_at_the_cursor(before: str, after: str, rest: str) -> None:
+    assert after[: rest_of_word(before, after)] == rest
+
+
 @pytest.mark.parametrize("text", ["me@exam", "call 07700", "at 1", "www.exa", "#ta", "~ro", "x1"])
 def test_nothing_is_suggested_inside_what_must_not_leave(text: str) -> None:
     assert at_cursor(text).prefix is None
@@ -239,6 +261,13 @@ def test_a_long_text_costs_no_more_than_its_end() -> None:
 
 def test_a_text_cut_in_the_middle_does_not_begin_a_message() -> None:
     assert at_cursor("word " * 100).items[0] == "word"
+
+
+def test_nothing_is_suggested_inside_a_chunk_whose_beginning_is_not_read() -> None:
+    address = "https://example.org/" + "a-b" * 100
+    for text in (address + "-the", "see " + address + "-", "see\n" + address):
+        assert at_cursor(text) == Cursor((), None, 0)
+    assert at_cursor(address + " the") == Cursor((), "the", 3)
 
 
 @given(any_text | messages)

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.resources import files
 from math import exp
 from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -168,30 +169,49 @@ class Keyboard:
 class PassedOver:
     """Words that stood in the strip while their owner typed on, so that they are not what is meant.
 
-    They come back when the letters are taken back, and with the next word.
+    They come back with the next word, and for good when the letters are taken back.
 
     >>> passed = PassedOver()
     >>> passed.shown("see y", ["you", "your"])
-    >>> sorted(passed.at("see yo")), sorted(passed.at("see y")), sorted(passed.at("see yo "))
+    >>> sorted(passed.at("see yo")), sorted(passed.at("see y")), sorted(passed.at("see y."))
     (['you', 'your'], [], [])
     """
 
     def __init__(self) -> None:
-        self._strips: list[tuple[str, Sequence[str]]] = []
+        self._strips: list[_Strip] = []
 
     def shown(self, text: str, words: Sequence[str]) -> None:
-        """Note what was offered, and read, for a message as typed so far."""
-        self._strips.append((text, words))
+        """Note what was offered, and read, for a message as typed so far; forget what does not lead there."""
+        start = _word_start(text)
+        self._strips = [
+            strip for strip in self._strips if strip.start == start and text.startswith(strip.text)
+        ]
+        self._strips.append(_Strip(text, start, words))
 
     def at(self, text: str) -> set[str]:
         """Give what was passed over on the way to a message as typed so far."""
-        self._strips = [(before, words) for before, words in self._strips if _goes_on(before, text)]
-        return {word for _, words in self._strips for word in words}
+        passed = [strip for strip in self._strips if strip.leads_to(text)]
+        start = _word_start(text) if passed else 0
+        return {word for strip in passed if strip.start == start for word in strip.words}
+
+    def back_at(self, text: str) -> None:
+        """Forget what was passed over after this: letters were taken back, or the cursor has gone elsewhere."""
+        self._strips = [strip for strip in self._strips if strip.leads_to(text)]
 
 
-def _goes_on(before: str, text: str) -> bool:
-    added = text[len(before) :]
-    return bool(added) and text.startswith(before) and not any(letter.isspace() for letter in added)
+class _Strip(NamedTuple):
+    """What was offered for a text whose last word starts at a character."""
+
+    text: str
+    start: int
+    words: Sequence[str]
+
+    def leads_to(self, text: str) -> bool:
+        return text != self.text and text.startswith(self.text)
+
+
+def _word_start(text: str) -> int:
+    return len(text) - at_cursor(text).typed
 
 
 def mix_of(model: Model) -> Mix:

@@ -19,11 +19,12 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
+from textual.widgets.text_area import Location
 
 from fedkeys.errors import StorageError
 from fedkeys.model import Suggestion
 from fedkeys.phone import Keyboard, PassedOver
-from fedkeys.words import at_cursor
+from fedkeys.words import READ, at_cursor, rest_of_word
 
 # To look at the strip takes some 0.2 s until the eyes move there and a fixation of 0.25 s (Rayner 1998,
 # Psychological Bulletin 124(3)). It is also twice the mean time between two keys (Dhakal et al. 2018, CHI).
@@ -79,7 +80,7 @@ class MessageBox(TextArea):
         self.keyboard = keyboard
         self.suggestions: Sequence[Suggestion] = ()
         self.keys = 0
-        self._after_accept = False
+        self._accepted_to: Location | None = None  # behind the space after an accepted word
         self._asked: tuple[str, str, int] | None = None
         self._clock = clock
         self._shown: tuple[str, list[str]] = "", []  # before which word, and what
@@ -95,6 +96,8 @@ class MessageBox(TextArea):
         before = self._before_cursor()
         if (before, self.text, self.keys) == self._asked:
             return  # the cursor moved because of the edit that was answered already
+        if self._asked is not None and not before.startswith(self._asked[0]):
+            self._passed_over.back_at(before)
         self._asked = (before, self.text, self.keys)
         self.suggestions = self.keyboard.suggest(before, passed_over=self._passed_over.at(before))
         words = [suggestion.word for suggestion in self.suggestions]
@@ -122,34 +125,37 @@ class MessageBox(TextArea):
             self._note_what_was_read()
         if event.is_printable or event.key in ("backspace", "delete"):
             self.keys += 1
-            if self._after_accept and event.character and event.character in _NO_SPACE_BEFORE:
+            if event.character and event.character in _NO_SPACE_BEFORE and self._is_where_accepted():
                 row, column = self.cursor_location
                 self.delete((row, column - 1), (row, column))
-            self._after_accept = False
+            self._accepted_to = None
         await super()._on_key(event)
 
     async def _on_paste(self, event: events.Paste) -> None:
         # Textual calls the text area's own handler after this one: calling it here would paste twice.
         self.keys += len(event.text)
-        self._after_accept = False
+        self._accepted_to = None
 
     def action_accept(self, slot: int) -> None:
-        """Put a suggestion in place of the letters typed, and a space after it."""
+        """Put a suggestion in place of the word at the cursor, and one space after it."""
         if slot >= len(self.suggestions):
             return
         before = self._before_cursor()
         cursor = at_cursor(before)
         row, column = self.cursor_location
         self.keys += 1
-        self._after_accept = True
         # After a word or a full stop without a space a new word needs one; after an opening bracket not.
         space = " " if not cursor.typed and before[-1:] not in _OPENING and not before[-1:].isspace() else ""
+        line = self.document.get_line(row)
+        end = column + rest_of_word(before, line[column:])
+        follows = line[end : end + 1]
         self.replace(
-            f"{space}{self.suggestions[slot].word} ",
+            f"{space}{self.suggestions[slot].word}{'' if follows and follows in _NO_SPACE_BEFORE else ' '}",
             (row, column - cursor.typed),
-            (row, column),
+            (row, end + follows.isspace()),
             maintain_selection_offset=False,
         )
+        self._accepted_to = self.cursor_location
 
     def action_cursor_right(self, select: bool = False) -> None:
         """Take the ghost text at the end of the line, else move."""
@@ -164,7 +170,7 @@ class MessageBox(TextArea):
         if text:
             self.post_message(self.Sent(text, self.keys))
             self.keys = 0
-            self._after_accept = False
+            self._accepted_to = None
             self._passed_over = PassedOver()
             try:
                 self.keyboard.learn(text)
@@ -172,15 +178,31 @@ class MessageBox(TextArea):
                 self.notify(str(error), title="Not learnt", severity="warning", markup=False)
             self.clear()
 
+    def _is_where_accepted(self) -> bool:
+        """Tell whether the cursor stands behind the space that came with an accepted word."""
+        row, column = self.cursor_location
+        behind_space = self.document.get_line(row)[:column].endswith(" ")
+        return self.selection.is_empty and self.cursor_location == self._accepted_to and behind_space
+
     def _note_what_was_read(self) -> None:
         if self._clock() - self._shown_since >= READ_SECONDS:
             self._passed_over.shown(self._before_cursor(), self._shown[1])
 
     def _before_cursor(self) -> str:
-        """The line up to the cursor, and the line before it, which says where a sentence begins."""
+        """The message up to the cursor; of a long one only what `at_cursor` reads and the chunk being typed.
+
+        So it begins at the same character from the first letter of a word to the last.
+        """
         row, column = self.cursor_location
-        line = self.document.get_line(row)[:column]
-        return f"{self.document.get_line(row - 1)}\n{line}" if row else line
+        lines = [self.document.get_line(row)[:column]]
+        chunk_and_cursor = f"{lines[0]}|".rsplit(maxsplit=1)[-1]
+        kept = READ + len(chunk_and_cursor) - 1
+        length = column
+        while row and length < kept:
+            row -= 1
+            lines.append(self.document.get_line(row))
+            length += 1 + len(lines[-1])
+        return "\n".join(reversed(lines))[-kept:]
 
     def _ghost(self, before: str) -> str:
         prefix = at_cursor(before).prefix

@@ -35,7 +35,7 @@ kept beside it, so that "I" and "London" come back as people write them.
 The differences from NLTK's `TweetTokenizer` are written down, and tested, in `tests/test_words_nltk.py`.
 """
 
-from fedkeys.words.cursor import Cursor, at_cursor
+from fedkeys.words.cursor import READ, Cursor, at_cursor, rest_of_word
 from fedkeys.words.pauses import Pause
 from fedkeys.words.styles import CAPITALISED, OTHER, style_of, styled
 from fedkeys.words.tokens import (
@@ -58,6 +58,7 @@ __all__ = [
     "MAX_WORD_LENGTH",
     "MESSAGE_START",
     "OTHER",
+    "READ",
     "SENTENCE_START",
     "Cursor",
     "Pause",
@@ -66,6 +67,7 @@ __all__ = [
     "is_word",
     "is_written_form",
     "one_mark",
+    "rest_of_word",
     "style_of",
     "styled",
     "tokens",

@@ -15,6 +15,9 @@ from fedkeys.words.tokens import GAP, MESSAGE_START, SENTENCE_START, normalise, 
 
 # Enough for the items of the longest context, and for a long number before them.
 _TAIL = 256
+READ = (
+    _TAIL + 1
+)  # characters before the cursor that decide what stands there; the first tells that there are more
 
 _CACHED = 24  # letters of a chunk
 
@@ -59,12 +62,36 @@ def at_cursor(text: str) -> Cursor:
     True
     """
     tail, whole = _tail(text)
+    if tail is None:
+        return Cursor((), None, 0)
     start = _start_of_last_chunk(tail)
     chunk = tail[start:]
     before, prefix, typed = _split_short(chunk) if len(chunk) <= _CACHED else _split_chunk(chunk)
     new_line = not before and _ends_a_line(tail[:start])
     items, said, pause = _finished(tail[:start] + before, new_line, whole)
     return Cursor(items, prefix, typed, said, pause)
+
+
+def rest_of_word(before: str, after: str) -> int:
+    """How many characters after the cursor go on with the word being typed; none between words.
+
+    Args:
+        before: a message up to the cursor.
+        after: what stands after it.
+
+    >>> rest_of_word("see y", "ou, now"), rest_of_word("see ", "you"), rest_of_word("'do", "g' he said")
+    (2, 0, 1)
+    """
+    cursor = at_cursor(before)
+    rest = 0
+    if cursor.typed:
+        for size in range(1, len(after) + 1):
+            longer = at_cursor(before + after[:size])
+            if longer.typed != cursor.typed + size:
+                break
+            if longer.prefix and not longer.prefix.endswith("'"):
+                rest = size
+    return rest
 
 
 @lru_cache(maxsize=1)  # it is the same from the first letter of a word to the last
@@ -80,13 +107,16 @@ def _finished(text: str, new_line: bool, whole: bool) -> tuple[tuple[str, ...], 
     return _since_last_break(one_mark(items)), said, pause
 
 
-def _tail(text: str) -> tuple[str, bool]:
-    """Cut all but the end of a long text off, at white space; tell whether nothing was cut."""
+def _tail(text: str) -> tuple[str | None, bool]:
+    """Cut all but the end of a long text off, at white space; tell whether nothing was cut.
+
+    None if the end is inside one chunk: that may be an address, by what stands at its beginning.
+    """
     if len(text) <= _TAIL:
         return text, True
     tail = text[-_TAIL:]
-    cut = next((at for at, character in enumerate(tail) if character.isspace()), 0)
-    return tail[cut:], False
+    cut = next((at for at, character in enumerate(tail) if character.isspace()), None)
+    return None if cut is None else tail[cut:], False
 
 
 def _start_of_last_chunk(text: str) -> int:
