@@ -1,5 +1,7 @@
 """The personal model: what it counts, what it forgets, and what goes first when there is too much."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 
 from fedkeys.errors import FedkeysError
 from fedkeys.phone import PersonalModel
+from fedkeys.phone.exported import export_lines, read_exported
 from fedkeys.phone.personal import MAX_FORMS, MOST_TYPED, Contents, Followers
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, one_mark, tokens
 from tests.strategies import PIECES, corpora, histories
@@ -215,6 +218,24 @@ def test_no_life_has_so_many_words() -> None:
     with pytest.raises(FedkeysError, match="words typed are more than"):
         personal.merge(Contents(MOST_TYPED - 1, {(): Followers()}, {}, ()))
     assert known(personal) == before
+
+
+@given(histories, st.integers(3, 30))
+def test_beyond_so_many_words_all_numbers_are_halved_and_stay_in_order(
+    history: list[tuple[bool, str]], most: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as directory:
+        patch.setattr("fedkeys.phone.personal.MOST_TYPED", most)
+        personal = live(PersonalModel(), history)
+        assert personal.now <= most
+        file = Path(directory) / "exported.jsonl"
+        file.write_text("\n".join(export_lines(personal.contents)))
+        other = PersonalModel()
+        other.merge(read_exported(file))  # which refuses what no personal model can hold
+        assert ngrams(other) == ngrams(personal)
+        assert [known(other)[name] for name in ("now", "starts", "written")] == [
+            known(personal)[name] for name in ("now", "starts", "written")
+        ]
 
 
 @given(corpora)

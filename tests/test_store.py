@@ -19,7 +19,9 @@ from fedkeys import Keyboard, Phone, aggregate
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError, VersionError
 from fedkeys.phone import PersonalModel, PersonalStore
 from fedkeys.phone.journal import pack_record
+from fedkeys.phone.personal import MOST_TYPED, Contents, Followers
 from fedkeys.phone.snapshot import SNAPSHOT_VERSION, pack_snapshot, unpack_snapshot
+from fedkeys.words import tokens
 from tests.strategies import corpora, histories
 from tests.test_personal import known, learnt, live, ngrams
 
@@ -480,6 +482,48 @@ def test_what_was_not_exported_is_refused_whole(tmp_path: Path, lines: list[str]
         assert (image(store.path), known(store)) == before
     assert said in str(error.value)
     assert str(file) in str(error.value)
+
+
+def head(now: int) -> str:
+    return json.dumps({"format": "fedkeys.personal", "version": 1, "now": now})
+
+
+def test_after_the_longest_life_that_is_imported_words_can_be_forgotten(tmp_path: Path) -> None:
+    file = tmp_path / "long.jsonl"
+    often = ngram([], "ho", MOST_TYPED, MOST_TYPED)
+    file.write_text("\n".join([head(MOST_TYPED), ngram([], "hi", 1, MOST_TYPED), often]))
+    with PersonalStore(tmp_path / "store") as store:
+        store.import_(file)
+        store.learn("my secret")
+        assert store.forget("secret")
+        assert not any(b"secret" in data for data in image(store.path).values())
+        left = known(store)
+    assert opened(tmp_path / "store") == left
+
+
+def test_a_longer_life_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "longer.jsonl"
+    file.write_text("\n".join([head(MOST_TYPED + 1), ngram([], "hi", 1, 9)]))
+    with PersonalStore(tmp_path / "store") as store, pytest.raises(FormatError, match="cannot be"):
+        store.import_(file)
+
+
+def test_a_store_that_has_taken_a_longer_life_forgets_too(tmp_path: Path) -> None:
+    longest = (1 << 32) - 1
+    tmp_path.joinpath("snapshot").write_bytes(
+        pack_snapshot(Contents(longest, {(): Followers.of(["hi"], [1], [longest])}, {}, ()), 1)
+    )
+    tmp_path.joinpath("journal").write_bytes(pack_record(1, tokens("my secret")))
+    with PersonalStore(tmp_path) as store:
+        assert store.forget("secret")
+        assert not any(b"secret" in data for data in image(tmp_path).values())
+
+
+def test_what_has_no_place_in_a_snapshot_is_an_error_with_a_sentence(tmp_path: Path) -> None:
+    with PersonalStore(tmp_path) as store:
+        store._become(Contents(9, {(): Followers.of(["hi"], [1 << 32], [9])}, {}, ()))
+        with pytest.raises(StorageError, match="no place in a snapshot"):
+            store.forget("other")
 
 
 def test_too_many_written_forms_are_refused(tmp_path: Path) -> None:

@@ -160,6 +160,7 @@ class PersonalStore(PersonalModel):
             self._remove(journal)  # all is in the snapshot, or its only message was never whole
         self._journal = Journal(journal, generation)
         self._behind = self._journal.size > whole
+        self._halve()
         self._make_room()
         if self._journal.size > _LONG_AT_OPEN:
             self._save()
@@ -193,12 +194,18 @@ class PersonalStore(PersonalModel):
         with self._naming_the_disk():
             self._behind = True
             generation = self._journal.generation + 1
-            write_atomically(self.path / _SNAPSHOT, pack_snapshot(self.contents, generation), private=True)
+            write_atomically(self.path / _SNAPSHOT, self._packed(generation), private=True)
             sync_directory(self.path)
             self._journal.close()
             self._remove(self._journal.path)
             self._journal = Journal(self._journal.path, generation)
             self._behind = False
+
+    def _packed(self, generation: int) -> bytes:
+        try:
+            return pack_snapshot(self.contents, generation)
+        except (OverflowError, ValueError) as error:
+            raise StorageError(f"what it knows has no place in a snapshot: {error}") from None
 
     def _remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
