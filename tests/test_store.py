@@ -303,6 +303,28 @@ def test_a_snapshot_holds_all(history: list[tuple[bool, str]]) -> None:
     assert pack_snapshot(again.contents, 7) == data
 
 
+@pytest.mark.parametrize(
+    ("count", "last", "form_count"), [(1, 10, 1), (0, 9, 1), (9, 8, 1), (0, 0, 1), (1, 9, 0)]
+)
+def test_a_sealed_snapshot_whose_numbers_cannot_be_is_refused(
+    tmp_path: Path, count: int, last: int, form_count: int
+) -> None:
+    def sealed(count: int, last: int, form_count: int) -> bytes:
+        after = {
+            (): Followers.of(["see", "you"], [1, count], [1, last]),
+            ("see",): Followers.of(["you"], [1], [1]),
+        }
+        return pack_snapshot(Contents(9, after, {"you": {"You": form_count}}, ()), 1)
+
+    (tmp_path / "snapshot").write_bytes(sealed(count, last, form_count))
+    with pytest.raises(FormatError, match=r"do not grow in this order.*nothing was changed"):
+        PersonalStore(tmp_path)
+    (tmp_path / "snapshot").write_bytes(sealed(1, 9, 1))
+    with PersonalStore(tmp_path) as store:
+        model = aggregate([Phone(["see you"]).delta()], min_phones=1)
+        assert Keyboard(model, store).suggest("see ")[0].word == "You"
+
+
 @contextmanager
 def full_disk(monkeypatch: pytest.MonkeyPatch, step: str, room: int) -> Iterator[None]:
     """Let the disk be full once so many bytes were written, or at once in other steps."""
