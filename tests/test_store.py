@@ -387,6 +387,50 @@ def test_a_message_longer_than_a_journal_takes(tmp_path: Path, monkeypatch: pyte
     assert opened(tmp_path) == known(learnt(TEXTS))
 
 
+@contextmanager
+def no_room_for_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A disk that takes a message in the journal, and no snapshot."""
+
+    def fails(path: Path, *_: Any, **__: Any) -> None:
+        raise FedkeysError("cannot be written (No space left on device)", file=path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storing, "write_atomically", fails)
+        yield
+
+
+def test_a_message_in_the_journal_is_counted_though_no_snapshot_could_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "_LONG", 10)
+    with PersonalStore(tmp_path / "store") as store:
+        with no_room_for_a_snapshot(monkeypatch):
+            store.learn(TEXTS[0])
+            with pytest.raises(StorageError, match="make room"):
+                store.learn(TEXTS[1])
+            assert known(store) == known(learnt(TEXTS[:1]))
+        killed = restored(image(store.path), tmp_path / "killed")
+        monkeypatch.setattr(storing, "_LONG_AT_OPEN", 10)
+        with no_room_for_a_snapshot(monkeypatch):
+            assert opened(killed) == known(store)
+        store.learn(TEXTS[1])
+    assert opened(tmp_path / "store") == known(learnt(TEXTS[:2]))
+
+
+def test_a_message_longer_than_a_journal_takes_is_counted_once_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "_MANY_ITEMS", 3)
+    with PersonalStore(tmp_path) as store:
+        store.learn(TEXTS[0])
+        with no_room_for_a_snapshot(monkeypatch), pytest.raises(StorageError, match="make room"):
+            store.learn(TEXTS[1])
+        assert known(store) == known(learnt(TEXTS[:1]))
+        store.learn(TEXTS[1])
+        assert known(store) == known(learnt(TEXTS[:2]))
+    assert opened(tmp_path) == known(learnt(TEXTS[:2]))
+
+
 def test_its_size_on_disk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storing, "_LONG", 2000)
     sizes = []
