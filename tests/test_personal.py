@@ -1,5 +1,8 @@
 """The personal model: what it counts, what it forgets, and what goes first when there is too much."""
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -248,3 +251,12 @@ def test_what_must_go_depends_on_what_is_known_not_on_how_it_came(texts: list[st
         personal.max_ngrams = SMALL
         personal.learn("hello")
     assert known(one) == known(other)
+
+
+@pytest.mark.parametrize("leave", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_nothing_of_it_can_be_pickled_or_copied(leave: Callable[[object], object]) -> None:
+    personal = learnt(["see you tomorrow"])
+    memory = personal.recall(("see", "you"))
+    for part in (personal, personal.contents, memory, *memory.followers, memory.skipped):
+        with pytest.raises(TypeError, match="stays on its phone"):
+            leave(part)

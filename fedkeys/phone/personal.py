@@ -36,10 +36,20 @@ _RECENT = 4  # of each context, the words typed last that are offered
 _MESSAGES = 3  # messages whose words are remembered as such
 _CAPITALS_BEFORE = 2  # sentences that began with one before any was seen
 _PART_DROPPED = 0.1  # of all n-grams, when there are too many
+_STAYS = "a personal model, and what is read from it, cannot be pickled or copied: it stays on its phone"
 _OFTEN = 100  # counts from here on are as good as any
 
 
-class Followers:
+class _OnItsPhone:
+    """What cannot be pickled or copied: it holds words of the owner, and stays on the phone."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(_STAYS)
+
+
+class Followers(_OnItsPhone):
     """What followed one context.
 
     Attributes:
@@ -132,9 +142,12 @@ class Memory(NamedTuple):
     followers: list[Followers]
     skipped: Followers | None
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(_STAYS)
+
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(_OnItsPhone):
     """All that a personal model holds.
 
     Attributes:
@@ -152,7 +165,7 @@ class Contents:
     starts: tuple[int, int] = (0, 0)
 
 
-class PersonalModel:
+class PersonalModel(_OnItsPhone):
     """Counts what came after each context of up to `ORDER` - 1 words; learns message by message.
 
     After `MOST_TYPED` words all numbers are halved, so that what is compared stays as it was, but for rounding.
@@ -171,9 +184,6 @@ class PersonalModel:
         self.max_ngrams = max_ngrams
         self.version = 0
         self._become(Contents(0, {(): Followers()}, {}, ()))
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a personal model cannot be pickled or copied: it stays on its phone")
 
     def __len__(self) -> int:
         """How many n-grams it holds."""
