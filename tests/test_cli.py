@@ -242,6 +242,34 @@ def test_simulate_tells_each_round(fedkeys: Any, tmp_path: Path) -> None:
     assert "messages" in table
 
 
+@pytest.mark.parametrize(
+    ("corpus", "out", "said"),
+    [
+        ("c.jsonl", "c.jsonl", "c.jsonl: a model does not end in .jsonl"),
+        ("c.jsonl", "link", "is one of the inputs"),
+        ("phones", "phones/a.txt", "a model does not end in .txt"),
+        ("phones", "phones/new.txt", "a model does not end in .txt"),
+        ("phones", "link", "is one of the inputs"),
+        ("phones", "phones", "phones: is one of the inputs"),
+        ("phones", ".", "is a directory"),
+        ("phones", "phones/a.txt/m.model", "cannot be written (Not a directory)"),
+    ],
+)
+def test_simulate_writes_over_nothing_and_says_so_before_its_rounds(
+    fedkeys: Any, tmp_path: Path, corpus: str, out: str, said: str
+) -> None:
+    (tmp_path / "phones").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "phones" / f"{name}.txt").write_text("see you soon\n")
+    (tmp_path / "c.jsonl").write_text('{"user": "a", "text": "see you"}\n{"user": "b", "text": "see you"}\n')
+    (tmp_path / "link").symlink_to("c.jsonl" if corpus == "c.jsonl" else "phones/a.txt")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    result = fedkeys("simulate", corpus, "--out", out)
+    fails(result, 2, said)
+    assert result.stdout == ""  # no round was run
+    assert {file: file.read_bytes() for file in before} == before
+
+
 def test_evaluate_gives_the_promised_keys(fedkeys: Any) -> None:
     result = fedkeys("evaluate", shipped_corpus(), "--users", "4", "--json")
     figures = json.loads(result.stdout)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from fedkeys import FedkeysError, Keyboard, Model, Phone, aggregate
 from fedkeys.container import pack_arrays, unpack_arrays
+from fedkeys.errors import FormatError
 from fedkeys.model.mix import HIDDEN, Choices, Mix, initial, loss_and_gradient, size
 from fedkeys.model.model import MODEL_FORMAT, MODEL_VERSION
 from fedkeys.phone import MixTrainer, PersonalModel, default_mix, hand_mixed
@@ -134,6 +135,21 @@ def test_a_mix_travels_inside_a_model() -> None:
     assert Keyboard(everyone).mix is default_mix()
     newer = everyone.with_mix(mix, {"version": FEATURES_VERSION + 1})
     assert Keyboard(newer).mix is default_mix()
+    smaller = everyone.with_mix(Mix(5, np.zeros(size(5))), {"version": FEATURES_VERSION})
+    assert Keyboard(smaller).suggest("see ") == Keyboard(everyone).suggest("see ")
+
+
+@pytest.mark.parametrize("weight", [1001, -1001, 3e38])
+def test_weights_with_which_a_score_might_be_no_number_are_refused(weight: float) -> None:
+    everyone, weights = model(), np.full(size(FEATURES), np.sign(weight) * 1000)
+    suggestions = Keyboard(everyone.with_mix(Mix(FEATURES, weights), {"version": FEATURES_VERSION})).suggest(
+        "s"
+    )
+    assert suggestions
+    assert all(0 <= suggestion.probability <= 1 for suggestion in suggestions)
+    weights[-1] = weight
+    with pytest.raises(FormatError, match="beyond 1000"):
+        everyone.with_mix(Mix(FEATURES, weights), {"version": FEATURES_VERSION})
 
 
 @pytest.mark.parametrize(

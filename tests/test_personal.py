@@ -1,5 +1,10 @@
 """The personal model: what it counts, what it forgets, and what goes first when there is too much."""
 
+import copy
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -8,6 +13,7 @@ from hypothesis import strategies as st
 
 from fedkeys.errors import FedkeysError
 from fedkeys.phone import PersonalModel
+from fedkeys.phone.exported import export_lines, read_exported
 from fedkeys.phone.personal import MAX_FORMS, MOST_TYPED, Contents, Followers
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, one_mark, tokens
 from tests.strategies import PIECES, corpora, histories
@@ -217,6 +223,24 @@ def test_no_life_has_so_many_words() -> None:
     assert known(personal) == before
 
 
+@given(histories, st.integers(3, 30))
+def test_beyond_so_many_words_all_numbers_are_halved_and_stay_in_order(
+    history: list[tuple[bool, str]], most: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as directory:
+        patch.setattr("fedkeys.phone.personal.MOST_TYPED", most)
+        personal = live(PersonalModel(), history)
+        assert personal.now <= most
+        file = Path(directory) / "exported.jsonl"
+        file.write_text("\n".join(export_lines(personal.contents)))
+        other = PersonalModel()
+        other.merge(read_exported(file))  # which refuses what no personal model can hold
+        assert ngrams(other) == ngrams(personal)
+        assert [known(other)[name] for name in ("now", "starts", "written")] == [
+            known(personal)[name] for name in ("now", "starts", "written")
+        ]
+
+
 @given(corpora)
 def test_what_must_go_depends_on_what_is_known_not_on_how_it_came(texts: list[str]) -> None:
     """So a store that is read from a snapshot goes on as the process that wrote it would have."""
@@ -227,3 +251,12 @@ def test_what_must_go_depends_on_what_is_known_not_on_how_it_came(texts: list[st
         personal.max_ngrams = SMALL
         personal.learn("hello")
     assert known(one) == known(other)
+
+
+@pytest.mark.parametrize("leave", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_nothing_of_it_can_be_pickled_or_copied(leave: Callable[[object], object]) -> None:
+    personal = learnt(["see you tomorrow"])
+    memory = personal.recall(("see", "you"))
+    for part in (personal, personal.contents, memory, *memory.followers, memory.skipped):
+        with pytest.raises(TypeError, match="stays on its phone"):
+            leave(part)

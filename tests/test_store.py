@@ -19,7 +19,9 @@ from fedkeys import Keyboard, Phone, aggregate
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError, VersionError
 from fedkeys.phone import PersonalModel, PersonalStore
 from fedkeys.phone.journal import pack_record
+from fedkeys.phone.personal import MOST_TYPED, Contents, Followers
 from fedkeys.phone.snapshot import SNAPSHOT_VERSION, pack_snapshot, unpack_snapshot
+from fedkeys.words import tokens
 from tests.strategies import corpora, histories
 from tests.test_personal import known, learnt, live, ngrams
 
@@ -301,6 +303,28 @@ def test_a_snapshot_holds_all(history: list[tuple[bool, str]]) -> None:
     assert pack_snapshot(again.contents, 7) == data
 
 
+@pytest.mark.parametrize(
+    ("count", "last", "form_count"), [(1, 10, 1), (0, 9, 1), (9, 8, 1), (0, 0, 1), (1, 9, 0)]
+)
+def test_a_sealed_snapshot_whose_numbers_cannot_be_is_refused(
+    tmp_path: Path, count: int, last: int, form_count: int
+) -> None:
+    def sealed(count: int, last: int, form_count: int) -> bytes:
+        after = {
+            (): Followers.of(["see", "you"], [1, count], [1, last]),
+            ("see",): Followers.of(["you"], [1], [1]),
+        }
+        return pack_snapshot(Contents(9, after, {"you": {"You": form_count}}, ()), 1)
+
+    (tmp_path / "snapshot").write_bytes(sealed(count, last, form_count))
+    with pytest.raises(FormatError, match=r"do not grow in this order.*nothing was changed"):
+        PersonalStore(tmp_path)
+    (tmp_path / "snapshot").write_bytes(sealed(1, 9, 1))
+    with PersonalStore(tmp_path) as store:
+        model = aggregate([Phone(["see you"]).delta()], min_phones=1)
+        assert Keyboard(model, store).suggest("see ")[0].word == "You"
+
+
 @contextmanager
 def full_disk(monkeypatch: pytest.MonkeyPatch, step: str, room: int) -> Iterator[None]:
     """Let the disk be full once so many bytes were written, or at once in other steps."""
@@ -361,6 +385,50 @@ def test_a_message_longer_than_a_journal_takes(tmp_path: Path, monkeypatch: pyte
         for text in TEXTS:
             store.learn(text)
     assert opened(tmp_path) == known(learnt(TEXTS))
+
+
+@contextmanager
+def no_room_for_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A disk that takes a message in the journal, and no snapshot."""
+
+    def fails(path: Path, *_: Any, **__: Any) -> None:
+        raise FedkeysError("cannot be written (No space left on device)", file=path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storing, "write_atomically", fails)
+        yield
+
+
+def test_a_message_in_the_journal_is_counted_though_no_snapshot_could_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "_LONG", 10)
+    with PersonalStore(tmp_path / "store") as store:
+        with no_room_for_a_snapshot(monkeypatch):
+            store.learn(TEXTS[0])
+            with pytest.raises(StorageError, match="make room"):
+                store.learn(TEXTS[1])
+            assert known(store) == known(learnt(TEXTS[:1]))
+        killed = restored(image(store.path), tmp_path / "killed")
+        monkeypatch.setattr(storing, "_LONG_AT_OPEN", 10)
+        with no_room_for_a_snapshot(monkeypatch):
+            assert opened(killed) == known(store)
+        store.learn(TEXTS[1])
+    assert opened(tmp_path / "store") == known(learnt(TEXTS[:2]))
+
+
+def test_a_message_longer_than_a_journal_takes_is_counted_once_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "_MANY_ITEMS", 3)
+    with PersonalStore(tmp_path) as store:
+        store.learn(TEXTS[0])
+        with no_room_for_a_snapshot(monkeypatch), pytest.raises(StorageError, match="make room"):
+            store.learn(TEXTS[1])
+        assert known(store) == known(learnt(TEXTS[:1]))
+        store.learn(TEXTS[1])
+        assert known(store) == known(learnt(TEXTS[:2]))
+    assert opened(tmp_path) == known(learnt(TEXTS[:2]))
 
 
 def test_its_size_on_disk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -480,6 +548,48 @@ def test_what_was_not_exported_is_refused_whole(tmp_path: Path, lines: list[str]
         assert (image(store.path), known(store)) == before
     assert said in str(error.value)
     assert str(file) in str(error.value)
+
+
+def head(now: int) -> str:
+    return json.dumps({"format": "fedkeys.personal", "version": 1, "now": now})
+
+
+def test_after_the_longest_life_that_is_imported_words_can_be_forgotten(tmp_path: Path) -> None:
+    file = tmp_path / "long.jsonl"
+    often = ngram([], "ho", MOST_TYPED, MOST_TYPED)
+    file.write_text("\n".join([head(MOST_TYPED), ngram([], "hi", 1, MOST_TYPED), often]))
+    with PersonalStore(tmp_path / "store") as store:
+        store.import_(file)
+        store.learn("my secret")
+        assert store.forget("secret")
+        assert not any(b"secret" in data for data in image(store.path).values())
+        left = known(store)
+    assert opened(tmp_path / "store") == left
+
+
+def test_a_longer_life_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "longer.jsonl"
+    file.write_text("\n".join([head(MOST_TYPED + 1), ngram([], "hi", 1, 9)]))
+    with PersonalStore(tmp_path / "store") as store, pytest.raises(FormatError, match="cannot be"):
+        store.import_(file)
+
+
+def test_a_store_that_has_taken_a_longer_life_forgets_too(tmp_path: Path) -> None:
+    longest = (1 << 32) - 1
+    tmp_path.joinpath("snapshot").write_bytes(
+        pack_snapshot(Contents(longest, {(): Followers.of(["hi"], [1], [longest])}, {}, ()), 1)
+    )
+    tmp_path.joinpath("journal").write_bytes(pack_record(1, tokens("my secret")))
+    with PersonalStore(tmp_path) as store:
+        assert store.forget("secret")
+        assert not any(b"secret" in data for data in image(tmp_path).values())
+
+
+def test_what_has_no_place_in_a_snapshot_is_an_error_with_a_sentence(tmp_path: Path) -> None:
+    with PersonalStore(tmp_path) as store:
+        store._become(Contents(9, {(): Followers.of(["hi"], [1 << 32], [9])}, {}, ()))
+        with pytest.raises(StorageError, match="no place in a snapshot"):
+            store.forget("other")
 
 
 def test_too_many_written_forms_are_refused(tmp_path: Path) -> None:

@@ -365,7 +365,7 @@ def bounds_of(
     )
 
 
-_OTHER_SUFFIXES = (".delta", ".deltas", ".withdrawal", ".partial")
+_OTHER_SUFFIXES = (".delta", ".deltas", ".withdrawal", ".partial", ".txt", ".jsonl", ".gz")
 
 
 def check_output(out: Path | None, suffix: str | None, inputs: Sequence[Path] = ()) -> None:
@@ -389,6 +389,30 @@ def check_output(out: Path | None, suffix: str | None, inputs: Sequence[Path] = 
         raise UsageError(f"a model does not end in {out.suffix}", file=out, remedy="name it .model")
     if out.exists() and any(out.samefile(file) for file in inputs if file.exists()):
         raise UsageError("is one of the inputs", file=out, remedy="name another file to write")
+
+
+def check_writable(out: Path) -> None:
+    """Refuse a file that cannot be written, before any work is done.
+
+    Raises:
+        UsageError: it is a directory, or nothing can be written where it is to be.
+    """
+    import tempfile
+
+    from fedkeys.errors import UsageError
+
+    if out.is_dir():
+        raise UsageError("is a directory, and a file is wanted", file=out, remedy="name a file in it")
+    if out.exists() and not out.is_file():
+        return  # a pipe, or /dev/null
+    # Directories that are missing are made with the file.
+    above = next(directory for directory in out.absolute().parents if directory.exists())
+    try:
+        tempfile.TemporaryFile(dir=above).close()
+    except OSError as error:
+        raise UsageError(
+            f"cannot be written ({error.strerror})", file=out, remedy="name a file elsewhere"
+        ) from None
 
 
 _LEAST_MEMORY = 64 << 10

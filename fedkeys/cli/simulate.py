@@ -19,6 +19,8 @@ from fedkeys.cli.console import (
     Step,
     UnboundedOption,
     bounds_of,
+    check_output,
+    check_writable,
     figures_of,
     many,
     narrate,
@@ -129,7 +131,11 @@ def command(
         prune=prune,
         mix=MixPlan() if mix else None,
     )
-    history, lesson = run(str(corpus or shipped_corpus()), plan, seed, checkpoint, resume)
+    spec = str(corpus or shipped_corpus())
+    if out is not None:
+        check_output(out, None, [Path(spec), *Path(spec).glob("*.txt")])
+        check_writable(out)
+    history, lesson = run(spec, plan, seed, checkpoint, resume)
     if not history:
         raise UsageError("all rounds are done", file=checkpoint, remedy="its models are in it")
     model = history[-1].model

@@ -18,6 +18,10 @@ from fedkeys.model.mix import Mix
 
 Arrays = Mapping[str, NDArray[Any]]
 
+# Trained weights are up to about 3. With such as these a score is below 1e13, far from where float32 ends, beyond
+# which chances would be no numbers.
+MOST_WEIGHT = 1000.0
+
 # Of UTF-8: C0 but the newline that parts words, DEL, and C1.
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 
@@ -62,7 +66,9 @@ def check_mix(header: Mapping[str, Any], arrays: Arrays) -> Mix | None:
         raise FormatError("the header does not say which features the mix weighs")
     if weights is None or weights.dtype != np.float32:
         raise FormatError("the weights of the mix are missing or of another type")
-    return Mix(account["features"], weights)
+    mix = Mix(account["features"], weights)
+    require(float(np.abs(weights).max()) <= MOST_WEIGHT, f"a weight of the mix is beyond {MOST_WEIGHT:.0f}")
+    return mix
 
 
 def _is_count(value: object) -> bool:

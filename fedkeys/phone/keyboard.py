@@ -215,9 +215,11 @@ def _word_start(text: str) -> int:
 
 
 def mix_of(model: Model) -> Mix:
-    """Give the mix that a model brings, or else the one that comes with fedkeys."""
+    """Give the mix that a model brings if it weighs these features, or else the one that comes with fedkeys."""
     own = model.mix
-    return own if own is not None and model.header["mix"]["version"] == FEATURES_VERSION else default_mix()
+    if own is None or own.features != FEATURES or model.header["mix"]["version"] != FEATURES_VERSION:
+        return default_mix()
+    return own
 
 
 @cache

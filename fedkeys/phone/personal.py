@@ -24,7 +24,9 @@ from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, one_mark, to
 ORDER = 4
 MAX_NGRAMS = 200_000
 MAX_FORMS = 8  # of a word
-MOST_TYPED = (1 << 32) - 1  # words that are counted: no life has so many
+MOST_TYPED = (
+    1 << 31
+)  # words that are counted; a snapshot has room for twice as many, so for any message after them
 
 Context = tuple[str, ...]
 
@@ -34,10 +36,20 @@ _RECENT = 4  # of each context, the words typed last that are offered
 _MESSAGES = 3  # messages whose words are remembered as such
 _CAPITALS_BEFORE = 2  # sentences that began with one before any was seen
 _PART_DROPPED = 0.1  # of all n-grams, when there are too many
+_STAYS = "a personal model, and what is read from it, cannot be pickled or copied: it stays on its phone"
 _OFTEN = 100  # counts from here on are as good as any
 
 
-class Followers:
+class _OnItsPhone:
+    """What cannot be pickled or copied: it holds words of the owner, and stays on the phone."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(_STAYS)
+
+
+class Followers(_OnItsPhone):
     """What followed one context.
 
     Attributes:
@@ -130,9 +142,12 @@ class Memory(NamedTuple):
     followers: list[Followers]
     skipped: Followers | None
 
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError(_STAYS)
+
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(_OnItsPhone):
     """All that a personal model holds.
 
     Attributes:
@@ -150,8 +165,10 @@ class Contents:
     starts: tuple[int, int] = (0, 0)
 
 
-class PersonalModel:
+class PersonalModel(_OnItsPhone):
     """Counts what came after each context of up to `ORDER` - 1 words; learns message by message.
+
+    After `MOST_TYPED` words all numbers are halved, so that what is compared stays as it was, but for rounding.
 
     Args:
         max_ngrams: with more n-grams than these a tenth goes, the least useful: of those of two words or more
@@ -167,9 +184,6 @@ class PersonalModel:
         self.max_ngrams = max_ngrams
         self.version = 0
         self._become(Contents(0, {(): Followers()}, {}, ()))
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a personal model cannot be pickled or copied: it stays on its phone")
 
     def __len__(self) -> int:
         """How many n-grams it holds."""
@@ -212,6 +226,7 @@ class PersonalModel:
                 context = (*context, word)[-(ORDER - 1) :]
         self.messages.append(frozenset(words))
         self.version += 1
+        self._halve()
         self._make_room()
 
     def merge(self, before: Contents) -> None:
@@ -344,6 +359,11 @@ class PersonalModel:
         self._ngrams = sum(len(after.counts) for after in self._after.values())
         self.version += 1
 
+    def _halve(self) -> None:
+        """After more words than are counted, halve all numbers, so that a snapshot can always hold them."""
+        while self.now > MOST_TYPED:
+            self._become(_halved(self.contents))
+
     def _make_room(self) -> None:
         """With too many n-grams, drop those of least use until there is some room to spare."""
         if self._ngrams <= self.max_ngrams:
@@ -364,6 +384,27 @@ class PersonalModel:
         for context, words in leaving.items():
             self._after[context].discard(words)
         self._tidy()
+
+
+def _halved(contents: Contents) -> Contents:
+    """Halve all numbers, rounded up, which keeps their order; a written form that is hardly used goes."""
+    after = {
+        context: Followers.of(
+            list(found.last),
+            [(found.counts[word] + 1) // 2 for word in found.last],
+            [(at + 1) // 2 for at in found.last.values()],
+        )
+        for context, found in contents.after.items()
+    }
+    # Rounded down, so that all forms of a word are still not more than the times it was typed.
+    written = {
+        word: {form: count // 2 for form, count in forms.items() if count > 1}
+        for word, forms in contents.written.items()
+        if max(forms.values()) > 1
+    }
+    starts, capitals = ((number + 1) // 2 for number in contents.starts)
+    now = (contents.now + 1) // 2
+    return Contents(now, after, written, contents.messages, (starts, capitals))
 
 
 def _joined(theirs: Followers | None, own: Followers | None, before: int) -> Followers:

@@ -99,6 +99,7 @@ def unpack_snapshot(data: bytes) -> tuple[Contents, int]:
     words, forms = _split(arrays["words"]), _split(arrays["forms"])
     names = [*_MARKS, *words]
     _check(arrays, len(names), len(forms))
+    _check_numbers(arrays, now)
     after = dict(_after(arrays, names))
     if sorted(after.get((), Followers()).counts) != words:
         raise FormatError("the words are not those that were typed")
@@ -160,6 +161,18 @@ def _check(arrays: Mapping[str, NDArray[Any]], names: int, forms: int) -> None:
     for name, bound in bounds.items():
         if len(arrays[name]) and int(arrays[name].max()) >= bound:
             raise FormatError(f"{name!r} holds a number of {bound} or more")
+
+
+def _check_numbers(arrays: Mapping[str, NDArray[Any]], now: int) -> None:
+    """Refuse counts and times with which nothing can be reckoned.
+
+    Raises:
+        FormatError: they do not grow in their order.
+    """
+    counts, last = arrays["counts"], arrays["last"]
+    grow = (counts >= 1).all() and (counts <= last).all() and int(last.max(initial=0)) <= now
+    if not grow or not (arrays["form_counts"] >= 1).all():
+        raise FormatError(f"count, last and {now} words typed ever do not grow in this order, from 1")
 
 
 def _joined(texts: Sequence[str]) -> bytes:

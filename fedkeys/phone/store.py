@@ -23,7 +23,7 @@ word until the file system uses them again, as may its own snapshots, a disk's s
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -32,7 +32,7 @@ from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError
 from fedkeys.phone.exported import export_lines, read_exported
 from fedkeys.phone.journal import Journal, read_journal
 from fedkeys.phone.lock import FileLock
-from fedkeys.phone.personal import MAX_NGRAMS, PersonalModel
+from fedkeys.phone.personal import MAX_NGRAMS, Contents, PersonalModel
 from fedkeys.phone.snapshot import pack_snapshot, unpack_snapshot
 
 _SNAPSHOT, _JOURNAL, _LOCK = "snapshot", "journal", "lock"
@@ -97,8 +97,7 @@ class PersonalStore(PersonalModel):
         if self._behind:
             self._save()
         if len(items) > _MANY_ITEMS:
-            super().learn_items(items)
-            self._save()
+            self._learn_at_once(items)
             return
         with self._naming_the_disk():
             self._behind = True
@@ -106,7 +105,7 @@ class PersonalStore(PersonalModel):
             self._behind = False
         super().learn_items(items)
         if self._journal.size > _LONG:
-            self._save()
+            self._compact()
 
     def forget(self, word: str) -> bool:
         """Forget a word, as `PersonalModel.forget` does, and have it in no file.
@@ -160,9 +159,10 @@ class PersonalStore(PersonalModel):
             self._remove(journal)  # all is in the snapshot, or its only message was never whole
         self._journal = Journal(journal, generation)
         self._behind = self._journal.size > whole
+        self._halve()
         self._make_room()
         if self._journal.size > _LONG_AT_OPEN:
-            self._save()
+            self._compact()
 
     def _read_snapshot(self, path: Path) -> int:
         """Know what is in the snapshot; tell its generation."""
@@ -188,12 +188,30 @@ class PersonalStore(PersonalModel):
             raise _with_remedy(error) from None
         return whole
 
-    def _save(self) -> None:
-        """Write all that is known into a snapshot of the next generation, and remove the journal."""
+    def _learn_at_once(self, items: list[str]) -> None:
+        """Count a message too long for the journal: in a copy, which is written before it is known here."""
+        counted = PersonalModel(self.max_ngrams)
+        counted._become(unpack_snapshot(_packed(self.contents, 0))[0])
+        counted.learn_items(items)
+        self._save(counted.contents)
+        self._become(counted.contents)
+
+    def _compact(self) -> None:
+        """Have a snapshot instead of a long journal; if it cannot be written, the next change tries again."""
+        with suppress(StorageError):  # all is on the disk
+            self._save()
+
+    def _save(self, contents: Contents | None = None) -> None:
+        """Write all that is known into a snapshot of the next generation, and remove the journal.
+
+        Args:
+            contents: what will be known once it is written; what is known now when not given.
+        """
         with self._naming_the_disk():
             self._behind = True
             generation = self._journal.generation + 1
-            write_atomically(self.path / _SNAPSHOT, pack_snapshot(self.contents, generation), private=True)
+            data = _packed(self.contents if contents is None else contents, generation)
+            write_atomically(self.path / _SNAPSHOT, data, private=True)
             sync_directory(self.path)
             self._journal.close()
             self._remove(self._journal.path)
@@ -221,6 +239,13 @@ class PersonalStore(PersonalModel):
     def _failure(self, why: str | None) -> StorageError:
         remedy = "make room, or name another place with --data-dir; what was learnt before is there"
         return StorageError(f"the personal store cannot be kept ({why})", file=self.path, remedy=remedy)
+
+
+def _packed(contents: Contents, generation: int) -> bytes:
+    try:
+        return pack_snapshot(contents, generation)
+    except (OverflowError, ValueError) as error:
+        raise StorageError(f"what it knows has no place in a snapshot: {error}") from None
 
 
 def _with_remedy(error: FedkeysError) -> FedkeysError:
