@@ -31,7 +31,7 @@ def test_next_words_and_completions() -> None:
 def test_the_word_as_typed_is_no_suggestion_but_its_usual_form_is() -> None:
     assert offered(keyboard(), "see you soon") == []
     assert offered(keyboard(), "in london") == ["London"]
-    assert offered(keyboard(), "in i", 1) == ["I"]
+    assert "I" in offered(keyboard(), "in i")
 
 
 def test_typed_capitals_are_kept() -> None:
