@@ -332,6 +332,24 @@ def test_a_full_disk_is_a_sentence(home: dict[str, str]) -> None:
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("<&-", 0, "no terminal is attached"),
+        (">&-", 2, "stdout is closed"),
+        ("type <&-", 2, "needs a terminal"),
+        ("type >&-", 2, "needs a terminal"),
+        ("type --plain <&-", 2, "stdin is closed"),
+        ("type --plain </dev/null >&-", 2, "stdout is closed"),
+    ],
+)
+def test_a_closed_stream_is_a_sentence(home: dict[str, str], line: str, status: int, said: str) -> None:
+    command = ["bash", "-c", f"exec {sys.executable} -m fedkeys {line}"]
+    result = subprocess.run(command, env=home, capture_output=True, text=True, timeout=120)
+    assert (result.returncode, said in result.stderr) == (status, True), result.stderr
+    assert "a fault of fedkeys" not in result.stderr
+
+
 def test_a_reader_that_goes_away_is_no_error(home: dict[str, str]) -> None:
     command = f"{sys.executable} -m fedkeys simulate --rounds 3 --json | head -n 1; exit ${{PIPESTATUS[0]}}"
     result = subprocess.run(["bash", "-c", command], env=home, capture_output=True, text=True, timeout=60)

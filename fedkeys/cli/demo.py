@@ -28,13 +28,16 @@ def open_demo() -> None:
         return
     from fedkeys.cli.simulate import print_report
 
+    require_open("stdout")
     narrate("no terminal is attached, so here is the federation's report instead of the typing demo")
     print_report(_federate(), _plan())
 
 
 def has_terminal() -> bool:
     """Tell whether a screen can be opened."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+    # A stream that was closed by who started fedkeys is None.
+    attached = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    return attached and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def require_terminal() -> None:
@@ -47,6 +50,22 @@ def require_terminal() -> None:
 
     if not has_terminal():
         raise UsageError("the typing screen needs a terminal", remedy="use --plain for line mode")
+
+
+def require_open(*names: str) -> None:
+    """Refuse to go on without a standard stream that is needed.
+
+    Args:
+        names: "stdin", "stdout".
+
+    Raises:
+        UsageError: one was closed by who started fedkeys.
+    """
+    from fedkeys.errors import UsageError
+
+    for name in names:
+        if getattr(sys, name) is None:
+            raise UsageError(f"{name} is closed", remedy="leave it open, or give a file or a pipe")
 
 
 def demo_model() -> "Model":
