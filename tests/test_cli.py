@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from fedkeys import Delta, Model, Phone, aggregate
+from fedkeys.cli import demo
+from fedkeys.delta import Bounds
 from fedkeys.sources import shipped_corpus
 
 Result = subprocess.CompletedProcess[str]
@@ -330,6 +332,24 @@ def test_a_full_disk_is_a_sentence(home: dict[str, str]) -> None:
     assert result.returncode == 1
     assert "No space left" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fedkeys.phone.DEFAULT_ORDER", 3),
+        ("fedkeys.delta.DEFAULT_BOUNDS", Bounds(max_ngrams=7, max_count=2)),
+        ("fedkeys.model.MODEL_VERSION", 99),
+        ("fedkeys.cli.demo._planned", lambda: {"rounds": 3, "min_phones": 5}),
+    ],
+)
+def test_the_cached_model_is_named_after_the_plan_too(
+    name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = demo._cached_model()
+    assert demo._cached_model() == before
+    monkeypatch.setattr(name, value)
+    assert demo._cached_model() != before
 
 
 @pytest.mark.parametrize(
