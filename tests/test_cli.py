@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from fedkeys import Delta, Model, Phone, aggregate
+from fedkeys.cli import demo
+from fedkeys.delta import Bounds
 from fedkeys.sources import shipped_corpus
 
 Result = subprocess.CompletedProcess[str]
@@ -377,6 +379,42 @@ def test_a_full_disk_is_a_sentence(home: dict[str, str]) -> None:
     assert result.returncode == 1
     assert "No space left" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fedkeys.phone.DEFAULT_ORDER", 3),
+        ("fedkeys.delta.DEFAULT_BOUNDS", Bounds(max_ngrams=7, max_count=2)),
+        ("fedkeys.model.MODEL_VERSION", 99),
+        ("fedkeys.cli.demo._planned", lambda: {"rounds": 3, "min_phones": 5}),
+    ],
+)
+def test_the_cached_model_is_named_after_the_plan_too(
+    name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = demo._cached_model()
+    assert demo._cached_model() == before
+    monkeypatch.setattr(name, value)
+    assert demo._cached_model() != before
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("<&-", 0, "no terminal is attached"),
+        (">&-", 2, "stdout is closed"),
+        ("type <&-", 2, "needs a terminal"),
+        ("type >&-", 2, "needs a terminal"),
+        ("type --plain <&-", 2, "stdin is closed"),
+        ("type --plain </dev/null >&-", 2, "stdout is closed"),
+    ],
+)
+def test_a_closed_stream_is_a_sentence(home: dict[str, str], line: str, status: int, said: str) -> None:
+    command = ["bash", "-c", f"exec {sys.executable} -m fedkeys {line}"]
+    result = subprocess.run(command, env=home, capture_output=True, text=True, timeout=120)
+    assert (result.returncode, said in result.stderr) == (status, True), result.stderr
+    assert "a fault of fedkeys" not in result.stderr
 
 
 def test_a_reader_that_goes_away_is_no_error(home: dict[str, str]) -> None:

@@ -225,3 +225,12 @@ def test_an_adapting_keyboard_learns_all_of_a_long_message() -> None:
     mine = Keyboard(keyboard().model, adapts=True)
     mine.learn(" ".join(["see you"] * 300 + ["pancakes"]))
     assert dict(mine.personal.learnt()) == {"see": 300, "you": 300, "pancakes": 1}
+
+
+@pytest.mark.parametrize("text", ["see you ", "see you t", "i"])
+def test_public_words_gained_within_a_word_count_at_once(text: str) -> None:
+    """A keyboard keeps the last situation, which was looked up without them."""
+    mine, prior = keyboard(), Prior.load()
+    without = mine.suggest(text, 9)
+    mine.gain(prior)
+    assert mine.suggest(text, 9) == Keyboard(mine.model, prior=prior).suggest(text, 9) != without

@@ -262,6 +262,44 @@ async def test_sending_shows_the_message_learns_it_and_counts_keys() -> None:
         assert f"{characters - typed - accepted} of {characters} keys saved" in text_of(pilot, "#so-far")
 
 
+async def test_a_sent_message_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    learnt: list[str] = []
+    monkeypatch.setattr(Keyboard, "learn", lambda _, message: learnt.append(message))
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        await type_(pilot, "see you to")
+        await pilot.press("tab", "enter", "ctrl+z", "ctrl+y", "enter")
+        assert (box.text, learnt) == ("", ["see you tomorrow"])
+        await type_(pilot, "so")
+        await pilot.press("ctrl+z", "ctrl+z")
+        assert box.text == ""
+
+
+@pytest.mark.parametrize(
+    ("keys", "text", "pressed"),
+    [
+        (("backspace", "delete"), "see yo", 2),
+        (("ctrl+w", "y"), "see y", 2),
+        (("ctrl+u",), "", 1),
+        (("home", "ctrl+k"), "", 1),
+        (("home", "delete", "ctrl+d"), "e you", 2),
+        (("f7", "ctrl+x"), "", 1),
+        (("ctrl+x", "ctrl+v"), "see you", 1 + 7),
+        (("ctrl+shift+k",), "", 1),
+        (("ctrl+z", "ctrl+y"), "see you", 2),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
+)
+async def test_every_key_that_changes_the_message_counts(
+    keys: tuple[str, ...], text: str, pressed: int
+) -> None:
+    async with app().run_test() as pilot:
+        box = pilot.app.query_one(MessageBox)
+        await type_(pilot, "see you")
+        await pilot.press(*keys)
+        assert (box.text, box.keys) == (text, 7 + pressed)
+
+
 async def test_sending_nothing_sends_nothing() -> None:
     async with app().run_test() as pilot:
         await type_(pilot, "  ")

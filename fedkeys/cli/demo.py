@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedkeys.cli.console import cache_directory, kept_prior, narrate, public_prior
 
@@ -28,13 +28,16 @@ def open_demo() -> None:
         return
     from fedkeys.cli.simulate import print_report
 
+    require_open("stdout")
     narrate("no terminal is attached, so here is the federation's report instead of the typing demo")
     print_report(_federate(), _plan())
 
 
 def has_terminal() -> bool:
     """Tell whether a screen can be opened."""
-    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+    # A stream that was closed by who started fedkeys is None.
+    attached = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    return attached and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def require_terminal() -> None:
@@ -47,6 +50,22 @@ def require_terminal() -> None:
 
     if not has_terminal():
         raise UsageError("the typing screen needs a terminal", remedy="use --plain for line mode")
+
+
+def require_open(*names: str) -> None:
+    """Refuse to go on without a standard stream that is needed.
+
+    Args:
+        names: "stdin", "stdout".
+
+    Raises:
+        UsageError: one was closed by who started fedkeys.
+    """
+    from fedkeys.errors import UsageError
+
+    for name in names:
+        if getattr(sys, name) is None:
+            raise UsageError(f"{name} is closed", remedy="leave it open, or give a file or a pipe")
 
 
 def demo_model() -> "Model":
@@ -86,20 +105,29 @@ def _federate() -> "list[Round]":
 
 
 def _plan() -> "Plan":
-    from fedkeys.delta import DEFAULT_BOUNDS
     from fedkeys.simulate import Plan
 
-    return Plan(rounds=3, bounds=DEFAULT_BOUNDS)
+    return Plan(**_planned())
+
+
+def _planned() -> dict[str, Any]:
+    """Give what the plan sets, without `fedkeys.simulate`, whose import takes 0.1 s that a cached model saves."""
+    from fedkeys.delta import DEFAULT_BOUNDS
+    from fedkeys.phone import DEFAULT_ORDER
+
+    return {"rounds": 3, "min_phones": 2, "order": DEFAULT_ORDER, "bounds": DEFAULT_BOUNDS}
 
 
 def _cached_model() -> Path:
-    """Name the cached model after all that it is made of: this version and the corpora's bytes."""
+    """Name the cached model after all that it is made of: this version, the plan and the corpora's bytes."""
     from hashlib import blake2b
     from importlib.metadata import version
 
+    from fedkeys.model import MODEL_VERSION
     from fedkeys.sources import shipped_corpus
 
-    made_of = blake2b(f"fedkeys {version('fedkeys')}".encode(), digest_size=8)
+    made_by = f"fedkeys {version('fedkeys')}, model {MODEL_VERSION}, {_planned()}"
+    made_of = blake2b(made_by.encode(), digest_size=8)
     for file in sorted(shipped_corpus().glob("*.txt")):
         made_of.update(file.name.encode() + file.read_bytes())
     return cache_directory() / f"demo-{made_of.hexdigest()}.model"

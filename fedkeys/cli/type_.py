@@ -46,13 +46,15 @@ def command(
     In line mode each line is a message as typed so far, and the answer is one line of suggestions separated by
     tabs; an empty line sends the last message, so that the personal model learns it.
     """
-    from fedkeys.cli.demo import demo_model, open_screen, require_terminal
+    from fedkeys.cli.demo import demo_model, open_screen, require_open, require_terminal
     from fedkeys.errors import UsageError
     from fedkeys.model import Model
     from fedkeys.phone import Keyboard, PersonalModel
     from fedkeys.sources import open_corpus, shipped_corpus
 
-    if not plain:
+    if plain:
+        require_open("stdin", "stdout")
+    else:
         require_terminal()
     sent: Sequence[str] = []
     if phone or corpus:

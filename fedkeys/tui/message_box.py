@@ -1,7 +1,7 @@
 """The box in which a message is typed.
 
 In: keys. Out: `Suggested` after every change, `Sent` when the message goes. It counts the keys that were
-pressed, so that the screen can tell what the suggestions saved.
+pressed to change it, so that the screen can tell what the suggestions saved.
 
 Suggestions are asked for in the same turn as the key: the keyboard answers far inside a frame, so there is
 neither a worker nor a stale answer.
@@ -19,7 +19,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widgets import TextArea
-from textual.widgets.text_area import Location
+from textual.widgets.text_area import EditResult, Location
 
 from fedkeys.errors import StorageError
 from fedkeys.model import Suggestion
@@ -123,7 +123,6 @@ class MessageBox(TextArea):
                 return
         if event.is_printable:
             self._note_what_was_read()
-        if event.is_printable or event.key in ("backspace", "delete"):
             self.keys += 1
             if event.character and event.character in _NO_SPACE_BEFORE and self._is_where_accepted():
                 row, column = self.cursor_location
@@ -135,6 +134,26 @@ class MessageBox(TextArea):
         # Textual calls the text area's own handler after this one: calling it here would paste twice.
         self.keys += len(event.text)
         self._accepted_to = None
+
+    def _delete_via_keyboard(self, start: Location, end: Location) -> EditResult | None:
+        # Here all keys come together that delete, each once.
+        self.keys += 1
+        return super()._delete_via_keyboard(start, end)
+
+    def action_paste(self) -> None:
+        """Put in what was cut or copied here; as what comes from elsewhere it saves nothing."""
+        self.keys += len(self.app.clipboard)
+        super().action_paste()
+
+    def action_undo(self) -> None:
+        """Undo, which is a key too."""
+        self.keys += 1
+        super().action_undo()
+
+    def action_redo(self) -> None:
+        """Redo, which is a key too."""
+        self.keys += 1
+        super().action_redo()
 
     def action_accept(self, slot: int) -> None:
         """Put a suggestion in place of the word at the cursor, and one space after it."""
@@ -177,6 +196,7 @@ class MessageBox(TextArea):
             except StorageError as error:
                 self.notify(str(error), title="Not learnt", severity="warning", markup=False)
             self.clear()
+            self.history.clear()  # else undo brings the message back, to be sent and learnt twice
 
     def _is_where_accepted(self) -> bool:
         """Tell whether the cursor stands behind the space that came with an accepted word."""
