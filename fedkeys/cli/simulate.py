@@ -68,15 +68,11 @@ def command(
     ] = 1,
     available: Annotated[
         float,
-        typer.Option(
-            "--available", min=0.0, max=1.0, help="Chance that a phone is in reach when a round begins."
-        ),
+        typer.Option("--available", help="Chance that a phone is in reach when a round begins."),
     ] = 1.0,
     dropout: Annotated[
         float,
-        typer.Option(
-            "--dropout", min=0.0, max=1.0, help="Chance that a phone that was asked is lost on the way."
-        ),
+        typer.Option("--dropout", help="Chance that a phone that was asked is lost on the way."),
     ] = 0.0,
     deadline: Annotated[
         float | None,
