@@ -15,6 +15,7 @@ import pytest
 
 from fedkeys import Keyboard, Model, Phone, aggregate
 from fedkeys.aggregator import Aggregator, Fate, RoundRule, Upload, collect, select
+from fedkeys.cli.simulate import print_lesson
 from fedkeys.delta import Bounds
 from fedkeys.errors import UsageError
 from fedkeys.model.mix import Mix, size
@@ -253,6 +254,8 @@ def test_no_model_without_a_round(fedkeys: Any) -> None:
     )
     assert fedkeys("simulate", "--available", 2).returncode == 2
     assert fedkeys("simulate", "--resume").returncode == 2
+    none = fedkeys("simulate", "--available", "nan")
+    assert (none.returncode, "available lies above 0 and up to 1" in none.stderr) == (2, True)
 
 
 MIXED = Plan(rounds=2, min_phones=1, mix=MixPlan(rounds=6, cohort=4, phones=20))
@@ -266,17 +269,17 @@ def talkers(phones: int = 10) -> dict[str, list[str]]:
 
 
 def test_a_fleet_trains_the_mix_on_what_it_held_back_and_counts_that_afterwards() -> None:
-    fleet = Memory({**talkers(), "new": ["hello there"]})
+    fleet = Memory({**talkers(15), "new": ["hello there"]})
     federation = Federation(fleet, MIXED, np.random.default_rng(0))
     history = list(federation.run())
-    assert [round_.messages for round_ in history] == [80, 81, 40]
+    assert [round_.messages for round_ in history] == [120, 121, 60]
     lesson, model = federation.lesson, history[-1].model
-    assert (lesson.phones, lesson.checking, lesson.rounds) == (8, 2, 6)
+    assert (lesson.phones, lesson.checking, lesson.rounds) == (12, 3, 6)
     assert lesson.loss_after < lesson.loss_before
     assert history[1].model.mix is None
     assert model.header["mix"] == {
         "version": FEATURES_VERSION,
-        "phones": 8,
+        "phones": 12,
         "rounds": 6,
         "features": FEATURES,
     }
@@ -321,9 +324,21 @@ def test_a_phone_trains_on_what_it_has_held_back_alone() -> None:
 def test_a_mix_that_is_no_better_is_not_brought() -> None:
     model = aggregate([Phone(texts).delta() for texts in FLEET.values() if texts], 1)
     mix = Mix(FEATURES, np.zeros(size(FEATURES), np.float32))
-    assert Lesson(4, 1, 6, 1.0, 1.0, mix).into(model) is model
-    assert Keyboard(Lesson(4, 1, 6, 1.0, 1.1, mix).into(model)).mix is default_mix()
-    assert Lesson(4, 1, 6, 1.0, 0.9, mix).into(model).mix is not None
+    assert Lesson(10, 3, 6, 1.0, 1.0, mix).into(model) is model
+    assert Keyboard(Lesson(10, 3, 6, 1.0, 1.1, mix).into(model)).mix is default_mix()
+    assert Lesson(10, 3, 6, 1.0, 0.9, mix).into(model).mix is not None
+
+
+@pytest.mark.parametrize(("training", "checking"), [(10, 2), (9, 3), (1, 1)])
+def test_a_mix_that_few_have_trained_or_checked_is_not_brought(
+    capsys: pytest.CaptureFixture[str], training: int, checking: int
+) -> None:
+    model = aggregate([Phone(texts).delta() for texts in FLEET.values() if texts], 1)
+    lesson = Lesson(training, checking, 6, 1.0, 0.5, Mix(FEATURES, np.zeros(size(FEATURES), np.float32)))
+    assert lesson.into(model) is model
+    print_lesson(lesson)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "stays, since it takes 10 phones to train one and 3 to check it" in said
 
 
 def test_phones_that_hold_nothing_back_train_nothing() -> None:
@@ -337,13 +352,13 @@ def test_phones_that_hold_nothing_back_train_nothing() -> None:
 
 @pytest.mark.parametrize("stop", [1, 2])
 def test_a_federation_resumed_before_or_after_training_trains_the_same_mix(tmp_path: Path, stop: int) -> None:
-    fleet = Memory(talkers())
+    fleet = Memory(talkers(15))
     plan = replace(MIXED, available=0.9, dropout=0.2)
     expected = run(plan, 3, fleet.fleet)
     first = Federation(fleet, plan, np.random.default_rng(3), tmp_path / "c")
     list(zip(range(stop), first.run(), strict=False))
     first.aggregator.close()
-    with pytest.raises(UsageError, match="--mix was rounds 6, cohort 4"):
+    with pytest.raises(UsageError, match="resumed: --mix was given"):
         Federation(fleet, replace(plan, mix=None), np.random.default_rng(3), tmp_path / "c", resume=True)
     second = Federation(fleet, plan, np.random.default_rng(3), tmp_path / "c", resume=True)
     *_, last = second.run()
@@ -352,17 +367,16 @@ def test_a_federation_resumed_before_or_after_training_trains_the_same_mix(tmp_p
 
 
 def test_simulate_trains_the_mix_and_inspect_tells(fedkeys: Any, tmp_path: Path) -> None:
-    lines = [{"user": name, "text": text} for name, texts in talkers(6).items() for text in texts]
+    lines = [{"user": name, "text": text} for name, texts in talkers(15).items() for text in texts]
     (tmp_path / "talk.jsonl").write_text("\n".join(map(json.dumps, lines)))
     result = fedkeys("simulate", "talk.jsonl", "--mix", "--out", "m.model", "--json")
     assert result.returncode == 0, result.stderr
     told = json.loads(result.stdout)
-    assert [round_["messages"] for round_ in told["rounds"]] == [96, 24]
+    assert [round_["messages"] for round_ in told["rounds"]] == [240, 60]
     assert told["mix"]["loss_after"] < told["mix"]["loss_before"]
     assert told["mix"]["bytes_each_way"] == Model.load(tmp_path / "m.model").mix.weights.nbytes
-    assert (
-        f"a mix, trained by 4 phones in {MixPlan().rounds} rounds, by which"
-        in fedkeys("inspect", "m.model").stdout
+    assert f"a mix, trained by 12 phones in {MixPlan().rounds} rounds, by which" in " ".join(
+        fedkeys("inspect", "m.model").stdout.split()
     )
     (tmp_path / "few.jsonl").write_text(json.dumps(lines[0]))
     few = fedkeys("simulate", "few.jsonl", "--mix", "--min-phones", 1)

@@ -619,8 +619,10 @@ def test_a_file_beyond_all_measure_is_refused(
 
 def test_a_path_that_is_a_file_is_refused_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("hello")
-    with pytest.raises(StorageError, match="--data-dir"):
-        PersonalStore(tmp_path / "file")
+    for path in (tmp_path / "file", tmp_path / "file" / "personal"):
+        with pytest.raises(StorageError, match="directory of its own with --data-dir") as error:
+            PersonalStore(path)
+        assert "make room" not in str(error.value)
     assert (tmp_path / "file").read_text() == "hello"
 
 

@@ -70,6 +70,11 @@ def test_a_file_holds_what_was_laid_out_but_for_rounding(fleet: list[list[str]],
     )
 
 
+def numbered(at: int) -> str:
+    """A word for a number, in their order."""
+    return f"w{at:07}".translate(str.maketrans("0123456789", "abcdefghij"))
+
+
 def big(words: int, bigrams: int, rng: np.random.Generator) -> dict[str, Any]:
     """Arrays of order 2, of more words than 16 bits count, one of which has very many successors."""
     children = np.zeros(words + FIRST_WORD, np.int64)
@@ -79,9 +84,9 @@ def big(words: int, bigrams: int, rng: np.random.Generator) -> dict[str, Any]:
     count = int(children.sum())
     unigram = rng.choice([0.5, 0.125, 2.0**-20], words).astype(np.float32)
     return {
-        "words": np.frombuffer("\n".join(f"w{at:07}" for at in range(words)).encode(), np.uint8),
+        "words": np.frombuffer("\n".join(map(numbered, range(words))).encode(), np.uint8),
         "form_ids": np.array([FIRST_WORD + 7], np.uint32),
-        "forms": np.frombuffer(b"W0000007", np.uint8),
+        "forms": np.frombuffer(numbered(7).upper().encode(), np.uint8),
         "unigram": unigram,
         "by_probability": stored.ranked(unigram),
         "after": rng.integers(FIRST_WORD, words + FIRST_WORD, words + FIRST_WORD).astype(np.uint32),
@@ -102,7 +107,7 @@ def test_many_words_and_many_successors() -> None:
     assert all(np.array_equal(read[name], array) for name, array in arrays.items())
     header = {**model_of(TOY).header, "order": 2}
     model = Model.from_bytes(Model.from_arrays(header, arrays).to_bytes())
-    assert [one.word for one in model.suggest(["w0000003"], "w0000007", 1)] == ["W0000007"]
+    assert [one.word for one in model.suggest([numbered(3)], numbered(7), 1)] == [numbered(7).upper()]
 
 
 def in_version_1(model: Model) -> bytes:
@@ -248,6 +253,33 @@ def test_forms_that_are_no_text_are_refused() -> None:
     arrays = {**whole.arrays, "forms": np.array([0xFF], np.uint8)}
     with pytest.raises(FormatError, match="not UTF-8"):
         Model.from_bytes(pack_arrays(MODEL_FORMAT, 2, whole.header, arrays))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("forms", "ATTACK \u202ehttp://evil"),
+        ("forms", "Paris"),
+        ("forms", ""),
+        ("forms", "London" + "\ufe0f" * 100),
+        ("words", "\nlondon\nsee"),
+        ("words", "in\nlondon\nsee you"),
+        ("words", "in\nlondon\nsee\u202e"),
+        ("words", "in\nlondon\nt@x.org"),
+        ("words", "in\nlondon\nseE"),
+        ("words", "in\nlondon\n" + "s" * 100),
+    ],
+)
+def test_words_and_forms_that_nobody_types_are_refused(version: int, name: str, text: str) -> None:
+    model = model_of([["see in London", "see in London"]])
+    data = model.to_bytes() if version == 2 else in_version_1(model)
+    whole = unpack_arrays(data, MODEL_FORMAT, MODEL_VERSION)
+    assert bytes(whole.arrays["forms"]) == b"London"
+    assert bytes(whole.arrays["words"]) == b"in\nlondon\nsee"
+    arrays = {**whole.arrays, name: np.frombuffer(text.encode(), np.uint8)}
+    with pytest.raises(FormatError, match=r"is not one as it is counted|no way to write|one written form"):
+        Model.from_bytes(pack_arrays(MODEL_FORMAT, version, whole.header, arrays))
 
 
 @given(st.sampled_from([1, 2]), st.data())

@@ -68,15 +68,11 @@ def command(
     ] = 1,
     available: Annotated[
         float,
-        typer.Option(
-            "--available", min=0.0, max=1.0, help="Chance that a phone is in reach when a round begins."
-        ),
+        typer.Option("--available", help="Chance that a phone is in reach when a round begins."),
     ] = 1.0,
     dropout: Annotated[
         float,
-        typer.Option(
-            "--dropout", min=0.0, max=1.0, help="Chance that a phone that was asked is lost on the way."
-        ),
+        typer.Option("--dropout", help="Chance that a phone that was asked is lost on the way."),
     ] = 0.0,
     deadline: Annotated[
         float | None,
@@ -283,9 +279,14 @@ def of_lesson(lesson: "Lesson") -> dict[str, Any]:
 
 def print_lesson(lesson: "Lesson") -> None:
     """Say what came of training the mix on stdout."""
-    from fedkeys.simulate.lesson import MIX_BYTES
+    from fedkeys.simulate.lesson import FEWEST_CHECKING, FEWEST_TRAINING, MIX_BYTES
 
     came = "so the model brings it" if lesson.better else "so the mix that comes with fedkeys stays"
+    if not lesson.enough:
+        came = (
+            "but the mix that comes with fedkeys stays, since it takes "
+            f"{FEWEST_TRAINING} phones to train one and {FEWEST_CHECKING} to check it"
+        )
     tell(
         f"The mix was trained by {many(lesson.phones, 'phone')} in {many(lesson.rounds, 'round')}, "
         f"{size(MIX_BYTES)} to a phone and from it in each that it took part in. On "

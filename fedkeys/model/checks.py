@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fedkeys.counts import FIRST_WORD
 from fedkeys.errors import FormatError
 from fedkeys.model.mix import Mix
+from fedkeys.words import MAX_WORD_LENGTH, fold, is_word
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -24,6 +25,10 @@ MOST_WEIGHT = 1000.0
 
 # Of UTF-8: C0 but the newline that parts words, DEL, and C1.
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
+
+# A line that is more than letters, with an apostrophe or a hyphen between them: one in a hundred, and judging all
+# of them in full would take as long as all else that reading a model takes.
+_UNUSUAL = re.compile(r"^(?![a-z]+(?:['-][a-z]+)*$).*$", re.MULTILINE)
 
 
 def check_dtypes(arrays: Arrays, dtypes: Mapping[str, Sequence[type]]) -> None:
@@ -101,6 +106,20 @@ def check(arrays: Arrays, words: Sequence[str]) -> None:
     require_ids(arrays["form_ids"], count)
     lines = int(np.count_nonzero(arrays["forms"] == ord("\n"))) + 1 if len(arrays["forms"]) else 0
     require(lines == len(arrays["form_ids"]), "there is not one written form for each word that has one")
+    _check_words(arrays, words)
+
+
+def _check_words(arrays: Arrays, words: Sequence[str]) -> None:
+    """Refuse words, and forms of them, that nobody could have typed as one: a keyboard would offer them."""
+    if words:
+        unusual = _UNUSUAL.findall(arrays["words"].tobytes().decode())
+        is_each = max(map(len, words)) <= MAX_WORD_LENGTH and all(map(is_word, unusual))
+        require(is_each, "a word is not one as it is counted, in lower case")
+    if len(arrays["form_ids"]):
+        forms = arrays["forms"].tobytes().decode().split("\n")
+        of_words = [words[id_ - FIRST_WORD] for id_ in arrays["form_ids"].tolist()]
+        is_each = max(map(len, forms)) <= MAX_WORD_LENGTH and list(map(fold, forms)) == of_words
+        require(is_each, "a written form is no way to write its word")
 
 
 def _is_text(bytes_: bytes) -> bool:

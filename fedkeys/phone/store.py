@@ -67,6 +67,9 @@ class PersonalStore(PersonalModel):
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = FileLock(path / _LOCK, *_TAKEN)
+        except (FileExistsError, NotADirectoryError):
+            remedy = "name a directory of its own with --data-dir"
+            raise StorageError("a file is where a directory is to be", file=path, remedy=remedy) from None
         except OSError as error:
             raise self._failure(error.strerror) from None
         try:

@@ -72,7 +72,7 @@ class Checkpoint:
             raise UsageError("holds no rounds to resume", file=self._path, remedy="leave --resume out")
         header = self._read("plan").header
         changed = [
-            f"--{name.replace('_', '-')} was {_said(header['plan'].get(name))}"
+            f"--{name.replace('_', '-')} was {_said(header['plan'].get(name), value)}"
             for name, value in _as_map(plan).items()
             if header["plan"].get(name) != value  # before there was an option, nobody gave it
         ]
@@ -122,8 +122,11 @@ def _as_map(plan: "Plan") -> dict[str, Any]:
     return asdict(plan)
 
 
-def _said(value: object) -> str:
+def _said(value: object, now: object) -> str:
+    """Say what an option was; its numbers one by one, if it is given now too."""
     if isinstance(value, dict):
+        if now is None:
+            return "given"
         return ", ".join(f"{name} {part}" for name, part in value.items())
     return "not given" if value is None else str(value)
 

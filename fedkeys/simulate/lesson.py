@@ -6,7 +6,7 @@ own keyboard learns it; of them only weights and mean losses leave it.
 
 It begins with the mix that comes with fedkeys, which a fleet betters sooner than it makes one anew. Every fifth
 phone does not train: it tells how well either mix predicts its messages, and unless the trained one is better
-there, models do not bring it.
+there, and at least `FEWEST_TRAINING` phones trained it and `FEWEST_CHECKING` checked it, models do not bring it.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,8 @@ MIX_BYTES = 4 * size(FEATURES)  # float32, to a phone and from it, in each round
 _COUNTED_FIRST = 0.8  # of a phone's messages
 _LEAST_MESSAGES = 10  # of a phone that holds some back
 _CHECKING = 5  # of so many phones one
+# What one or two phones say of a mix is chance, or their will; so is what a few have trained.
+FEWEST_CHECKING, FEWEST_TRAINING = 3, 10
 
 OnStep = Callable[[str, float], None]
 
@@ -48,9 +50,14 @@ class Lesson(NamedTuple):
     trained: Mix
 
     @property
+    def enough(self) -> bool:
+        """Whether so many phones trained and checked that something follows from it."""
+        return self.phones >= FEWEST_TRAINING and self.checking >= FEWEST_CHECKING
+
+    @property
     def better(self) -> bool:
-        """Whether the trained mix is better than the one it began with."""
-        return self.loss_after < self.loss_before
+        """Whether enough phones say that the trained mix is better than the one it began with."""
+        return self.enough and self.loss_after < self.loss_before
 
     def into(self, model: Model) -> Model:
         """Give a model with the mix, if it is better; its header says how it was made."""
