@@ -375,7 +375,7 @@ def test_simulate_trains_the_mix_and_inspect_tells(fedkeys: Any, tmp_path: Path)
     assert [round_["messages"] for round_ in told["rounds"]] == [240, 60]
     assert told["mix"]["loss_after"] < told["mix"]["loss_before"]
     assert told["mix"]["bytes_each_way"] == Model.load(tmp_path / "m.model").mix.weights.nbytes
-    assert f"a mix, trained by 12 phones in {MixPlan().rounds} rounds, by which" in " ".join(
+    assert f"a mix, trained by 12 phones in {MixPlan().rounds_of(12)} rounds, by which" in " ".join(
         fedkeys("inspect", "m.model").stdout.split()
     )
     (tmp_path / "few.jsonl").write_text(json.dumps(lines[0]))

@@ -103,7 +103,8 @@ def give_lesson(
         training, plan, seed, lambda part: on_step("training the mix", part), start, available, dropout
     )
     before, after = (loss_of(checking, mix.weights) for mix in (start, trained))
-    return Lesson(len(training), len(checking), plan.rounds, before, after, trained)
+    rounds = plan.rounds_of(len(training))
+    return Lesson(len(training), len(checking), rounds, before, after, trained)
 
 
 def trainers_of(

@@ -6,14 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedkeys.evaluate.backoff import StupidBackoff
+from fedkeys.evaluate.scans import KenLMScan, Missing
 from fedkeys.sources import open_corpus, shipped_corpus
 from tests.bench.peers.__main__ import figures
 from tests.bench.peers.driven import OnboardEngine, PresageEngine
-from tests.bench.peers.engines import Answer, Engine, KenLMEngine, Missing, ModelEngine, StupidBackoff, train
-from tests.bench.peers.text import Message, Text, User, message, questions, read
+from tests.bench.peers.engines import Answer, Engine, ModelEngine, RankerEngine, train
+from tests.bench.peers.text import Message, Text, User, message, questions, read, written
 
 LEARNT = [message(text) for text in ["see you soon", "see you later", "see you later. ok", "we talk later"]]
 ASKED = User([], [message("see you later")])
+
+
+def stupid_backoff(order: int) -> RankerEngine:
+    return RankerEngine(StupidBackoff(map(written, LEARNT), order))
 
 
 def installed(make: Callable[[], Engine]) -> Engine:
@@ -42,10 +48,10 @@ def test_last_fifth_is_asked_and_never_learnt() -> None:
     assert len(read(corpus, 2, np.random.default_rng(0)).users) == 2
 
 
-def test_kenlm_scan_gives_what_the_model_gives(tmp_path: Path) -> None:
+def test_kenlm_scan_gives_what_the_model_gives() -> None:
     text: Text = read(open_corpus(shipped_corpus()), 3, np.random.default_rng(0))
     model = train(text.learnt, 4)
-    scan = installed(lambda: KenLMEngine(model, tmp_path))
+    scan = installed(lambda: RankerEngine(KenLMScan(model)))
     user = text.users[0]
     asked = [question for each in user.asked[:20] for question in questions(each)]
     for question, ours, theirs in zip(asked, ModelEngine(model).ask(user), scan.ask(user), strict=False):
@@ -61,7 +67,7 @@ def test_kenlm_scan_gives_what_the_model_gives(tmp_path: Path) -> None:
     "make",
     [
         lambda _: ModelEngine(train(LEARNT, 4)),
-        lambda _: StupidBackoff(LEARNT, 4),
+        lambda _: stupid_backoff(4),
         lambda scratch: OnboardEngine(LEARNT, scratch, cached=False),
         lambda scratch: OnboardEngine(LEARNT, scratch, cached=True),
         lambda scratch: PresageEngine(LEARNT, scratch),
@@ -76,7 +82,7 @@ def test_every_engine_has_learnt(make: Callable[[Path], Engine], tmp_path: Path)
 
 
 def test_stupid_backoff_by_hand() -> None:
-    engine = StupidBackoff(LEARNT, 3)
+    engine = stupid_backoff(3)
     (question,) = (q for q in questions(message("we see you later")) if q.text == "we see you ")
     assert list(engine.words(question))[:2] == ["later", "soon"]  # 2/3 and 1/3 after "see you"
     (question,) = (q for q in questions(message("talk you later")) if q.text == "talk you l")
