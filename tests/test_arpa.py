@@ -133,10 +133,10 @@ def test_the_head_accounts_for_the_model() -> None:
 
 
 @pytest.mark.parametrize("word", ["a b", "a\u00a0b", "\u2003", "</s>", "<unk>", "<sentence>"])
-def test_a_word_that_arpa_cannot_hold_is_named(word: str) -> None:
+def test_no_model_has_a_word_that_arpa_cannot_hold(word: str) -> None:
     model = model_of([["go"]])
-    with pytest.raises(FormatError, match="cannot stand in an ARPA file"):
-        arpa_of(changed(model, words=np.frombuffer(word.encode(), np.uint8)))
+    with pytest.raises(FormatError, match="a word is not one"):
+        changed(model, words=np.frombuffer(word.encode(), np.uint8))
 
 
 def test_long_models_are_written_piece_by_piece() -> None:
@@ -252,7 +252,3 @@ def test_the_command(fedkeys: Any, tmp_path: Path) -> None:
     assert fedkeys("export", "toy.model").stdout == arpa_of(model)
     refused = fedkeys("export", "toy.model", "-o", "toy.model")
     assert (refused.returncode, "does not end in .arpa" in refused.stderr) == (2, True)
-    changed(model, words=np.frombuffer(b"a b\nc\nd\ne\nf", np.uint8)).save(tmp_path / "odd.model")
-    refused = fedkeys("export", "odd.model", "-o", "odd.arpa")
-    assert (refused.returncode, "odd.model: the word 'a b'" in refused.stderr) == (1, True)
-    assert not (tmp_path / "odd.arpa").exists()

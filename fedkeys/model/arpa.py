@@ -26,14 +26,12 @@ from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD, MESSAGE_START_ID, SENTENCE_START_ID
 from fedkeys.counts.ngrams import Ids, Mask
-from fedkeys.errors import FormatError
 from fedkeys.model.model import Model
 
 MESSAGE_WORD, SENTENCE_WORD = "<s>", "<sentence>"
 
 _MARKS = {MESSAGE_START_ID: MESSAGE_WORD, SENTENCE_START_ID: SENTENCE_WORD}
 _NEVER = ("</s>", "<unk>")
-_RESERVED = frozenset([*_MARKS.values(), *_NEVER, "<UNK>"])
 _LOG_OF_NOTHING = -99.0
 _ROWS = 1 << 14  # n-grams that are put into words together
 
@@ -64,9 +62,7 @@ def write_arpa(model: Model, file: BinaryIO, on_part: Callable[[float], None] = 
         file: takes UTF-8, a few thousand n-grams at a time.
         on_part: told what part of the n-grams is written.
 
-    Raises:
-        FormatError: ARPA cannot hold it: a word has white space in it or is one that ARPA reserves. No release
-            of fedkeys is so.
+    ARPA can hold it: no word of a model has white space in it or is one that ARPA reserves.
     """
     texts = _texts(model)
     file.write(_head(model).encode())
@@ -98,12 +94,6 @@ def _head(model: Model) -> str:
 
 def _texts(model: Model) -> list[str]:
     """What is written for each id."""
-    for word in model.vocabulary.words:
-        if word.split() != [word] or word in _RESERVED:
-            raise FormatError(
-                f"the word {word!r} cannot stand in an ARPA file",
-                remedy="put it on the blocklist of a release",
-            )
     return [*(_MARKS[id_] for id_ in range(FIRST_WORD)), *model.vocabulary.words]
 
 

@@ -47,7 +47,9 @@ def typed() -> list[str]:
     """Beginnings, of 3 to 12 letters or up to the slip, with one slip."""
     rng = np.random.default_rng(1)
     long = [word for word in text() if len(word) >= 5 and word.isalpha()][:QUESTIONS]
-    return [slip[: rng.integers(max(3, at + 1), max(13, at + 2))] for slip, _, at in synthetic(long, rng, None)]
+    return [
+        slip[: rng.integers(max(3, at + 1), max(13, at + 2))] for slip, _, at in synthetic(long, rng, None)
+    ]
 
 
 @pytest.mark.benchmark(group="prior")
