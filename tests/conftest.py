@@ -39,7 +39,7 @@ def fedkeys(tmp_path: Path, home: dict[str, str]) -> Any:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
 
     return run

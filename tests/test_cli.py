@@ -412,7 +412,7 @@ def test_the_cached_model_is_named_after_the_plan_too(
 )
 def test_a_closed_stream_is_a_sentence(home: dict[str, str], line: str, status: int, said: str) -> None:
     command = ["bash", "-c", f"exec {sys.executable} -m fedkeys {line}"]
-    result = subprocess.run(command, env=home, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, env=home, capture_output=True, text=True, timeout=300)
     assert (result.returncode, said in result.stderr) == (status, True), result.stderr
     assert "a fault of fedkeys" not in result.stderr
 

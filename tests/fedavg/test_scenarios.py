@@ -214,7 +214,7 @@ def fedavg(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProc
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
 
 
