@@ -16,7 +16,7 @@ from fedkeys.counts import Vocabulary
 from fedkeys.delta import Delta
 from fedkeys.errors import FormatError, RefusedError, SourceError, UsageError
 from fedkeys.model import Model
-from fedkeys.phone import Phone
+from fedkeys.phone import DEFAULT_ORDER, Phone
 from fedkeys.words import MESSAGE_START, fold, tokens
 from tests.strategies import corpora, fleets
 
@@ -89,7 +89,7 @@ def test_rounds_give_the_payload_of_one_round(fleet: list[list[str]], min_phones
 @given(fleets, st.integers(1, 3))
 def test_a_release_holds_exactly_what_enough_phones_have(fleet: list[list[str]], min_phones: int) -> None:
     model = aggregate([Phone(texts).delta() for texts in fleet], min_phones)
-    expected = {ngram for ngram, phones in phones_of(fleet, 3).items() if phones >= min_phones}
+    expected = {ngram for ngram, phones in phones_of(fleet, DEFAULT_ORDER).items() if phones >= min_phones}
     assert {ngram for ngram in ngrams_of(model) if not {"<", "/"} & set(ngram)} == expected
     # Those that begin with a mark: at least their words are on enough phones.
     assert {ngram[1:] for ngram in ngrams_of(model) if ngram[0] in "</"} <= expected

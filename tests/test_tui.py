@@ -53,7 +53,7 @@ async def type_(pilot: Pilot[Any], text: str) -> None:
 async def test_it_opens_on_the_message_box_with_suggestions() -> None:
     async with app().run_test() as pilot:
         assert isinstance(pilot.app.focused, MessageBox)
-        assert strip(pilot) == ["See", "On", "So"]
+        assert strip(pilot) == ["See", "So", "To"]
         assert "nurse's phone" in text_of(pilot, "#whose")
         assert "2 phones" in text_of(pilot, "#federation")
         assert "each on 2+ phones" in text_of(pilot, "#federation")
