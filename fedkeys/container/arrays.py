@@ -13,7 +13,6 @@ depends on the arrays alone, so equal arrays have equal payload digests, whateve
 deflated them. A container inflates to at most 16 times its size and 64 KiB.
 """
 
-import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -23,6 +22,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from fedkeys.container.deflated import deflate, inflate
 from fedkeys.container.sealed import SEAL_SIZE, check_seal, seal, unpack_map
 from fedkeys.errors import FormatError
 
@@ -77,7 +77,7 @@ def pack_arrays(
         table.append([name, little.dtype.str, len(little), len(body)])
         if name in deflated:
             inflated += len(block)
-            block = _deflate(block)
+            block = deflate(block)
             table[-1].append(len(block))
         body += block
     head = {
@@ -120,7 +120,7 @@ def unpack_arrays(data: bytes | memoryview, format_: str, version: int) -> Conta
             room -= block.size
             if room < 0:
                 raise FormatError(f"the arrays would inflate to more than {_MOST_INFLATED} times the file")
-            raw = memoryview(_inflate(raw, block))
+            raw = memoryview(_inflated(raw, block))
         payload.add(raw)
         arrays[block.name] = np.frombuffer(raw, block.dtype)
         end = block.end
@@ -201,17 +201,9 @@ def _block(entry: Any, body: int, after: int) -> _Block:
     raise FormatError(f"the table of arrays has an entry that is none: {str(entry)[:80]}")
 
 
-def _deflate(raw: bytes) -> bytes:
-    compressor = zlib.compressobj(level=6, wbits=-15)
-    return compressor.compress(raw) + compressor.flush()
-
-
-def _inflate(deflated: memoryview, block: _Block) -> bytes:
-    inflater = zlib.decompressobj(wbits=-15)
-    try:
-        raw = inflater.decompress(deflated, block.size + 1)
-    except zlib.error as error:
-        raise FormatError(f"array {block.name!r} cannot be inflated ({error})") from None
-    if len(raw) != block.size or not inflater.eof or inflater.unused_data:
-        raise FormatError(f"array {block.name!r} does not inflate to its {block.size} bytes")
+def _inflated(deflated: memoryview, block: _Block) -> bytes:
+    otherwise = f"array {block.name!r} does not inflate to its {block.size} bytes"
+    raw = inflate(deflated, block.size, f"array {block.name!r}", otherwise)
+    if len(raw) != block.size:
+        raise FormatError(otherwise)
     return raw

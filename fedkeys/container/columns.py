@@ -7,12 +7,12 @@ there; a number has one encoding only, and any other is refused.
 b'\\x03\\xac\\x02'
 """
 
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fedkeys.container.deflated import deflate, inflate
 from fedkeys.errors import FormatError
 
 _LONGEST = 5
@@ -47,7 +47,7 @@ def pack_columns(columns: Sequence[NDArray[np.int64]], sizes: NDArray[np.int64])
     encoded, lengths = _encoded(values)
     ends = np.concatenate([[0], np.cumsum(lengths)])[np.cumsum(sizes.sum(1))].tolist()
     raw = encoded.tobytes()
-    return [_deflate(raw[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+    return [deflate(raw[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def unpack_columns(deflated: Sequence[bytes], sizes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -72,7 +72,7 @@ def unpack_columns(deflated: Sequence[bytes], sizes: NDArray[np.int64]) -> list[
         if total > _MOST_PER_BYTE * len(bytes_):
             raise FormatError(f"{len(bytes_)} bytes of columns cannot hold the {total} numbers announced")
     raws = [
-        _inflate(bytes_, _LONGEST * total) for bytes_, total in zip(deflated, totals.tolist(), strict=True)
+        _inflated(bytes_, _LONGEST * total) for bytes_, total in zip(deflated, totals.tolist(), strict=True)
     ]
     encoded = np.frombuffer(b"".join(raws), np.uint8)
     further = np.flatnonzero(encoded >= 0x80)  # bytes that are not the last of their number: few
@@ -126,21 +126,8 @@ def _encoded(values: NDArray[np.integer]) -> tuple[NDArray[np.uint8], NDArray[np
     return encoded, lengths
 
 
-def _deflate(raw: bytes) -> bytes:
-    compressor = zlib.compressobj(level=6, wbits=-15)
-    return compressor.compress(raw) + compressor.flush()
-
-
-def _inflate(deflated: bytes, limit: int) -> bytes:
-    """Inflate to at most `limit` bytes, whatever the input would grow to."""
-    inflater = zlib.decompressobj(wbits=-15)
-    try:
-        raw = inflater.decompress(deflated, limit + 1)
-    except zlib.error as error:
-        raise FormatError(f"the columns cannot be inflated ({error})") from None
-    if len(raw) > limit or not inflater.eof or inflater.unused_data:
-        raise FormatError("the columns do not end where they should")
-    return raw
+def _inflated(deflated: bytes, limit: int) -> bytes:
+    return inflate(deflated, limit, "the columns", "the columns do not end where they should")
 
 
 def _numbers(encoded: NDArray[np.uint8], further: NDArray[np.intp]) -> NDArray[np.int64]:
