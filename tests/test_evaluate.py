@@ -18,11 +18,12 @@ from fedkeys.evaluate.backoff import StupidBackoff
 from fedkeys.evaluate.figures import total
 from fedkeys.evaluate.scans import KenLMScan, NltkScan, runs
 from fedkeys.evaluate.systems import BaselineSystem, Bigrams, Counting, FrequentWords, KeyboardSystem
-from fedkeys.evaluate.training import Trained, train_mixes, trainer_of
+from fedkeys.evaluate.training import Trained, train_mixes
 from fedkeys.evaluate.users import choose
 from fedkeys.model.mix import Mix
 from fedkeys.phone import MixTrainer, PersonalModel, default_mix, hand_mixed
 from fedkeys.simulate import MixPlan, Plan, train_mix
+from fedkeys.simulate.lesson import trainer_of
 from fedkeys.sources import PhoneTexts
 from fedkeys.words import MESSAGE_START, at_cursor
 from tests.test_simulate import Memory
@@ -391,9 +392,9 @@ def test_of_a_corpus_to_train_on_those_who_are_replayed_are_left_out(
     }
     trained: set[str] = set()
 
-    def spy(phone: PhoneTexts, *rest: Any) -> MixTrainer:
+    def spy(phone: PhoneTexts, *rest: Any, **more: Any) -> MixTrainer:
         trained.add(phone.name)
-        return trainer_of(phone, *rest)
+        return trainer_of(phone, *rest, **more)
 
     monkeypatch.setattr("fedkeys.evaluate.training.trainer_of", spy)
     evaluation = Evaluation(users=1, curves=True, mix=mix, plan=Plan(min_phones=1), mixing=MixPlan(rounds=2))
@@ -444,7 +445,7 @@ def test_who_trains_the_mix_has_the_keyboard_that_is_evaluated(personal: bool) -
     def loss(trainer: MixTrainer) -> float:
         return trainer.loss(default_mix().weights)
 
-    found = trainer_of(PhoneTexts("ann", first + last), Evaluation(personal=personal), model, None)
+    found = trainer_of(PhoneTexts("ann", first + last), model, None, learns=personal)
     learnt = PersonalModel()
     for message in first if personal else ():
         learnt.learn(message)

@@ -22,9 +22,10 @@ from fedkeys.model.mix import Mix, size
 from fedkeys.phone import MixTrainer, PersonalModel, default_mix
 from fedkeys.phone.situation import FEATURES, FEATURES_VERSION
 from fedkeys.simulate import Federation, Lesson, MixPlan, Plan, Round
-from fedkeys.simulate.lesson import counted_first, give_lesson, trainers_of
+from fedkeys.simulate.lesson import give_lesson, trainers_of
 from fedkeys.simulate.member import Record
 from fedkeys.sources import PhoneTexts
+from fedkeys.sources.parts import count_first
 
 FLEET = {
     "ann": ["see you tomorrow", "in London", "on my way", "see you soon", "hello"],
@@ -342,7 +343,7 @@ def test_a_mix_that_few_have_trained_or_checked_is_not_brought(
 
 
 def test_phones_that_hold_nothing_back_train_nothing() -> None:
-    assert [counted_first(messages) for messages in (0, 1, 9, 10, 11, 100)] == [0, 1, 9, 8, 8, 80]
+    assert [count_first(messages) for messages in (0, 1, 9, 10, 11, 100)] == [0, 1, 9, 8, 8, 80]
     federation = Federation(Memory(FLEET), MIXED, np.random.default_rng(0))
     history = list(federation.run())
     assert federation.lesson is None

@@ -111,9 +111,10 @@ def command(
     """
     import numpy as np
 
-    from fedkeys.evaluate import LEAST_TRAINERS, Evaluation, evaluate
+    from fedkeys.evaluate import Evaluation, evaluate
     from fedkeys.model import Model
     from fedkeys.simulate import Plan
+    from fedkeys.simulate.lesson import FEWEST_TRAINING
     from fedkeys.sources import open_corpus
 
     _check_options(context)
@@ -145,7 +146,7 @@ def command(
     if given is None and not no_mix and not report.mix_phones:
         narrate(
             "the keyboard weighs what is known by hand: a mix is trained by other users than those it is for, "
-            f"{LEAST_TRAINERS} or more"
+            f"{FEWEST_TRAINING} or more"
         )
     if report.left_out:
         narrate(f"left out of what trains, since they are replayed: {many(report.left_out, 'user')}")

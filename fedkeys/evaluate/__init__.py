@@ -17,6 +17,5 @@ from fedkeys.evaluate.evaluation import Evaluation
 from fedkeys.evaluate.replay import Score, replay
 from fedkeys.evaluate.report import Report
 from fedkeys.evaluate.run import evaluate
-from fedkeys.evaluate.training import LEAST_TRAINERS
 
-__all__ = ["LEAST_TRAINERS", "Curves", "Evaluation", "Report", "Score", "evaluate", "replay"]
+__all__ = ["Curves", "Evaluation", "Report", "Score", "evaluate", "replay"]

@@ -22,11 +22,12 @@ from fedkeys.evaluate.figures import Scores, measured
 from fedkeys.evaluate.replay import Score, Suggests, replay
 from fedkeys.evaluate.systems import Counting, systems_of
 from fedkeys.evaluate.training import Group, federate, train_mixes
-from fedkeys.evaluate.users import FirstParts, Some, parts
+from fedkeys.evaluate.users import FirstParts, Some
 from fedkeys.model import Model
 from fedkeys.model.mix import Mix
 from fedkeys.phone import Keyboard, Prior
 from fedkeys.sources import Corpus
+from fedkeys.sources.parts import parts
 
 MOST_USERS = 60
 WORDS_AT_A_POINT = 200  # of a user

@@ -8,6 +8,7 @@ from fedkeys.model import Model
 from fedkeys.model.mix import Mix
 from fedkeys.phone import Keyboard, Prior, hand_mixed
 from fedkeys.simulate import MixPlan, Plan
+from fedkeys.sources.parts import FIRST_PART
 
 OnStep = Callable[[str, float], None]
 
@@ -35,7 +36,7 @@ class Evaluation:
         UsageError: a number is out of its range; a keyboard that learns nothing is to go on learning its mix.
     """
 
-    split: float = 0.8
+    split: float = FIRST_PART
     users: int | None = None
     min_words: int = 0
     new_users: int = 0

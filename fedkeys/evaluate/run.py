@@ -20,12 +20,13 @@ from fedkeys.evaluate.report import Report
 from fedkeys.evaluate.scans import KenLMScan, Missing, NltkScan
 from fedkeys.evaluate.systems import BaselineSystem, Counting, Ranker, systems_of
 from fedkeys.evaluate.training import Group, Trained, federate, halves, train_mixes
-from fedkeys.evaluate.users import Chosen, FirstParts, Some, able_users, choose, parts, refuse_nobody
+from fedkeys.evaluate.users import Chosen, FirstParts, Some, able_users, choose, refuse_nobody
 from fedkeys.model import Model
 from fedkeys.model.mix import Mix
 from fedkeys.phone import Prior
 from fedkeys.simulate import Round
 from fedkeys.sources import Corpus
+from fedkeys.sources.parts import parts
 
 
 def evaluate(

@@ -11,16 +11,13 @@ import numpy as np
 
 from fedkeys.errors import UsageError
 from fedkeys.evaluate.evaluation import Evaluation, OnStep
-from fedkeys.evaluate.users import parts
 from fedkeys.model import Model
 from fedkeys.model.mix import Mix
-from fedkeys.phone import PersonalModel, Prior, hand_mixed
+from fedkeys.phone import Prior, hand_mixed
 from fedkeys.phone.mixing import MixTrainer
 from fedkeys.simulate import Federation, Plan, Round, train_mix
-from fedkeys.sources import Corpus, PhoneTexts
-
-# On the shipped phones a mix that 2 phones had trained gave 4.5 % top-1 where the model alone gave 7.6 %.
-LEAST_TRAINERS = 10
+from fedkeys.simulate.lesson import FEWEST_TRAINING, trainer_of
+from fedkeys.sources import Corpus
 
 
 class Group(NamedTuple):
@@ -69,18 +66,6 @@ def federate(corpus: Corpus, plan: Plan, rng: np.random.Generator, on_step: OnSt
     return last.model, last
 
 
-def trainer_of(phone: PhoneTexts, evaluation: Evaluation, model: Model, prior: Prior | None) -> MixTrainer:
-    """Give a user who trains the mix on the last messages, as the keyboard does that is evaluated.
-
-    If there is learning the first messages are learnt before, and the last ones on the way.
-    """
-    train, test = parts(phone.texts, evaluation.split)
-    personal = PersonalModel()
-    for message in train if evaluation.personal else ():
-        personal.learn(message)
-    return MixTrainer(phone.name, model, personal, prior, test, learns=evaluation.personal)
-
-
 def train_mixes(
     corpus: Corpus,
     evaluation: Evaluation,
@@ -92,7 +77,7 @@ def train_mixes(
 ) -> Trained:
     """Train a mix for each group of users, on the last messages of others.
 
-    If any group has fewer than `LEAST_TRAINERS` of those, all are given the mix by hand, to be comparable.
+    If any group has fewer than `FEWEST_TRAINING` of those, all are given the mix by hand, to be comparable.
 
     Args:
         corpus: where those others are.
@@ -104,7 +89,7 @@ def train_mixes(
         on_step: called with the name of a step and the part of it that is done.
     """
     groups = [group for group in groups if group.users]
-    if min(len(group.others) for group in groups) < LEAST_TRAINERS:
+    if min(len(group.others) for group in groups) < FEWEST_TRAINING:
         return Trained(dict.fromkeys((user for group in groups for user in group.users), hand_mixed()), 0)
     draws: list[list[str]] = []
     for group in groups:
@@ -115,7 +100,9 @@ def train_mixes(
     trainers: dict[str, MixTrainer] = {}
     for phone in corpus.phones():
         if phone.name in wanted:
-            trainers[phone.name] = trainer_of(phone, evaluation, model, prior)
+            trainers[phone.name] = trainer_of(
+                phone, model, prior, split=evaluation.split, learns=evaluation.personal
+            )
             on_step("phones prepare to train the mix", len(trainers) / len(wanted))
     mixes: dict[str, Mix] = {}
     for number, (group, draw) in enumerate(zip(groups, draws, strict=True)):

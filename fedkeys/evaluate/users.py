@@ -13,8 +13,7 @@ from fedkeys.errors import UsageError
 from fedkeys.evaluate.replay import asked_words
 from fedkeys.sources import Corpus, PhoneTexts
 from fedkeys.sources.corpus import OnProgress
-
-LEAST_MESSAGES = 10
+from fedkeys.sources.parts import LEAST_MESSAGES, parts
 
 
 class Some:
@@ -81,12 +80,6 @@ class Chosen(NamedTuple):
     def all(self) -> list[str]:
         """All of them, the known ones first."""
         return [*self.known, *self.new]
-
-
-def parts(texts: Sequence[str], split: float) -> tuple[Sequence[str], Sequence[str]]:
-    """Cut one user's messages into those that train and those that are replayed, maybe none."""
-    at = int(len(texts) * split) if len(texts) >= LEAST_MESSAGES else len(texts)
-    return texts[:at], texts[at:]
 
 
 def able_users(

@@ -23,10 +23,11 @@ from fedkeys.errors import UsageError
 from fedkeys.model import Model
 from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER, Prior
 from fedkeys.simulate.checkpoint import Checkpoint
-from fedkeys.simulate.lesson import Lesson, OnStep, counted_first, give_lesson
+from fedkeys.simulate.lesson import Lesson, OnStep, give_lesson
 from fedkeys.simulate.member import Member, Record
 from fedkeys.simulate.mixing import MixPlan
 from fedkeys.sources import Corpus, PhoneTexts
+from fedkeys.sources.parts import count_first
 
 _MIDDLING_SECONDS = 30.0  # of a phone, from being asked to its upload's arrival
 _SPREAD = 1.0  # the standard deviation of its logarithm
@@ -92,7 +93,7 @@ class Plan:
         """How many of a phone's messages belong to the rounds up to one of them."""
         if self.mix is None:
             return messages * number // self.rounds
-        return messages if number > self.rounds else counted_first(messages) * number // self.rounds
+        return messages if number > self.rounds else count_first(messages) * number // self.rounds
 
     @property
     def rule(self) -> RoundRule:

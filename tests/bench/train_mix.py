@@ -15,15 +15,15 @@ import numpy as np
 
 from fedkeys.container import pack_arrays
 from fedkeys.delta import DEFAULT_BOUNDS
-from fedkeys.evaluate import Evaluation
 from fedkeys.evaluate.replay import asked_words
-from fedkeys.evaluate.training import trainer_of
 from fedkeys.evaluate.users import FirstParts
 from fedkeys.phone import MixTrainer, Prior
 from fedkeys.phone.keyboard import MIX_FORMAT
 from fedkeys.phone.situation import FEATURES_VERSION
 from fedkeys.simulate import Federation, MixPlan, Plan, train_mix
+from fedkeys.simulate.lesson import trainer_of
 from fedkeys.sources import open_corpus
+from fedkeys.sources.parts import FIRST_PART
 
 MIN_WORDS = 100
 
@@ -35,10 +35,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     given = parser.parse_args()
     rng = np.random.default_rng(given.seed)
-    corpus, evaluation, plan = open_corpus(given.corpus), Evaluation(), MixPlan(phones=1000, rounds=400)
-    *_, last = Federation(
-        FirstParts(corpus, evaluation.split), Plan(order=4, bounds=DEFAULT_BOUNDS), rng
-    ).run()
+    corpus, plan = open_corpus(given.corpus), MixPlan(phones=1000, rounds=400)
+    *_, last = Federation(FirstParts(corpus, FIRST_PART), Plan(order=4, bounds=DEFAULT_BOUNDS), rng).run()
     assert last.model is not None
     prior = Prior.load()
     able = [phone.name for phone in corpus.phones() if sum(map(asked_words, phone.texts)) >= MIN_WORDS]
@@ -49,7 +47,7 @@ def main() -> None:
     for phone in corpus.phones():
         if phone.name in chosen:
             own_prior = prior if chosen[phone.name] % 2 else None
-            trainers.append(trainer_of(phone, evaluation, last.model, own_prior))
+            trainers.append(trainer_of(phone, last.model, own_prior))
             print(f"\r{len(trainers)} of {len(chosen)} phones", end="", file=sys.stderr)
     mix = train_mix(trainers, plan, given.seed)
     given.file.write_bytes(pack_arrays(MIX_FORMAT, FEATURES_VERSION, {}, {"mix": mix.weights}))

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from fedkeys.delta import DEFAULT_BOUNDS
-from fedkeys.evaluate import Evaluation
 from fedkeys.evaluate.users import FirstParts
 from fedkeys.model.mix import Mix
 from fedkeys.phone import MixTrainer, Prior, default_mix
@@ -21,6 +20,7 @@ from fedkeys.phone.situation import FEATURES
 from fedkeys.simulate import Federation, MixPlan, Plan, train_mix
 from fedkeys.simulate.lesson import loss_of, trainers_of
 from fedkeys.sources import open_corpus
+from fedkeys.sources.parts import FIRST_PART
 
 TRIED = ((150, 0.03), (150, 0.01), (50, 0.01), (150, 0.003), (50, 0.003))
 
@@ -35,7 +35,7 @@ def main() -> None:
     corpus = open_corpus(given.corpus)
     start = Mix(FEATURES, np.load(given.start)) if given.start else default_mix()
     rng = np.random.default_rng(0)
-    *_, last = Federation(FirstParts(corpus, Evaluation().split), Plan(bounds=DEFAULT_BOUNDS), rng).run()
+    *_, last = Federation(FirstParts(corpus, FIRST_PART), Plan(bounds=DEFAULT_BOUNDS), rng).run()
     assert last.model is not None
     trainers = trainers_of(
         corpus, last.model, Prior.load(), MixPlan(phones=given.phones), rng, lambda *_: None

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fedkeys.errors import UsageError
-from fedkeys.evaluate.users import LEAST_MESSAGES, parts
 from fedkeys.sources import Corpus
+from fedkeys.sources.parts import LEAST_MESSAGES, parts
 from fedkeys.words import MESSAGE_START, SENTENCE_START
 
 SPLIT = 0.8
