@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from fedkeys.errors import FedkeysError
 from fedkeys.phone import PersonalModel
+from fedkeys.phone.contents import MAX_FORMS, MOST_TYPED, Contents, Followers
 from fedkeys.phone.exported import export_lines, read_exported
-from fedkeys.phone.personal import MAX_FORMS, MOST_TYPED, Contents, Followers
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, one_mark, tokens
 from tests.strategies import PIECES, corpora, histories
 

@@ -18,8 +18,8 @@ import fedkeys.phone.store as storing
 from fedkeys import Keyboard, Phone, aggregate
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError, VersionError
 from fedkeys.phone import PersonalModel, PersonalStore
+from fedkeys.phone.contents import MOST_TYPED, Contents, Followers
 from fedkeys.phone.journal import pack_record
-from fedkeys.phone.personal import MOST_TYPED, Contents, Followers
 from fedkeys.phone.snapshot import SNAPSHOT_VERSION, pack_snapshot, unpack_snapshot
 from fedkeys.words import tokens
 from tests.strategies import corpora, histories

@@ -23,7 +23,7 @@ from typing import Any
 
 from fedkeys.container import read_bytes
 from fedkeys.errors import FormatError, VersionError
-from fedkeys.phone.personal import MAX_FORMS, MOST_TYPED, ORDER, Contents, Context, Followers
+from fedkeys.phone.contents import MAX_FORMS, MOST_TYPED, ORDER, Contents, Context, Followers
 from fedkeys.phone.snapshot import starts_of
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, is_word, is_written_form
 

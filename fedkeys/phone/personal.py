@@ -5,167 +5,40 @@ owner's words as strings, so it outlives any released vocabulary; it is only eve
 what it holds is closed, so that with an n-gram stay each of its words and the n-gram without the first of them,
 typed as often or more, and as lately.
 
-Unlike everything that is shipped or merged it changes at every message, so it lies in dictionaries.
-`fedkeys.phone.store` keeps it on disk.
+Unlike everything that is shipped or merged it changes at every message, so it lies in dictionaries
+(`fedkeys.phone.contents`). `fedkeys.phone.store` keeps it on disk.
 """
 
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from heapq import nsmallest
-from itertools import islice
-from typing import NamedTuple, NoReturn, Self
+from collections.abc import Iterable, Sequence
 
 from fedkeys.counts.vocabulary import prefix_places
 from fedkeys.errors import FedkeysError
+from fedkeys.phone.contents import (
+    MAX_FORMS,
+    MOST_TYPED,
+    ORDER,
+    Contents,
+    Context,
+    Followers,
+    Memory,
+    OnItsPhone,
+    halved,
+    joined,
+)
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START, fold, one_mark, tokens
 
-ORDER = 4
 MAX_NGRAMS = 200_000
-MAX_FORMS = 8  # of a word
-MOST_TYPED = (
-    1 << 31
-)  # words that are counted; a snapshot has room for twice as many, so for any message after them
-
-Context = tuple[str, ...]
 
 _MARKS = (MESSAGE_START, SENTENCE_START)
-_FREQUENT = 10  # of each context, the words that are offered by their counts
-_RECENT = 4  # of each context, the words typed last that are offered
 _MESSAGES = 3  # messages whose words are remembered as such
 _CAPITALS_BEFORE = 2  # sentences that began with one before any was seen
 _PART_DROPPED = 0.1  # of all n-grams, when there are too many
-_STAYS = "a personal model, and what is read from it, cannot be pickled or copied: it stays on its phone"
 _OFTEN = 100  # counts from here on are as good as any
 
 
-class _OnItsPhone:
-    """What cannot be pickled or copied: it holds words of the owner, and stays on the phone."""
-
-    __slots__ = ()
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(_STAYS)
-
-
-class Followers(_OnItsPhone):
-    """What followed one context.
-
-    Attributes:
-        counts: word -> how often.
-        last: word -> when last, in words typed ever; the word typed last stands last.
-        total: the sum of the counts.
-    """
-
-    __slots__ = ("_frequent", "counts", "last", "total")
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        self.last: dict[str, int] = {}
-        self.total = 0
-        # Kept only of more words than it holds: three of four contexts have one word.
-        self._frequent: list[str] = []
-
-    @classmethod
-    def of(cls, words: Sequence[str], counts: Sequence[int], last: Iterable[int]) -> Self:
-        """Make one of words in the order in which each was last typed."""
-        made = cls()
-        made.counts = dict(zip(words, counts, strict=True))
-        made.last = dict(zip(words, last, strict=True))
-        made.total = sum(counts)
-        if len(counts) > _FREQUENT:
-            made._rank_all()
-        return made
-
-    @property
-    def frequent(self) -> list[str]:
-        """The most frequent words, best first."""
-        return self._frequent or sorted(self.counts, key=self._rank)
-
-    @property
-    def recent(self) -> list[str]:
-        """The words typed last, the last one first."""
-        return list(islice(reversed(self.last), _RECENT))
-
-    def add(self, word: str, now: int) -> bool:
-        """Count a word; tell whether it is a new one."""
-        before = self.counts.get(word, 0)
-        self.counts[word] = before + 1
-        if before:
-            del self.last[word]
-        self.last[word] = now
-        self.total += 1
-        if len(self.counts) > _FREQUENT:
-            self._rank_again(word)
-        return not before
-
-    def discard(self, words: Iterable[str]) -> int:
-        """Forget words; tell how many there were."""
-        before = len(self.counts)
-        for word in words:
-            self.total -= self.counts.pop(word, 0)
-            self.last.pop(word, None)
-        self._rank_all()
-        return before - len(self.counts)
-
-    def best(self, words: list[str], k: int) -> list[str]:
-        """Give the k most frequent of some of the words, which stand in alphabetical order."""
-        return sorted(words, key=self.counts.__getitem__, reverse=True)[:k]  # keeps the order of equals
-
-    def _rank_again(self, word: str) -> None:
-        """Put a word that was counted where it belongs: counts grow one by one, so no other enters."""
-        if not self._frequent:
-            self._rank_all()
-        elif word in self._frequent:
-            self._frequent.sort(key=self._rank)
-        elif self._rank(word) < self._rank(self._frequent[-1]):
-            self._frequent[-1] = word
-            self._frequent.sort(key=self._rank)
-
-    def _rank_all(self) -> None:
-        many = len(self.counts) > _FREQUENT
-        self._frequent = nsmallest(_FREQUENT, self.counts, key=self._rank) if many else []
-
-    def _rank(self, word: str) -> tuple[int, str]:
-        return -self.counts[word], word
-
-
-class Memory(NamedTuple):
-    """What is known of one situation.
-
-    Attributes:
-        followers: what followed each known end of the context, shortest first, the empty one included.
-        skipped: what came after the last word but one, whatever stood between; None if nothing did.
-    """
-
-    followers: list[Followers]
-    skipped: Followers | None
-
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError(_STAYS)
-
-
-@dataclass(frozen=True, slots=True)
-class Contents(_OnItsPhone):
-    """All that a personal model holds.
-
-    Attributes:
-        now: how many words were typed ever.
-        after: context -> what followed it; the empty context is among them.
-        written: word -> written form inside a sentence -> how often.
-        messages: the words of the last few messages, the last one last.
-        starts: how many sentences began with a letter, and how many of these with a capital.
-    """
-
-    now: int
-    after: Mapping[Context, Followers]
-    written: Mapping[str, Mapping[str, int]]
-    messages: Sequence[frozenset[str]]
-    starts: tuple[int, int] = (0, 0)
-
-
-class PersonalModel(_OnItsPhone):
+class PersonalModel(OnItsPhone):
     """Counts what came after each context of up to `ORDER` - 1 words; learns message by message.
 
     After `MOST_TYPED` words all numbers are halved, so that what is compared stays as it was, but for rounding.
@@ -239,7 +112,7 @@ class PersonalModel(_OnItsPhone):
         if now > MOST_TYPED:
             raise FedkeysError(f"{now:,} words typed are more than the {MOST_TYPED:,} that are counted")
         after = {
-            context: _joined(before.after.get(context), own.after.get(context), before.now)
+            context: joined(before.after.get(context), own.after.get(context), before.now)
             for context in {**before.after, **own.after}
         }
         starts, capitals = (sum(both) for both in zip(before.starts, own.starts, strict=True))
@@ -362,7 +235,7 @@ class PersonalModel(_OnItsPhone):
     def _halve(self) -> None:
         """After more words than are counted, halve all numbers, so that a snapshot can always hold them."""
         while self.now > MOST_TYPED:
-            self._become(_halved(self.contents))
+            self._become(halved(self.contents))
 
     def _make_room(self) -> None:
         """With too many n-grams, drop those of least use until there is some room to spare."""
@@ -384,33 +257,3 @@ class PersonalModel(_OnItsPhone):
         for context, words in leaving.items():
             self._after[context].discard(words)
         self._tidy()
-
-
-def _halved(contents: Contents) -> Contents:
-    """Halve all numbers, rounded up, which keeps their order; a written form that is hardly used goes."""
-    after = {
-        context: Followers.of(
-            list(found.last),
-            [(found.counts[word] + 1) // 2 for word in found.last],
-            [(at + 1) // 2 for at in found.last.values()],
-        )
-        for context, found in contents.after.items()
-    }
-    # Rounded down, so that all forms of a word are still not more than the times it was typed.
-    written = {
-        word: {form: count // 2 for form, count in forms.items() if count > 1}
-        for word, forms in contents.written.items()
-        if max(forms.values()) > 1
-    }
-    starts, capitals = ((number + 1) // 2 for number in contents.starts)
-    now = (contents.now + 1) // 2
-    return Contents(now, after, written, contents.messages, (starts, capitals))
-
-
-def _joined(theirs: Followers | None, own: Followers | None, before: int) -> Followers:
-    """What followed a context elsewhere, while so many words were typed, and then here."""
-    theirs, own = theirs or Followers(), own or Followers()
-    last = {word: at for word, at in theirs.last.items() if word not in own.last}
-    last.update((word, before + at) for word, at in own.last.items())
-    counts = [theirs.counts.get(word, 0) + own.counts.get(word, 0) for word in last]
-    return Followers.of(list(last), counts, last.values())

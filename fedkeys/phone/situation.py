@@ -41,7 +41,8 @@ from numpy.typing import NDArray
 
 from fedkeys.counts import FIRST_WORD
 from fedkeys.model import Model, State
-from fedkeys.phone.personal import ORDER, Memory, PersonalModel
+from fedkeys.phone.contents import ORDER, Memory
+from fedkeys.phone.personal import PersonalModel
 from fedkeys.phone.prior import Prior
 from fedkeys.words import MESSAGE_START, SENTENCE_START, Cursor, Pause, fold
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from fedkeys.container import pack_arrays, unpack_arrays
 from fedkeys.errors import FormatError
-from fedkeys.phone.personal import ORDER, Contents, Context, Followers
+from fedkeys.phone.contents import ORDER, Contents, Context, Followers
 from fedkeys.words import GAP, MESSAGE_START, SENTENCE_START
 
 SNAPSHOT_FORMAT = "fedkeys.personal"

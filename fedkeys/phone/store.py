@@ -29,10 +29,11 @@ from typing import Self
 
 from fedkeys.container import atomic_file, read_bytes, sync_directory, write_atomically
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError
+from fedkeys.phone.contents import Contents
 from fedkeys.phone.exported import export_lines, read_exported
 from fedkeys.phone.journal import Journal, read_journal
 from fedkeys.phone.lock import FileLock
-from fedkeys.phone.personal import MAX_NGRAMS, Contents, PersonalModel
+from fedkeys.phone.personal import MAX_NGRAMS, PersonalModel
 from fedkeys.phone.snapshot import pack_snapshot, unpack_snapshot
 
 _SNAPSHOT, _JOURNAL, _LOCK = "snapshot", "journal", "lock"
