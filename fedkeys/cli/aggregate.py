@@ -6,7 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkeys.cli.console import (
+from fedkeys.cli.console import many, narrate, peak_memory, print_json, print_table, size, warn_of_nothing
+from fedkeys.cli.files import check_output, existing
+from fedkeys.cli.options import (
     FederationOption,
     JsonOption,
     MaxBytesOption,
@@ -16,20 +18,10 @@ from fedkeys.cli.console import (
     MinPhonesOption,
     PruneOption,
     UnboundedOption,
-    adding_up,
     bounds_of,
     bytes_of,
-    check_output,
-    existing,
-    many,
-    narrate,
-    peak_memory,
-    print_json,
-    print_table,
-    progress,
-    size,
-    warn_of_nothing,
 )
+from fedkeys.cli.progress import adding_up, progress
 
 _MOST_SHOWN = 50  # inputs that are set aside
 

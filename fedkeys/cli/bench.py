@@ -7,21 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkeys.cli.console import (
-    JsonOption,
-    MemoryOption,
-    MinPhonesOption,
-    SeedOption,
-    adding_up,
-    bytes_of,
-    many,
-    peak_memory,
-    print_json,
-    print_table,
-    progress,
-    short,
-    size,
-)
+from fedkeys.cli.console import many, peak_memory, print_json, print_table, short, size
+from fedkeys.cli.options import JsonOption, MemoryOption, MinPhonesOption, SeedOption, bytes_of
+from fedkeys.cli.progress import adding_up, progress
 
 app = typer.Typer(no_args_is_help=True, help="Measure on this machine what the design promises.")
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fedkeys.cli.console import many, narrate, print_table, progress, tell
+from fedkeys.cli.console import many, narrate, print_table, tell
 from fedkeys.cli.delta import phone_of_file
 from fedkeys.cli.entries import Entry, entries
+from fedkeys.cli.progress import progress
 from fedkeys.cli.type_ import phone_of
 
 if TYPE_CHECKING:

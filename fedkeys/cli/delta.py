@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli.console import (
+from fedkeys.cli.console import many, narrate, short, size
+from fedkeys.cli.files import existing
+from fedkeys.cli.options import (
     FederationOption,
     MaxBytesOption,
     MaxCountOption,
@@ -14,13 +16,8 @@ from fedkeys.cli.console import (
     OrderOption,
     UnboundedOption,
     bounds_of,
-    existing,
-    many,
-    narrate,
-    progress,
-    short,
-    size,
 )
+from fedkeys.cli.progress import progress
 
 _LONGEST_NAME = 120  # bytes; file systems take 255
 

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedkeys.cli.console import cache_directory, kept_prior, narrate, public_prior
+from fedkeys.cli.console import narrate
+from fedkeys.cli.public_words import cache_directory, kept_prior, public_prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli.console import (
+from fedkeys.cli.console import many, narrate, print_json
+from fedkeys.cli.evaluate_report import print_report
+from fedkeys.cli.files import existing
+from fedkeys.cli.options import (
     JsonOption,
     MaxBytesOption,
     MaxCountOption,
@@ -15,16 +18,11 @@ from fedkeys.cli.console import (
     SeedOption,
     UnboundedOption,
     bounds_of,
-    existing,
     given_of,
-    many,
-    narrate,
-    print_json,
-    progress,
-    public_prior,
 )
-from fedkeys.cli.evaluate_report import print_report
 from fedkeys.cli.plots import PlotOption
+from fedkeys.cli.progress import progress
+from fedkeys.cli.public_words import public_prior
 
 _OF_MAKING_A_MODEL = (
     *("train_on", "new_users", "curves", "min_phones", "order"),

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli.console import check_output, existing, many, narrate, progress, size
+from fedkeys.cli.console import many, narrate, size
+from fedkeys.cli.files import check_output, existing
+from fedkeys.cli.progress import progress
 
 
 class Format(StrEnum):

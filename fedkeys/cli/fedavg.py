@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedkeys.cli import fedavg_studies
-from fedkeys.cli.console import JsonOption, SeedOption, narrate, print_json, print_table, progress
+from fedkeys.cli.console import narrate, print_json, print_table
 from fedkeys.cli.fedavg_plots import plot_schedule, plot_sum
 from fedkeys.cli.fedavg_report import RoundsOption, percent, print_rounds, report
+from fedkeys.cli.options import JsonOption, SeedOption
 from fedkeys.cli.plots import PlotOption
+from fedkeys.cli.progress import progress
 
 if TYPE_CHECKING:
     from fedkeys.fedavg.comparison import Comparison

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkeys.cli.console import JsonOption, SeedOption, print_json, print_table, progress, size
+from fedkeys.cli.console import print_json, print_table, size
 from fedkeys.cli.fedavg_plots import plot_partitions, plot_study
 from fedkeys.cli.fedavg_report import RoundsOption, percent
+from fedkeys.cli.options import JsonOption, SeedOption
 from fedkeys.cli.plots import PlotOption
+from fedkeys.cli.progress import progress
 
 
 def partitions(

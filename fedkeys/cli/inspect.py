@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedkeys.cli.comparison import comparison
-from fedkeys.cli.console import JsonOption, existing, many, print_json, print_table, size, tell
+from fedkeys.cli.console import many, print_json, print_table, size, tell
 from fedkeys.cli.entries import Entry, entries
+from fedkeys.cli.files import existing
+from fedkeys.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from fedkeys.delta import Delta

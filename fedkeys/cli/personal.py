@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedkeys.cli.console import JsonOption, check_output, existing, many, narrate, print_json
+from fedkeys.cli.console import many, narrate, print_json
+from fedkeys.cli.files import check_output, existing
+from fedkeys.cli.options import JsonOption
 from fedkeys.cli.secret import data_directory
 
 if TYPE_CHECKING:

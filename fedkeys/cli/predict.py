@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli.console import JsonOption, existing, print_json
+from fedkeys.cli.console import print_json
+from fedkeys.cli.files import existing
+from fedkeys.cli.options import JsonOption
 
 
 def command(

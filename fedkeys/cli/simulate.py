@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedkeys.cli.console import (
+from fedkeys.cli.console import many, narrate, print_json, print_table, size, tell, warn_of_nothing
+from fedkeys.cli.files import check_output, check_writable
+from fedkeys.cli.options import (
     JsonOption,
     MaxBytesOption,
     MaxCountOption,
@@ -16,22 +18,11 @@ from fedkeys.cli.console import (
     OrderOption,
     PruneOption,
     SeedOption,
-    Step,
     UnboundedOption,
     bounds_of,
-    check_output,
-    check_writable,
-    figures_of,
-    many,
-    narrate,
-    print_json,
-    print_table,
-    progress,
-    public_prior,
-    size,
-    tell,
-    warn_of_nothing,
 )
+from fedkeys.cli.progress import Step, figures_of, progress
+from fedkeys.cli.public_words import public_prior
 
 if TYPE_CHECKING:
     from fedkeys.aggregator import Merged

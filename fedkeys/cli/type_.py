@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedkeys.cli.console import existing, kept_prior, narrate, public_prior
+from fedkeys.cli.console import narrate
+from fedkeys.cli.files import existing
 from fedkeys.cli.personal import DataDirOption, open_store
+from fedkeys.cli.public_words import kept_prior, public_prior
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,17 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedkeys.cli.console import (
-    FederationOption,
-    JsonOption,
-    adding_up,
-    check_output,
-    existing,
-    many,
-    narrate,
-    print_json,
-    progress,
-)
+from fedkeys.cli.console import many, narrate, print_json
+from fedkeys.cli.files import check_output, existing
+from fedkeys.cli.options import FederationOption, JsonOption
+from fedkeys.cli.progress import adding_up, progress
 
 if TYPE_CHECKING:
     from fedkeys.aggregator import Aggregator
