@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys.aggregator import Aggregator, intake
-from fedkeys.cli import console
+from fedkeys.cli.options import DEFAULT_MAX_BYTES, DEFAULT_MAX_COUNT, DEFAULT_MAX_NGRAMS, bounds_of
 from fedkeys.counts import Level, NgramCounts, Vocabulary
 from fedkeys.delta import DEFAULT_BOUNDS, Bounds, Delta
 from fedkeys.errors import FormatError, RefusedError, UsageError
@@ -366,12 +366,12 @@ def test_the_commands_keep_bounds(fedkeys: Any, tmp_path: Path) -> None:
 
 
 def test_defaults_are_the_same_everywhere() -> None:
-    defaults = (console.DEFAULT_MAX_NGRAMS, console.DEFAULT_MAX_COUNT, console.DEFAULT_MAX_BYTES)
+    defaults = (DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES)
     assert Bounds(*defaults) == DEFAULT_BOUNDS
-    assert console.bounds_of(None, None, None, False) == DEFAULT_BOUNDS
-    assert console.bounds_of(None, None, None, True) is None
+    assert bounds_of(None, None, None, False) == DEFAULT_BOUNDS
+    assert bounds_of(None, None, None, True) is None
     with pytest.raises(UsageError, match="goes with no bound"):
-        console.bounds_of(9, None, None, True)
+        bounds_of(9, None, None, True)
     with pytest.raises(UsageError, match="max_count is 0"):
         Bounds(1, 0)
 

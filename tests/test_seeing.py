@@ -12,7 +12,8 @@ import pytest
 
 from fedkeys import Delta, Model, Phone, aggregate
 from fedkeys.aggregator import Aggregator, delta_files, merge_files
-from fedkeys.cli import console
+from fedkeys.cli.console import size
+from fedkeys.cli.progress import fitting
 from fedkeys.delta import Bounds
 from fedkeys.sources import shipped_corpus
 from tests.test_cli import fails
@@ -130,7 +131,7 @@ def test_progress_is_one_line_and_goes(terminal: Terminal, tmp_path: Path) -> No
     (tmp_path / "slow.py").write_text(
         "import time\n"
         "from fedkeys.aggregator import Merged\n"
-        "from fedkeys.cli.console import adding_up, progress\n"
+        "from fedkeys.cli.progress import adding_up, progress\n"
         "with progress() as step:\n"
         "    add = adding_up(step, 'merging', 50_000_000, Merged(987_654, 123_456_789, 1))\n"
         "    for _ in range(30):\n"
@@ -161,7 +162,7 @@ def test_without_a_terminal_there_is_no_progress(fedkeys: Any) -> None:
 
 def test_figures_that_do_not_fit_are_left_out() -> None:
     figures = ["7 deltas", "12 n-grams", "3 kB"]
-    assert [console.fitting(figures, width) for width in (-1, 7, 8, 19, 20, 26)] == [
+    assert [fitting(figures, width) for width in (-1, 7, 8, 19, 20, 26)] == [
         "", "", "7 deltas", "7 deltas", "7 deltas  12 n-grams", "7 deltas  12 n-grams  3 kB",
     ]  # fmt: skip
 
@@ -184,7 +185,8 @@ def test_an_aggregator_counts_what_it_merges(tmp_path: Path) -> None:
 def test_sentences_stand_above_the_line_of_progress(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "said.py").write_text(
         "import time\n"
-        "from fedkeys.cli.console import narrate, progress\n"
+        "from fedkeys.cli.console import narrate\n"
+        "from fedkeys.cli.progress import progress\n"
         "with progress() as step:\n"
         "    step('merging', 0.0)\n"
         "    time.sleep(0.3)\n"
@@ -224,7 +226,7 @@ def test_the_account_is_on_stderr_and_fits(fedkeys: Any, tmp_path: Path) -> None
         "phones": "3",
         "n-grams read": str(2 * rows),
         "words released": "4",
-        "size of the model": console.size((tmp_path / "m.model").stat().st_size),
+        "size of the model": size((tmp_path / "m.model").stat().st_size),
     }.items():
         assert told[name] == value
     assert {
