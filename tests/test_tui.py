@@ -68,6 +68,7 @@ async def test_it_says_whose_phone_it_is_and_what_becomes_of_what_is_sent() -> N
     keyboard.incognito = True
     async with TypingApp(keyboard).run_test() as pilot:
         assert "incognito on your own phone" in text_of(pilot, "#whose")
+        assert text_of(pilot, "#brief") == "incognito"
         assert "nothing" in text_of(pilot, "#hint")
 
 

@@ -150,7 +150,9 @@ class TypingApp(App[None]):
     def _show_savings(self) -> None:
         said = savings(self._keys, self._characters)
         self.query_one("#so-far", Static).update(said)
-        self.query_one("#brief", Static).update(f"{said.splitlines()[1]} saved" if self._characters else "")
+        brief = f"{said.splitlines()[1]} saved" if self._characters else ""
+        # Where there is little room, that nothing is learnt matters more than how many keys it takes.
+        self.query_one("#brief", Static).update("incognito" if self._keyboard.incognito else brief)
 
 
 def savings(keys: int, characters: int) -> str:
