@@ -353,6 +353,12 @@ def test_line_mode_with_the_phone_of_a_corpus(fedkeys: Any) -> None:
             )
         ),
         (["evaluate", ".", "--no-personal", "--adapt"], 2, "leave out --no-personal or --adapt"),
+        (["evaluate", ".", "--no-mix", "--adapt"], 2, "leave out --no-mix or --adapt"),
+        (["evaluate", ".", "--sample", "10"], 2, "add --baselines"),
+        (["simulate", "--checkpoint", "toy.model"], 2, "toy.model: is a file, and what rounds reach needs"),
+        (["simulate", "--checkpoint", "."], 2, "holds something else"),
+        (["aggregate", "-", "--out", "."], 2, "is a directory, and a file is wanted"),
+        (["predict", "/dev/null", "see"], 2, "is no file that can be read twice"),
         (["evaluate", "empty"], 1, "no .txt file"),
         (["evaluate", ".", "--train-on", "none"], 2, "none: no such corpus"),
         (["evaluate", ".", "--plot", "a.txt"], 2, "no file for a plot"),
@@ -408,6 +414,9 @@ def test_the_cached_model_is_named_after_the_plan_too(
         ("type >&-", 2, "needs a terminal"),
         ("type --plain <&-", 2, "stdin is closed"),
         ("type --plain </dev/null >&-", 2, "stdout is closed"),
+        ("simulate >&-", 2, "stdout is closed"),
+        ("predict none see >&-", 2, "stdout is closed"),
+        ("predict none see 2>&-", 2, ""),
     ],
 )
 def test_a_closed_stream_is_a_sentence(home: dict[str, str], line: str, status: int, said: str) -> None:
@@ -443,3 +452,24 @@ def test_ctrl_c_ends_with_a_word_and_130(tmp_path: Path, home: dict[str, str]) -
     assert "Traceback" not in err
     assert not out
     assert not (tmp_path / "m.model").exists()
+
+
+def test_a_partial_is_named_as_what_it_is(fedkeys: Any) -> None:
+    assert fedkeys("delta", "--out", "d", shipped_corpus()).returncode == 0
+    assert fedkeys("aggregate", "d", "--partial", "north.partial").returncode == 0
+    fails(fedkeys("inspect", "north.partial"), 2, "is a partial aggregate, for fedkeys aggregate to merge")
+
+
+def test_a_prefix_of_no_word_is_said(fedkeys: Any, model: Path) -> None:
+    result = fedkeys("predict", model, "see", "--prefix", "qqq")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert "the model has no word that begins with 'qqq'" in result.stderr
+
+
+def test_an_evaluated_model_of_no_word_is_warned_of(fedkeys: Any, tmp_path: Path) -> None:
+    (tmp_path / "few").mkdir()
+    for name in ("ann", "bob"):
+        (tmp_path / "few" / f"{name}.txt").write_text("see you soon\n" * 12)
+    result = fedkeys("evaluate", "few", "--min-phones", "3", "--json")
+    assert result.returncode == 0
+    assert "the model holds no word: 2 phones took part" in " ".join(result.stderr.split())

@@ -168,12 +168,7 @@ def test_as_many_others_are_offered_as_were_passed_over() -> None:
     assert sorted(offers) == sorted(names)
 
 
-def test_passed_over_slips_and_public_words_make_room_for_others() -> None:
-    mine = Keyboard(aggregate([Phone(["a hat", "a hit", "a hot", "a hut"]).delta() for _ in range(2)]))
-    first = offered(mine, "a hst")
-    assert [one.word for one in mine.suggest("a hst", 3, first)] == sorted(
-        {"hat", "hit", "hot", "hut"} - {*first}
-    )
+def test_passed_over_public_words_make_room_for_others() -> None:
     public = Keyboard(aggregate([Phone(["a hat"]).delta()], 1), prior=Prior.load())
     shown = offered(public, "a photog")
     assert len([one.word for one in public.suggest("a photog", 3, shown)]) == 3
@@ -186,6 +181,20 @@ def test_what_was_passed_over_comes_back_where_another_word_begins(after: str) -
     passed = PassedOver()
     passed.shown("see y", ["you"])
     assert passed.at(after) == set()
+
+
+def test_a_word_that_was_passed_over_is_offered_again_for_a_slip() -> None:
+    """It stood in the strip while it was typed, unread or not taken; then a letter went wrong."""
+    mine = Keyboard(aggregate([Phone(["see you tomorrow", "see you soon"]).delta()], 1))
+    passed = PassedOver()
+    for length in range(len("see you "), len("see you tomorow")):
+        text = "see you tomorow"[:length]
+        words = [one.word for one in mine.suggest(text, 3, passed.at(text))]
+        passed.shown(text, words)
+        assert ("tomorrow" in words) == (text in ("see you ", "see you tomoro"))
+    text = "see you tomorow"
+    assert "tomorrow" in passed.at(text)
+    assert [one.word for one in mine.suggest(text, 3, passed.at(text))] == ["tomorrow"]
 
 
 def test_what_was_passed_over_is_the_same_asked_twice() -> None:
@@ -234,3 +243,21 @@ def test_public_words_gained_within_a_word_count_at_once(text: str) -> None:
     without = mine.suggest(text, 9)
     mine.gain(prior)
     assert mine.suggest(text, 9) == Keyboard(mine.model, prior=prior).suggest(text, 9) != without
+
+
+def test_a_frequent_word_typed_with_a_slip_comes_before_a_rare_public_one() -> None:
+    mine = Keyboard(aggregate([Phone(["the cat", "see the cat"]).delta()], 1), prior=Prior.load())
+    assert offered(mine, "teh") == ["the", "tehran", "tehuantepec"]
+    assert offered(mine, "tehra") == ["tehran"]
+    alone = Keyboard(aggregate([Phone(["the cat", "see the cat"]).delta()], 1))
+    assert offered(alone, "teh") == ["the"]
+
+
+def test_its_owners_words_are_found_behind_a_slip() -> None:
+    mine = Keyboard(aggregate([Phone(["see you"]).delta()], 1))
+    assert offered(mine, "wihskers") == []
+    mine.learn("Give Whiskers some milk")
+    assert offered(mine, "wihskers") == ["Whiskers"]
+    assert offered(mine, "give whikser") == ["Whiskers"]
+    mine.personal.forget("whiskers")
+    assert offered(mine, "wihskers") == []

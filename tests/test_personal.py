@@ -260,3 +260,15 @@ def test_nothing_of_it_can_be_pickled_or_copied(leave: Callable[[object], object
     for part in (personal, personal.contents, memory, *memory.followers, memory.skipped):
         with pytest.raises(TypeError, match="stays on its phone"):
             leave(part)
+
+
+def test_a_message_all_in_capitals_says_nothing_of_how_words_are_written() -> None:
+    model = PersonalModel()
+    model.learn("I LOVE NASA")
+    model.learn("WE LOVE NASA")
+    assert [model.written(word) for word in ("love", "nasa")] == [None, None]
+    assert dict(model.learnt())["love"] == 2
+    model.learn("they love NASA")
+    assert [model.written(word) for word in ("love", "nasa")] == ["love", "NASA"]
+    model.learn("and OK")
+    assert model.written("ok") == "OK"

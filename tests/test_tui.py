@@ -67,7 +67,8 @@ async def test_it_says_whose_phone_it_is_and_what_becomes_of_what_is_sent() -> N
     keyboard.learn("see you")
     keyboard.incognito = True
     async with TypingApp(keyboard).run_test() as pilot:
-        assert "typing on your own phone, incognito" in text_of(pilot, "#whose")
+        assert "incognito on your own phone" in text_of(pilot, "#whose")
+        assert text_of(pilot, "#brief") == "incognito"
         assert "nothing" in text_of(pilot, "#hint")
 
 
@@ -408,7 +409,7 @@ async def test_a_strip_that_did_not_change_stood_on(clock: Clock) -> None:
             assert set(strip(pilot)) == {"yolk", "yours"}
             clock.now += READ_SECONDS * 0.6
         await type_(pilot, "u")
-        assert strip(pilot) == []
+        assert "yours" not in strip(pilot)  # "yolk" may have been meant: u and l may be a slip
 
 
 @pytest.mark.parametrize("mark", ["full_stop", "minus"])

@@ -282,3 +282,47 @@ def test_any_text_has_a_cursor(text: str) -> None:
 def test_what_is_all_small_letters_is_a_word_by_the_rules_too(text: str) -> None:
     """`is_word` does not ask the rules about these."""
     assert is_word(text) == (tokens(text) == [MESSAGE_START, text] and fold(text) == text)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "@",
+        "x@",
+        "x",
+        "A",
+        "\u00e9",
+        "A-",
+        "AA-",
+        "a:",
+        "a@b",
+        "a @ b ",
+        " @",
+        "/",
+        ".",
+        "a.",
+        "1 ",
+        "-",
+        "'",
+        ":)",
+    ],
+)
+def test_no_text_takes_long(part: str) -> None:
+    """Each would take hours if any rule looked at it again from each of its characters."""
+    assert tokens(part * 200_000)[0] == MESSAGE_START
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("write to tom @ example . org. See you", ["write", "to", GAP, SENTENCE_START, "See", "you"]),
+        ("tom@ example.org and", [GAP, "and"]),
+        ("tom @example.org", [GAP]),
+        ("x @ b . c-d @ e.f", None),
+    ],
+)
+def test_spaced_addresses_are_dropped(text: str, left: list[str] | None) -> None:
+    found = tokens(text)[1:]
+    assert not {"tom", "example", "org", "x", "b", "c", "d", "e", "f"} & set(found)
+    if left is not None:
+        assert found == left

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from fedkeys.cli.console import many, narrate, peak_memory, print_json, print_table, size, warn_of_nothing
-from fedkeys.cli.files import check_output, existing
+from fedkeys.cli.files import check_output, check_writable, existing
 from fedkeys.cli.options import (
     FederationOption,
     JsonOption,
@@ -124,6 +124,8 @@ def command(
     files = delta_files(inputs or ())
     check_output(out, None, files)
     check_output(partial, PARTIAL_SUFFIX, files)
+    for output in filter(None, (out, partial)):
+        check_writable(output)
     enrolment = Enrolment.read(enrolled, federation) if enrolled else None
     kept = state if not dry_run or (state and is_state(state)) else None
     aggregator = Aggregator(

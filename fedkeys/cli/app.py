@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ from fedkeys.cli import (
     type_,
     withdraw,
 )
-from fedkeys.cli.console import for_stderr
+from fedkeys.cli.console import for_stderr, require_open
 from fedkeys.errors import FedkeysError
 
 app = typer.Typer(
@@ -77,11 +78,15 @@ def _root(
 ) -> None:
     if context.invoked_subcommand is None:
         demo.open_demo()
+    elif context.invoked_subcommand != "type":
+        require_open("stdout")
 
 
 def run() -> None:
     """Run the command line and exit."""
     _clean_up_when_ended()
+    if sys.stderr is None:  # closed by who wants no complaints
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115, as long as the process
     try:
         app()
     except SystemExit as exit_:

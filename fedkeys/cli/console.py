@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 _READABLE = 100
 
 
+def require_open(*names: str) -> None:
+    """Refuse to go on without a standard stream that is needed.
+
+    Args:
+        names: "stdin", "stdout".
+
+    Raises:
+        UsageError: one was closed by who started fedkeys.
+    """
+    from fedkeys.errors import UsageError
+
+    for name in names:
+        if getattr(sys, name) is None:
+            raise UsageError(f"{name} is closed", remedy="leave it open, or give a file or a pipe")
+
+
 def print_json(value: object) -> None:
     """Print one JSON object on stdout."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))

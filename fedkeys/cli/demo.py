@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedkeys.cli.console import narrate
+from fedkeys.cli.console import narrate, require_open
 from fedkeys.cli.public_words import cache_directory, kept_prior, public_prior
 
 if TYPE_CHECKING:
@@ -51,22 +51,6 @@ def require_terminal() -> None:
 
     if not has_terminal():
         raise UsageError("the typing screen needs a terminal", remedy="use --plain for line mode")
-
-
-def require_open(*names: str) -> None:
-    """Refuse to go on without a standard stream that is needed.
-
-    Args:
-        names: "stdin", "stdout".
-
-    Raises:
-        UsageError: one was closed by who started fedkeys.
-    """
-    from fedkeys.errors import UsageError
-
-    for name in names:
-        if getattr(sys, name) is None:
-            raise UsageError(f"{name} is closed", remedy="leave it open, or give a file or a pipe")
 
 
 def demo_model() -> "Model":

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli.console import many, narrate, print_json
+from fedkeys.cli.console import many, narrate, print_json, warn_of_nothing
 from fedkeys.cli.evaluate_report import print_report
 from fedkeys.cli.files import existing
 from fedkeys.cli.options import (
@@ -40,8 +40,9 @@ def command(
         Path | None,
         typer.Option(
             "--model",
-            help="Model to evaluate; default: one made of the first parts. One without a mix has that which comes "
-            "with fedkeys, trained on ubuntu_irc: on that corpus its figures are too high.",
+            help="Model to evaluate; default: one made of the first parts. Figures are too high for one that was "
+            "made of the messages that are replayed; and for one without a mix on ubuntu_irc, on which that was "
+            "trained which comes with fedkeys.",
         ),
     ] = None,
     train_on: Annotated[
@@ -146,6 +147,8 @@ def command(
             "the keyboard weighs what is known by hand: a mix is trained by other users than those it is for, "
             f"{FEWEST_TRAINING} or more"
         )
+    if given is None:
+        warn_of_nothing(report.model, min_phones)
     if report.left_out:
         narrate(f"left out of what trains, since they are replayed: {many(report.left_out, 'user')}")
     if json:
@@ -176,3 +179,10 @@ def _check_options(context: typer.Context) -> None:
         raise UsageError(
             "a keyboard that learns nothing, and --adapt", remedy="leave out --no-personal or --adapt"
         )
+    if given_of(context, "adapt") and given_of(context, "no_mix"):
+        raise UsageError(
+            "what is known is weighed by hand, and --adapt would learn it",
+            remedy="leave out --no-mix or --adapt",
+        )
+    if given_of(context, "sample") and not given_of(context, "baselines"):
+        raise UsageError("--sample is for slow baselines, and none is asked", remedy="add --baselines")

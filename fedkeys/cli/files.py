@@ -64,5 +64,5 @@ def existing(path: Path) -> Path:
     if path.is_dir():
         raise UsageError("is a directory, and a file is wanted", file=path, remedy="name a file in it")
     if not path.is_file():
-        raise UsageError("no such file", file=path)
+        raise UsageError("is no file that can be read twice" if path.exists() else "no such file", file=path)
     return path

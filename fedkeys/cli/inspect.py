@@ -50,6 +50,7 @@ def command(
     With --corpus, on the machine that has the messages, it also shows what they hold and the delta does not:
     n-grams that were left out, counts that were clipped, and why.
     """
+    from fedkeys.aggregator import PARTIAL_SUFFIX
     from fedkeys.container import read_bytes
     from fedkeys.delta import Delta
     from fedkeys.delta.signed import MAX_MESSAGE_BYTES, Envelope
@@ -59,7 +60,9 @@ def command(
     if phone and not corpus:
         raise UsageError("--phone is a phone of a corpus", remedy="name it with --corpus")
     # A model is a msgpack array of three, whose first is a map; a delta is one of fourteen, an envelope of four.
-    if existing(file).open("rb").read(1) == b"\x93":
+    if existing(file).suffix == PARTIAL_SUFFIX:
+        raise UsageError("is a partial aggregate, for fedkeys aggregate to merge", file=file)
+    if file.open("rb").read(1) == b"\x93":
         if corpus:
             raise UsageError("is a model, which leaves out no phone's messages", file=file)
         _model(Model.load(file), file, json)

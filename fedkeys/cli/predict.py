@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fedkeys.cli.console import print_json
+from fedkeys.cli.console import narrate, print_json
 from fedkeys.cli.files import existing
 from fedkeys.cli.options import JsonOption
 
@@ -39,3 +39,7 @@ def command(
     else:
         for word, probability in suggestions:
             typer.echo(f"{word}\t{probability:.6f}")
+        if not suggestions:
+            narrate(
+                f"the model has no word that begins with {prefix!r}" if prefix else "the model has no word"
+            )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedkeys.cli.console import narrate
+from fedkeys.cli.console import narrate, require_open
 from fedkeys.cli.files import existing
 from fedkeys.cli.personal import DataDirOption, open_store
 from fedkeys.cli.public_words import kept_prior, public_prior
@@ -48,7 +48,7 @@ def command(
     In line mode each line is a message as typed so far, and the answer is one line of suggestions separated by
     tabs; an empty line sends the last message, so that the personal model learns it.
     """
-    from fedkeys.cli.demo import demo_model, open_screen, require_open, require_terminal
+    from fedkeys.cli.demo import demo_model, open_screen, require_terminal
     from fedkeys.errors import UsageError
     from fedkeys.model import Model
     from fedkeys.phone import Keyboard, PersonalModel

@@ -172,6 +172,8 @@ def _split(view: memoryview, format_: str) -> tuple[memoryview, memoryview]:
         head_start = unpacker.tell()
         unpacker.skip()
         head_end = unpacker.tell()
+    except msgpack.OutOfData:
+        raise FormatError(f"not a whole {format_!r}: ends in its head") from None
     except (ValueError, msgpack.UnpackException):
         raise FormatError(f"not a {format_!r}: does not begin as one") from None
     length = int.from_bytes(view[head_end + 1 : head_end + _BIN32], "big")

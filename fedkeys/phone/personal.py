@@ -69,6 +69,11 @@ class PersonalModel(OnItsPhone):
         return Contents(self.now, self._after, self._written, tuple(self.messages), starts)
 
     @property
+    def words(self) -> Sequence[str]:
+        """The words that it knows, in alphabetical order; to be read before it changes."""
+        return self._alphabetical
+
+    @property
     def capitalises(self) -> bool:
         """Whether its owner begins sentences with a capital; so it is assumed until some have begun without."""
         return 2 * (self._capitals + _CAPITALS_BEFORE) >= self._starts + _CAPITALS_BEFORE
@@ -79,6 +84,8 @@ class PersonalModel(OnItsPhone):
 
     def learn_items(self, items: Iterable[str]) -> None:
         """Count one message, given as the words and single marks that `fedkeys.words` makes of it."""
+        items = list(items)
+        shouted = _is_shouted(items)
         context: tuple[str, ...] = ()
         words: list[str] = []
         for item in items:
@@ -91,7 +98,9 @@ class PersonalModel(OnItsPhone):
                 words.append(word)
                 self.now += 1
                 self._count(context, word)
-                if not context or context[-1] not in _MARKS:
+                if shouted:
+                    pass  # says nothing of how its words are written
+                elif not context or context[-1] not in _MARKS:
                     self._count_form(word, item)
                 elif item[0].isalpha():
                     self._starts += 1
@@ -257,3 +266,9 @@ class PersonalModel(OnItsPhone):
         for context, words in leaving.items():
             self._after[context].discard(words)
         self._tidy()
+
+
+def _is_shouted(items: Sequence[str]) -> bool:
+    """Tell whether all words of a message, two or more, are in capitals."""
+    words = [item for item in items if item not in (*_MARKS, GAP) and item.upper() != item.lower()]
+    return len(words) > 1 and max(map(len, words)) > 1 and all(item == item.upper() for item in words)

@@ -51,13 +51,20 @@ class Checkpoint:
         """Note what the rounds begin with.
 
         Raises:
-            UsageError: there are rounds already.
+            UsageError: there are rounds already, or something else.
         """
         if (self._path / "plan").exists():
             raise UsageError(
                 "holds the rounds of a federation",
                 file=self._path,
                 remedy="go on with --resume, or name another",
+            )
+        if self._path.exists() and (not self._path.is_dir() or any(self._path.iterdir())):
+            why = "holds something else" if self._path.is_dir() else "is a file"
+            raise UsageError(
+                f"{why}, and what rounds reach needs a directory",
+                file=self._path,
+                remedy="name one of its own",
             )
         header = {"plan": _as_map(plan), "seed": seed.to_bytes(8), "phones": _digest(names)}
         write_atomically(self._path / "plan", pack_arrays(_FORMAT, _VERSION, header, {}))

@@ -75,15 +75,14 @@ class TypingApp(App[None]):
         """Lay the screen out."""
         own = "your own phone" if len(self._keyboard.personal) else "a new phone"
         whose = f"{self._phone}'s phone" if self._phone else own
-        if self._keyboard.incognito:
-            whose += ", incognito"
         hint = (
             "Incognito: what you send teaches this keyboard nothing."
             if self._keyboard.incognito
             else "What you send stays here: it teaches this keyboard and goes nowhere."
         )
         with Horizontal(id="title"):
-            yield Static(Content.assemble(("fedkeys", "bold"), f"  typing on {whose}"), id="whose")
+            typing = "incognito on" if self._keyboard.incognito else "typing on"
+            yield Static(Content.assemble(("fedkeys", "bold"), f"  {typing} {whose}"), id="whose")
             yield Static(id="brief")
         with Horizontal(id="main"):
             with Vertical(id="typing"):
@@ -151,22 +150,27 @@ class TypingApp(App[None]):
     def _show_savings(self) -> None:
         said = savings(self._keys, self._characters)
         self.query_one("#so-far", Static).update(said)
-        self.query_one("#brief", Static).update(f"{said.splitlines()[1]} saved" if self._characters else "")
+        brief = f"{said.splitlines()[1]} saved" if self._characters else ""
+        # Where there is little room, that nothing is learnt matters more than how many keys it takes.
+        self.query_one("#brief", Static).update("incognito" if self._keyboard.incognito else brief)
 
 
 def savings(keys: int, characters: int) -> str:
-    """Say what the suggestions saved.
+    """Say what the suggestions saved; less than nothing where letters were taken back.
 
     >>> print(savings(6, 24))
     18 of 24 keys saved
     75 %
+    >>> print(savings(9, 6))
+    -3 of 6 keys saved
+    -50 %
     >>> print(savings(0, 0))
     nothing typed yet
     """
     if not characters:
         return "nothing typed yet"
-    saved = max(0, characters - keys)
-    return f"{saved} of {characters} keys saved\n{100 * saved // characters} %"
+    saved = characters - keys
+    return f"{saved} of {characters} keys saved\n{round(100 * saved / characters)} %"
 
 
 def account(model: Model) -> str:

@@ -36,11 +36,14 @@ _SELECTORS = dict.fromkeys((0xFE0E, 0xFE0F))
 # Three digits, or more, near each other. The bound on what lies between keeps the search linear.
 _LONG_NUMBER = re.compile(r"\d(?:[^\w\r\n]{0,6}\d){2,}")
 
-# tom @ example . org
-_SPACED_ADDRESS = re.compile(r"\S+[^\S\r\n]*@[^\S\r\n]*[^\s.]+[^\S\r\n]*\.[^\S\r\n]*\w+")
+# tom @ example . org. Here and below, what cannot match is given up at once: a search takes time with the
+# length of a text, whatever it is made of.
+_SPACED_ADDRESS = re.compile(
+    r"(?<!\S)\S+[^\S\r\n]*+@[^\S\r\n]*+[^\s.@]++[^\S\r\n]*+\.[^\S\r\n]*+\w(?:\S*\w)?"
+)
 
 # ABCDE-FGHIJ-KLMNO, de:ad:be:ef
-_CODE = re.compile(r"[A-Z]{2,}(?:-[A-Z]{2,}){2}|\w+(?::\w*){2}")
+_CODE = re.compile(r"(?<![A-Z])[A-Z]{2,}+(?:-[A-Z]{2,}+){2}|(?<!\w)\w++(?::\w*+){2}")
 
 # Normalising takes time with the square of a run of marks; nobody writes so many.
 _MARKS_ON_MARKS = re.compile("([\u0300-\u036f]{30})[\u0300-\u036f]+")
