@@ -11,18 +11,20 @@ and Thakurta 2022, "Fully adaptive composition for Gaussian differential privacy
 Gaussian (Canonne, Kamath and Steinke 2020), whose loss differs from the continuous one's by less than
 exp(-2 pi^2 s^2) for a standard deviation of s, of which `fedkeys.privacy.histogram` wants at least 100.
 
-Thresholds. With a chance of `threshold_delta` a release tells something that one phone alone has sent: these chances
-add up, and what is left of delta is the noise's.
+Thresholds. With a chance of `threshold_delta` a release tells something that one phone alone has sent: these
+chances add up, and what is left of delta is the noise's.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from math import exp
+from statistics import NormalDist
 from typing import Any
 
 from fedkeys.errors import UsageError
 from fedkeys.privacy.events import NoisyRelease
 
 _NEEDS = "install it with: pip install 'fedkeys[privacy]'"
-_LEAST, _MOST = 1e-2, 1e4  # noise multipliers
+_LEAST, _MOST = 0.1, 1e4  # noise multipliers; the least is worth an epsilon of 98 at 5e-7
 _EXACT = 1e-4  # relative, of multipliers
 
 
@@ -68,17 +70,18 @@ def multiplier_for(epsilon: float, dp_delta: float, releases: int = 1) -> float:
     check_delta(dp_delta)
     if not epsilon > 0 or releases < 1:
         raise UsageError(
-            f"epsilon is {epsilon}, for {releases} releases", remedy="choose an epsilon above 0, and 1 release or more"
+            f"epsilon is {epsilon}, for {releases} releases",
+            remedy="choose an epsilon above 0, and 1 release or more",
         )
-    fits: Callable[[float], bool] = lambda multiplier: _epsilon_of_noise(multiplier, dp_delta / 2) <= epsilon  # noqa: E731
-    if fits(_LEAST):
-        return _LEAST * releases**0.5
-    if not fits(_MOST):
-        raise UsageError(f"no noise is enough for an epsilon of {epsilon}", remedy="choose a larger one")
+    # A search in closed form for where to begin; what dp-accounting says of that is what counts.
     low, high = _LEAST, _MOST
+    if _delta_of_noise(high, epsilon) > dp_delta / 2:
+        raise UsageError(f"no noise is enough for an epsilon of {epsilon}", remedy="choose a larger one")
     while high > low * (1 + _EXACT):
         middle = (low * high) ** 0.5
-        low, high = (low, middle) if fits(middle) else (middle, high)
+        low, high = (low, middle) if _delta_of_noise(middle, epsilon) <= dp_delta / 2 else (middle, high)
+    while _epsilon_of_noise(high, dp_delta / 2) > epsilon:
+        high *= 1 + _EXACT
     return high * releases**0.5
 
 
@@ -98,6 +101,16 @@ def check_delta(dp_delta: float) -> None:
 def _epsilon_of_noise(multiplier: float, dp_delta: float) -> float:
     dp_accounting, accountant = _accounting()
     return float(accountant.compose(dp_accounting.GaussianDpEvent(multiplier)).get_epsilon(dp_delta))
+
+
+def _delta_of_noise(multiplier: float, epsilon: float) -> float:
+    """Delta of one Gaussian mechanism (Balle and Wang 2018, "Improving the Gaussian mechanism", theorem 8)."""
+    normal, length = NormalDist(), 1 / multiplier
+    if epsilon > 700:
+        return 0.0
+    return normal.cdf(length / 2 - epsilon / length) - exp(epsilon) * normal.cdf(
+        -length / 2 - epsilon / length
+    )
 
 
 def _accounting() -> tuple[Any, Any]:
