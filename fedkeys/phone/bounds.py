@@ -57,7 +57,7 @@ def bounded(
         for level, count, first in zip(new.levels, counts, is_first, strict=False)
     )
     needed = forms.parents[counts[-1] > 0]
-    return NgramCounts(levels).select(_with_parts(new, [count > 0 for count in counts[:-1]], needed)), counts[
+    return NgramCounts(levels).select(with_parts(new, [count > 0 for count in counts[:-1]], needed)), counts[
         -1
     ]
 
@@ -102,7 +102,7 @@ def _rarest_word(counts: NgramCounts) -> list[Sums]:
     return rarest
 
 
-def _with_parts(counts: NgramCounts, wanted: Sequence[Mask], words: Rows) -> list[Mask]:
+def with_parts(counts: NgramCounts, wanted: Sequence[Mask], words: Rows) -> list[Mask]:
     """Add to a selection the prefixes and suffixes of what is in it, and some rows of order 1."""
     masks = [mask.copy() for mask in wanted]
     masks[0][words] = True

@@ -82,7 +82,7 @@ def multiplier_for(epsilon: float, dp_delta: float, releases: int = 1) -> float:
         low, high = (low, middle) if _delta_of_noise(middle, epsilon) <= dp_delta / 2 else (middle, high)
     while _epsilon_of_noise(high, dp_delta / 2) > epsilon:
         high *= 1 + _EXACT
-    return high * releases**0.5
+    return float(high * releases**0.5)
 
 
 def check_delta(dp_delta: float) -> None:
