@@ -12,7 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from fedkeys.aggregator.blocklist import blocked_word
+from fedkeys.aggregator.budget import Budget, Spending, as_header, histogram_of
 from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
 from fedkeys.aggregator.groups import Groups, check_federation
 from fedkeys.aggregator.helpers import ENOUGH_BYTES, Helpers, Known, Taken
@@ -20,7 +23,7 @@ from fedkeys.aggregator.merged import Merged
 from fedkeys.aggregator.partial import Account, write_partial
 from fedkeys.aggregator.partial_checks import check_account, check_overlap
 from fedkeys.aggregator.reasons import reason_of
-from fedkeys.aggregator.release import release
+from fedkeys.aggregator.release import release, release_privately
 from fedkeys.aggregator.runs import Run
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
@@ -319,32 +322,71 @@ class Aggregator:
         min_phones: int = DEFAULT_MIN_PHONES,
         blocked: Iterable[str] = (),
         prune: int | None = None,
+        budget: Budget | None = None,
+        rng: np.random.Generator | None = None,
     ) -> Model:
         """Make a model of the words and n-grams that at least `min_phones` phones have sent.
+
+        Under a budget it is differentially private: of sums noise is told, and only of those that come past a
+        threshold. What is spent is noted, and lasts, before any noise is drawn.
 
         Args:
             min_phones: the least number of phones, 1 or more.
             blocked: words that the model must not hold, however many sent them, in any written form.
             prune: how many n-grams of two words or more to keep of those, the ones without which the model
                 would change most; None for all. Words are never pruned.
+            budget: what all releases of these sums may cost one phone; None for no noise. With one, what fewer
+                than `min_phones` phones have sent is told with no more than a tiny chance.
+            rng: draws noise that can be repeated, for tests: it protects nobody, as the header says.
 
         Raises:
-            UsageError: `min_phones` is less than 1, `prune` less than 0, or what is blocked is no single word.
+            UsageError: `min_phones` is less than 1, `prune` less than 0, or what is blocked is no single word;
+                the budget is spent or was another one, sums were released without noise before or are to be now
+                after they were with it, or phones were not all held to the same bounds.
         """
         if min_phones < 1:
             raise UsageError(f"min_phones is {min_phones}", remedy="choose 1 or more")
         if prune is not None and prune < 0:
             raise UsageError(f"prune is {prune}", remedy="choose 0 or more, or None to keep all")
+        blocked_words = frozenset(map(blocked_word, blocked))
         totals = self._sums.totals()
         self._keep_up()
-        account = {
+        rounds = max(1, self.round)
+        account: dict[str, Any] = {
             "federation": self.federation,
             "bounds": self._kept_bounds[0] if len(self._kept_bounds) == 1 else None,
-            "rounds": max(1, self.round),
+            "rounds": rounds,
             "phones": self.phones,
             "deltas": self.deltas,
         }
-        return release(totals, min_phones, account, frozenset(map(blocked_word, blocked)), prune)
+        spent = Spending.read(self._state.facts().get("spending", Spending().text))
+        if budget is None:
+            self._spend(spent.with_plain())
+            return release(totals, min_phones, account, blocked_words, prune)
+        if self.bounds is None or self._kept_bounds not in ([], [self.bounds.as_map()]):
+            raise UsageError(
+                "not all phones were held to the same bounds, by which noise goes",
+                remedy="merge the deltas again, under bounds",
+            )
+        spent = spent.with_next(budget)
+        histogram = histogram_of(spent.events[-1], self.bounds, min_phones)
+        threshold = histogram.threshold  # whatever may be missing is missed before anything is spent
+        self._spend(spent)
+        account |= {
+            "epsilon": spent.epsilon,
+            "dp_delta": budget.dp_delta,
+            "privacy": {
+                **as_header(spent, self.bounds, histogram, rounds),
+                **({} if rng is None else {"noise": "from a seed: it protects nobody"}),
+            },
+        }
+        return release_privately(totals, histogram, threshold, account, min_phones, blocked_words, prune, rng)
+
+    def _spend(self, spending: Spending) -> None:
+        """Note what was spent, such that a kill does not undo it."""
+        self._state.note(spending=spending.text)
+        if self._state.path is not None:
+            self._state.commit()
 
 
 def aggregate(

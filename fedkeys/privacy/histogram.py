@@ -36,6 +36,8 @@ class Histogram:
         distinct: how many sums it can add to.
         multiplier: standard deviation of the noise, in `norm`s.
         threshold_delta: the chance, at the most, that a sum is told that one phone alone has made.
+        least_phones: any one sum that fewer phones have made is told with a chance of no more than
+            `threshold_delta / distinct`.
 
     Raises:
         UsageError: a number is out of its range, the noise is too small for whole numbers, or OpenDP is not
@@ -47,9 +49,13 @@ class Histogram:
     distinct: int
     multiplier: float
     threshold_delta: float
+    least_phones: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.norm, self.most, self.distinct) < 1 or not 0 < self.threshold_delta < 1:
+        if (
+            min(self.norm, self.most, self.distinct, self.least_phones) < 1
+            or not 0 < self.threshold_delta < 1
+        ):
             raise UsageError("what one phone can add is 1 or more, and the chance lies between 0 and 1")
         if self.scale < LEAST_SCALE:
             raise UsageError(
@@ -66,7 +72,8 @@ class Histogram:
     def threshold(self) -> int:
         """The least noisy sum that is told: no lower than what OpenDP asks for at this chance."""
         tail = self.threshold_delta / self.distinct
-        found = int(self.most + self.scale * -NormalDist().inv_cdf(tail))
+        others = max(0, self.least_phones - 2) * self.most  # beside the one that the threshold allows for
+        found = int(others + self.most + self.scale * -NormalDist().inv_cdf(tail))
         step = max(1, int(self.scale / 1000))
         while self._delta_of(found) > self.threshold_delta:
             found += step
