@@ -91,10 +91,11 @@ def _candidates(level: StoredLevel, told: list[Level], new_rows: Rows, suffixes:
     found: list[_Candidates] = []
     for start, rows in pieces(level):
         parents = new_rows[rows.parents]
-        ends = rows_of(told[-1].keys, suffixes[parents], rows.words) if told else parents
-        kept = (parents >= 0) & (ends >= 0) & ((rows.counts > 0) | (rows.words < FIRST_WORD))
-        places = start + np.flatnonzero(kept)
-        found.append(_Candidates(places, parents[kept], ends[kept], rows.words[kept], rows.counts[kept]))
+        places = np.flatnonzero((parents >= 0) & ((rows.counts > 0) | (rows.words < FIRST_WORD)))
+        parents, words = parents[places], rows.words[places]
+        ends = rows_of(told[-1].keys, suffixes[parents], words) if told else parents
+        some = _Candidates(start + places, parents, ends, words, rows.counts[places])
+        found.append(some.some(ends >= 0))
     if not found:
         none = np.zeros(0, np.int64)
         return _Candidates(none, none, none, none.astype(np.uint32), none)

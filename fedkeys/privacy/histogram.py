@@ -72,12 +72,12 @@ class Histogram:
     def threshold(self) -> int:
         """The least noisy sum that is told: no lower than what OpenDP asks for at this chance."""
         tail = self.threshold_delta / self.distinct
-        others = max(0, self.least_phones - 2) * self.most  # beside the one that the threshold allows for
-        found = int(others + self.most + self.scale * -NormalDist().inv_cdf(tail))
+        found = int(self.most + self.scale * -NormalDist().inv_cdf(tail))
         step = max(1, int(self.scale / 1000))
         while self._delta_of(found) > self.threshold_delta:
             found += step
-        return found
+        others = max(0, self.least_phones - 2)  # beside the one that this allows for
+        return found + others * self.most
 
     def tell(self, sums: Sums, rng: np.random.Generator | None = None) -> tuple[Rows, Sums]:
         """Add noise to sums, and give those that come to the threshold or above it.

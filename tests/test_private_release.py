@@ -1,0 +1,228 @@
+"""The private release: what one phone can change, what is told, what it costs; needs the extra `privacy`."""
+
+from collections import Counter
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedkeys import Model, Phone
+from fedkeys.aggregator import Aggregator, aggregator
+from fedkeys.aggregator.budget import Budget
+from fedkeys.counts import FIRST_WORD, Level, NgramCounts
+from fedkeys.counts.ngrams import pack_keys
+from fedkeys.delta import Bounds, Delta
+from fedkeys.errors import RefusedError, UsageError
+from fedkeys.model.noisy import HIDDEN, estimate_noisy
+from fedkeys.words import OTHER
+from tests.strategies import corpora
+
+pytest.importorskip("dp_accounting", reason="needs fedkeys[privacy]")
+pytest.importorskip("opendp", reason="needs fedkeys[privacy]")
+
+BOUNDS = Bounds(max_ngrams=2000, max_count=512, max_norm=4096)
+BUDGET = Budget(epsilon=4.0)
+COMMON = ["See you tomorrow at the station", "On my way home", "well I live in London"]
+
+
+def sums(merged: Aggregator) -> Counter[tuple[str, ...]]:
+    """All that the aggregator holds of its phones, by words; a mark, and a written form, is named too."""
+    totals = merged._sums.totals()
+    names = ["<", "/", *totals.words]
+    counts = NgramCounts(tuple(level[:] for level in totals.levels))
+    found = Counter({tuple(names[id_] for id_ in ids): count for ids, count, _ in counts.rows()})
+    forms = totals.forms
+    for id_, style, times in zip(forms.parents, forms.words, forms.counts, strict=True):
+        form = totals.spelt[int(style) - OTHER] if style >= OTHER else str(style)
+        found[(names[int(id_)], f"form {form}")] += int(times)
+    return found
+
+
+def merged(fleet: list[list[str]], state: Path | None = None) -> Aggregator:
+    found = Aggregator(bounds=BOUNDS, state=state)
+    for number, texts in enumerate(fleet):
+        found.add(Phone(texts, order=3, bounds=BOUNDS, pseudonym=number.to_bytes(16)).delta())
+    return found
+
+
+@given(
+    st.lists(corpora, min_size=1, max_size=4),
+    st.builds(
+        Bounds, max_ngrams=st.integers(1, 60), max_count=st.integers(1, 80), max_norm=st.integers(1, 200)
+    ),
+)
+def test_one_phone_moves_the_sums_by_no_more_than_its_bounds(fleet: list[list[str]], bounds: Bounds) -> None:
+    with_it, without = Aggregator(bounds=bounds), Aggregator(bounds=bounds)
+    for number, texts in enumerate(fleet):
+        delta = Phone(texts, order=3, bounds=bounds, pseudonym=number.to_bytes(16)).delta()
+        with_it.add(delta)
+        if number:
+            without.add(delta)
+    moved = sums(with_it)
+    moved.subtract(sums(without))
+    far = [abs(value) for value in moved.values() if value]
+    assert bounds.max_norm is not None
+    assert sum(value**2 for value in far) <= bounds.max_norm**2
+    assert max(far, default=0) <= bounds.max_count
+    assert len(far) <= bounds.max_ngrams
+
+
+def test_whatever_a_phone_sends_it_goes_no_further() -> None:
+    """A phone that counts as if there were no length, and says that there is one."""
+    texts = [*COMMON, "a cat and a dog met an owl under some old oak by our mill"]
+    greedy = Phone(texts, order=3, bounds=Bounds(2000, 512, max_norm=4 * 4096))
+    delta = greedy.delta()
+    holder = Aggregator(bounds=BOUNDS)
+    with pytest.raises(RefusedError, match="to a length of"):
+        holder.add(Delta.from_bytes(delta.to_bytes()))
+    assert not sums(holder)
+
+
+@pytest.fixture(scope="module")
+def fleet() -> list[list[str]]:
+    rare = map("qz{}x".format, count())
+    return [
+        [*COMMON, f"my code is {''.join(map(chr, (97 + n % 26, 98, 97 + n // 26 % 26)))} {next(rare)}"]
+        for n in range(600)
+    ]
+
+
+def test_what_many_phones_have_is_told_and_what_one_has_is_not(fleet: list[list[str]]) -> None:
+    model = merged(fleet).release(1, budget=BUDGET)
+    assert {"see", "you", "tomorrow", "station", "london"} <= set(model.vocabulary.words)
+    assert not [word for word in model.vocabulary.words if word.startswith("qz")]
+    assert model.suggest(["see", "you"], "", 1)[0].word == "tomorrow"
+    assert model.written_form(model.id("london") or 0) == "London"
+    assert model.written_form(model.id("i") or 0) == "I"
+    assert model.written_form(model.id("see") or 0) == "see"
+    header = model.header
+    assert header["epsilon"] == pytest.approx(4.0, rel=1e-3)
+    assert header["epsilon"] <= 4.0
+    assert header["dp_delta"] == 1e-6
+    assert header["privacy"]["unit"] == "one phone, all that it sent in 1 round"
+    assert "noise" not in header["privacy"]
+    assert Model.from_bytes(model.to_bytes()).header == header
+
+
+def test_a_released_ngram_has_its_parts_and_no_blocked_word(fleet: list[list[str]]) -> None:
+    model = merged(fleet).release(1, blocked=["Station"], budget=BUDGET, rng=np.random.default_rng(1))
+    assert model.id("station") is None
+    assert "seed" in model.header["privacy"]["noise"]
+    for context in ([], ["see"], ["see", "you"], ["my", "way"]):
+        total = sum(one.probability for one in model.suggest(context, "", 10_000))
+        assert total == pytest.approx(1.0, abs=1e-3)
+
+
+def test_noise_from_a_seed_gives_the_same_bytes_and_other_noise_others(fleet: list[list[str]]) -> None:
+    first, again, other = (
+        merged(fleet).release(1, budget=BUDGET, rng=rng).to_bytes()
+        for rng in (np.random.default_rng(1), np.random.default_rng(1), None)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_more_phones_are_asked_for_beside_noise(fleet: list[list[str]]) -> None:
+    few = merged(fleet).release(1, budget=BUDGET, rng=np.random.default_rng(1))
+    many = merged(fleet).release(900, budget=BUDGET, rng=np.random.default_rng(1))
+    assert many.header["privacy"]["threshold"] == few.header["privacy"]["threshold"] + 898 * 512
+    assert (len(few.vocabulary) > 9, len(many.vocabulary)) == (True, 0)  # there are 600 phones
+    assert many.header["release"]["min_phones"] == 900
+
+
+def test_a_budget_is_spent_once_and_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    twice = Budget(epsilon=4.0, releases=2)
+    state = tmp_path / "state"
+    holder = merged([COMMON] * 40, state)
+    first = holder.release(1, budget=twice)
+    assert first.header["epsilon"] < 4.0
+    holder.commit()
+    holder.close()
+
+    def fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    holder = Aggregator(bounds=BOUNDS, state=state)
+    for wrong in (Budget(epsilon=8.0, releases=2), Budget(epsilon=4.0), Budget(4.0, 1e-5, 2)):
+        with pytest.raises(UsageError, match="an epsilon of 4 at a delta of 1e-06, for 2 releases"):
+            holder.release(1, budget=wrong)
+    with pytest.raises(UsageError, match="which one release without would undo"):
+        holder.release(1)
+    with monkeypatch.context() as patch:
+        patch.setattr(aggregator, "release_privately", fails)
+        with pytest.raises(KeyboardInterrupt):
+            holder.release(1, budget=twice)
+    holder.close()
+    holder = Aggregator(bounds=BOUNDS, state=state)
+    with pytest.raises(UsageError, match=r"2 of 2 releases have cost an epsilon of 4\.000 of 4"):
+        holder.release(1, budget=twice)
+    holder.close()
+
+
+def test_two_releases_cost_no_more_than_was_promised() -> None:
+    holder = merged([COMMON] * 40)
+    twice = Budget(epsilon=2.0, releases=2)
+    costs = [holder.release(1, budget=twice).header["epsilon"] for _ in range(2)]
+    assert 1.0 < costs[0] < costs[1] <= 2.0
+    assert costs[1] == pytest.approx(2.0, rel=2e-3)
+
+
+def test_sums_that_were_released_without_noise_have_no_budget() -> None:
+    holder = merged([COMMON] * 3)
+    holder.release(1)
+    holder.release(2)
+    with pytest.raises(UsageError, match="which no noise can undo"):
+        holder.release(1, budget=BUDGET)
+
+
+@pytest.mark.parametrize("second", [None, Bounds(2000, 512, max_norm=2048)])
+def test_phones_must_all_have_been_held_to_the_same_bounds(tmp_path: Path, second: Bounds | None) -> None:
+    holder = merged([COMMON] * 3, tmp_path / "state")
+    holder.commit()
+    holder.close()
+    holder = Aggregator(bounds=second, state=tmp_path / "state")
+    holder.add(Phone(["hi"], order=3, bounds=second, pseudonym=bytes(range(16))).delta())
+    with pytest.raises(UsageError, match="not all phones were held to the same bounds"):
+        holder.release(1, budget=BUDGET)
+    holder.close()
+
+
+def test_bounds_without_a_length_have_one_all_the_same() -> None:
+    bounds = Bounds(max_ngrams=200, max_count=400)
+    holder = Aggregator(bounds=bounds)
+    for number in range(300):
+        holder.add(Phone(COMMON, bounds=bounds, pseudonym=number.to_bytes(16)).delta())
+    header = holder.release(1, budget=BUDGET).header
+    assert header["privacy"]["norm"] == int(400 * 200**0.5) + 1
+
+
+@pytest.mark.parametrize(
+    "numbers", [(0.0,), (-1.0,), (float("nan"),), (float("inf"),), (1.0, 0.0), (1.0, 1.0), (1.0, 1e-6, 0)]
+)
+def test_budgets_out_of_range_are_refused(numbers: tuple[float]) -> None:
+    with pytest.raises(UsageError):
+        Budget(*numbers)
+
+
+def test_probabilities_from_noisy_counts() -> None:
+    words = np.array([0, FIRST_WORD, FIRST_WORD + 1, FIRST_WORD + 2], np.uint32)
+    first = Level(pack_keys(np.zeros(4, np.int64), words), np.array([90, 50, 30, 20]), np.zeros(4, np.int64))
+    second = Level(
+        pack_keys(np.array([0, 1, 1]), np.array([FIRST_WORD, FIRST_WORD, FIRST_WORD + 1], np.uint32)),
+        np.array([40, 25, 15]),
+        np.zeros(3, np.int64),
+    )
+    found = estimate_noisy(NgramCounts((first, second)), threshold=10)
+    assert found.probabilities[0].tolist() == [0.0, 0.5, 0.3, 0.2]
+    hidden = HIDDEN * 10 * 3
+    total = 40 + hidden
+    assert found.weights[0][1] == pytest.approx(hidden / total)
+    assert found.probabilities[1][1] == pytest.approx(25 / total + hidden / total * 0.5)
+    after = (
+        found.probabilities[1][1:].sum() + found.weights[0][1] * 0.2
+    )  # the one word that was not told there
+    assert after == pytest.approx(1.0)
+    assert found.weights[0][2:].tolist() == [1.0, 1.0]
