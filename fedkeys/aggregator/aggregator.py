@@ -349,44 +349,52 @@ class Aggregator:
         if prune is not None and prune < 0:
             raise UsageError(f"prune is {prune}", remedy="choose 0 or more, or None to keep all")
         blocked_words = frozenset(map(blocked_word, blocked))
+        spent = Spending.read(self._state.facts().get("spending", Spending().text))
+        if budget is not None:
+            return self._release_privately(spent.with_next(budget), min_phones, blocked_words, prune, rng)
+        self._state.note(spending=spent.with_plain().text)
         totals = self._sums.totals()
         self._keep_up()
-        rounds = max(1, self.round)
-        account: dict[str, Any] = {
-            "federation": self.federation,
-            "bounds": self._kept_bounds[0] if len(self._kept_bounds) == 1 else None,
-            "rounds": rounds,
-            "phones": self.phones,
-            "deltas": self.deltas,
-        }
-        spent = Spending.read(self._state.facts().get("spending", Spending().text))
-        if budget is None:
-            self._spend(spent.with_plain())
-            return release(totals, min_phones, account, blocked_words, prune)
+        return release(totals, min_phones, self._how_counts_came(), blocked_words, prune)
+
+    def _release_privately(
+        self,
+        spent: Spending,
+        min_phones: int,
+        blocked: frozenset[str],
+        prune: int | None,
+        rng: np.random.Generator | None,
+    ) -> Model:
         if self.bounds is None or self._kept_bounds not in ([], [self.bounds.as_map()]):
             raise UsageError(
                 "not all phones were held to the same bounds, by which noise goes",
                 remedy="merge the deltas again, under bounds",
             )
-        spent = spent.with_next(budget)
         histogram = histogram_of(spent.events[-1], self.bounds, min_phones)
-        threshold = histogram.threshold  # whatever may be missing is missed before anything is spent
-        self._spend(spent)
-        account |= {
+        # Drawing wants a package: that it is missing should be known before anything is spent.
+        promise = as_header(spent, self.bounds, histogram, max(1, self.round))
+        self._state.note(spending=spent.text)
+        self.commit()
+        account = {
+            **self._how_counts_came(),
             "epsilon": spent.epsilon,
-            "dp_delta": budget.dp_delta,
+            "dp_delta": promise["budget"]["dp_delta"],
             "privacy": {
-                **as_header(spent, self.bounds, histogram, rounds),
+                **promise,
                 **({} if rng is None else {"noise": "from a seed: it protects nobody"}),
             },
         }
-        return release_privately(totals, histogram, threshold, account, min_phones, blocked_words, prune, rng)
+        return release_privately(self._sums.totals(), histogram, account, min_phones, blocked, prune, rng)
 
-    def _spend(self, spending: Spending) -> None:
-        """Note what was spent, such that a kill does not undo it."""
-        self._state.note(spending=spending.text)
-        if self._state.path is not None:
-            self._state.commit()
+    def _how_counts_came(self) -> dict[str, Any]:
+        """What the header of a model says of the counts that it was made of."""
+        return {
+            "federation": self.federation,
+            "bounds": self._kept_bounds[0] if len(self._kept_bounds) == 1 else None,
+            "rounds": max(1, self.round),
+            "phones": self.phones,
+            "deltas": self.deltas,
+        }
 
 
 def aggregate(

@@ -68,7 +68,6 @@ def release(
 def release_privately(
     totals: Totals,
     histogram: Histogram,
-    threshold: int,
     account: Mapping[str, Any],
     min_phones: int,
     blocked: Collection[str] = (),
@@ -79,7 +78,7 @@ def release_privately(
 
     Args:
         totals: everything merged.
-        histogram: noise and threshold; `threshold` is the latter.
+        histogram: noise and threshold.
         account: what the header says of how the counts came about, and of what was promised.
         min_phones: the least number of distinct phones that the threshold is made for.
         blocked: words, folded, that no release may hold.
@@ -87,7 +86,7 @@ def release_privately(
         rng: draws noise that can be repeated; None for the operating system's source.
     """
     told = tell(totals, histogram, _places(totals.words, blocked), rng)
-    found = estimate_noisy(told.counts, threshold)
+    found = estimate_noisy(told.counts, histogram.threshold)
     kept = found if prune is None else pruned(found, prune)
     arrays = build(kept, told.vocabulary, told.forms, told.counts.levels[1])
     header = _header(account, kept, found, told.vocabulary, min_phones, blocked, prune)

@@ -9,16 +9,20 @@ import typer
 from fedkeys.cli.console import many, narrate, peak_memory, print_json, print_table, size, warn_of_nothing
 from fedkeys.cli.files import check_output, check_writable, existing
 from fedkeys.cli.options import (
+    DpDeltaOption,
+    EpsilonOption,
     FederationOption,
     JsonOption,
     MaxBytesOption,
     MaxCountOption,
     MaxNgramsOption,
+    MaxNormOption,
     MemoryOption,
     MinPhonesOption,
     PruneOption,
     UnboundedOption,
     bounds_of,
+    budget_of,
     bytes_of,
 )
 from fedkeys.cli.progress import adding_up, progress
@@ -63,6 +67,12 @@ def command(
     max_count: MaxCountOption = None,
     max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
+    max_norm: MaxNormOption = None,
+    epsilon: EpsilonOption = None,
+    dp_delta: DpDeltaOption = 1e-6,
+    releases: Annotated[
+        int, typer.Option("--releases", min=1, help="How many releases --epsilon is for, in all.")
+    ] = 1,
     memory: MemoryOption = "1G",
     state: Annotated[
         Path | None,
@@ -117,6 +127,12 @@ def command(
         raise UsageError("--blocklist is for a model, and none is made", remedy="name it with --out")
     if prune is not None and out is None and not dry_run:
         raise UsageError("--prune is for a model, and none is made", remedy="name it with --out")
+    if epsilon is not None and (out is None or dry_run):
+        raise UsageError(
+            "--epsilon is for a model: to look at one spends the budget",
+            remedy="name it with --out, without --dry-run",
+        )
+    budget = budget_of(epsilon, dp_delta, releases)
     if not inputs and not state:
         raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
@@ -134,7 +150,7 @@ def command(
         bytes_of(memory),
         kept,
         all_or_nothing=strict or dry_run,
-        bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded),
+        bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded, max_norm, epsilon is not None),
         enrolment=enrolment,
         cores=available_cores(),
     )
@@ -176,7 +192,7 @@ def command(
             report["partial"] = str(partial)
         if out is not None or dry_run:
             step("releasing", None)
-            model = aggregator.release(min_phones, blocked, prune)
+            model = aggregator.release(min_phones, blocked, prune, budget)
             aggregator.know(model.vocabulary)
             if not dry_run:
                 aggregator.commit()
@@ -186,6 +202,7 @@ def command(
                 "ngrams": model.ngrams,
                 "pruned_from": model.header["release"].get("pruned_from"),
                 "payload": model.payload_digest.hex(),
+                "epsilon": model.header["epsilon"],
                 "blocked": len(set(blocked)),
                 "bytes": len(model.to_bytes()),
                 "out": None if dry_run else str(out),

@@ -9,15 +9,19 @@ from fedkeys.cli.console import many, narrate, print_json, warn_of_nothing
 from fedkeys.cli.evaluate_report import print_report
 from fedkeys.cli.files import existing
 from fedkeys.cli.options import (
+    DpDeltaOption,
+    EpsilonOption,
     JsonOption,
     MaxBytesOption,
     MaxCountOption,
     MaxNgramsOption,
+    MaxNormOption,
     MinPhonesOption,
     OrderOption,
     SeedOption,
     UnboundedOption,
     bounds_of,
+    budget_of,
     given_of,
 )
 from fedkeys.cli.plots import PlotOption
@@ -26,7 +30,7 @@ from fedkeys.cli.public_words import public_prior
 
 _OF_MAKING_A_MODEL = (
     *("train_on", "new_users", "curves", "min_phones", "order"),
-    *("max_ngrams", "max_count", "max_bytes", "unbounded"),
+    *("max_ngrams", "max_count", "max_bytes", "unbounded", "max_norm", "epsilon", "dp_delta"),
 )
 
 
@@ -92,6 +96,9 @@ def command(
     max_count: MaxCountOption = None,
     max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
+    max_norm: MaxNormOption = None,
+    epsilon: EpsilonOption = None,
+    dp_delta: DpDeltaOption = 1e-6,
     seed: SeedOption = 0,
     json: JsonOption = False,
     plot: PlotOption = None,
@@ -117,7 +124,7 @@ def command(
     from fedkeys.sources import open_corpus
 
     _check_options(context)
-    bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded)
+    bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded, max_norm, epsilon is not None)
     evaluation = Evaluation(
         split,
         users,
@@ -130,7 +137,7 @@ def command(
         baselines=baselines,
         sample=sample,
         curves=curves,
-        plan=Plan(min_phones=min_phones, order=order, bounds=bounds),
+        plan=Plan(min_phones=min_phones, order=order, bounds=bounds, budget=budget_of(epsilon, dp_delta, 1)),
     )
     prior = None if no_prior else public_prior()
     given = Model.load(existing(model)) if model else None

@@ -206,6 +206,24 @@ def _of_mix(account: Mapping[str, Any]) -> str:
     return f"It brings a mix{how}, by which keyboards weigh what they know."
 
 
+def _promise(header: Mapping[str, Any]) -> str:
+    """Say in one sentence what differential privacy was promised to whom."""
+    privacy = header["privacy"]
+    if "noise" in privacy:
+        return f"Its noise is {privacy['noise']}.\n"
+    planned, done = privacy["budget"]["releases"], len(privacy["events"])
+    return (
+        f"It is ({header['epsilon']:.3g}, {header['dp_delta']:g})-differentially private for {privacy['unit']}: "
+        "whoever sees it, and whatever else they know, can hardly tell whether that phone's messages were in it"
+        + (
+            f"; release {done} of {planned}, which together may cost {privacy['budget']['epsilon']:g}"
+            if planned > 1
+            else ""
+        )
+        + ".\n"
+    )
+
+
 def _model(model: "Model", file: Path, json: bool) -> None:
     from fedkeys.words import MESSAGE_START
 
@@ -225,7 +243,9 @@ def _model(model: "Model", file: Path, json: bool) -> None:
         + (
             f"Every word and n-gram in it was sent by at least {rule} phones: that hides rare text, "
             "but it is not differential privacy.\n"
-            if rule > 1
+            if rule > 1 and "privacy" not in model.header
+            else _promise(model.header)
+            if "privacy" in model.header
             else "Everything that was sent is in it, whoever sent it.\n"
         )
     )
