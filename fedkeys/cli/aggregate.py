@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkeys.cli.console import many, narrate, peak_memory, print_json, print_table, size, warn_of_nothing
+from fedkeys.cli.console import (
+    many,
+    narrate,
+    peak_memory,
+    print_json,
+    print_table,
+    require_open,
+    size,
+    warn_of_nothing,
+)
 from fedkeys.cli.files import check_output, check_writable, existing
 from fedkeys.cli.options import (
     FederationOption,
@@ -100,6 +109,7 @@ def command(
         merge_files,
         read_blocklist,
     )
+    from fedkeys.aggregator.intake import STDIN
     from fedkeys.errors import PartialError, UsageError
     from fedkeys.model import Model
 
@@ -119,6 +129,8 @@ def command(
         raise UsageError("--prune is for a model, and none is made", remedy="name it with --out")
     if not inputs and not state:
         raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
+    if STDIN in (inputs or ()):
+        require_open("stdin")
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs or ())
