@@ -415,6 +415,8 @@ def test_the_cached_model_is_named_after_the_plan_too(
         ("type --plain <&-", 2, "stdin is closed"),
         ("type --plain </dev/null >&-", 2, "stdout is closed"),
         ("simulate >&-", 2, "stdout is closed"),
+        ("aggregate none >&-", 2, "the model has no file to go to"),
+        ("aggregate - --out m.model <&-", 2, "stdin is closed"),
         ("predict none see >&-", 2, "stdout is closed"),
         ("predict none see 2>&-", 2, ""),
     ],

@@ -318,7 +318,9 @@ def test_no_text_takes_long(part: str) -> None:
         ("write to tom @ example . org. See you", ["write", "to", GAP, SENTENCE_START, "See", "you"]),
         ("tom@ example.org and", [GAP, "and"]),
         ("tom @example.org", [GAP]),
-        ("x @ b . c-d @ e.f", None),
+        ("x @ b . c-d @ e . f", None),
+        ("tom @ example . org,x @ b . c", None),
+        ("tom @x@example . org", None),
     ],
 )
 def test_spaced_addresses_are_dropped(text: str, left: list[str] | None) -> None:

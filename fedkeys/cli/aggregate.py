@@ -6,7 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from fedkeys.cli.console import many, narrate, peak_memory, print_json, print_table, size, warn_of_nothing
+from fedkeys.cli.console import (
+    many,
+    narrate,
+    peak_memory,
+    print_json,
+    print_table,
+    require_open,
+    size,
+    warn_of_nothing,
+)
 from fedkeys.cli.files import check_output, check_writable, existing
 from fedkeys.cli.options import (
     DpDeltaOption,
@@ -110,6 +119,7 @@ def command(
         merge_files,
         read_blocklist,
     )
+    from fedkeys.aggregator.intake import STDIN
     from fedkeys.errors import PartialError, UsageError
     from fedkeys.model import Model
 
@@ -135,6 +145,8 @@ def command(
     budget = budget_of(epsilon, dp_delta, releases)
     if not inputs and not state:
         raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
+    if STDIN in (inputs or ()):
+        require_open("stdin")
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
     files = delta_files(inputs or ())

@@ -27,6 +27,9 @@ from fedkeys.cli import (
 from fedkeys.cli.console import for_stderr, require_open
 from fedkeys.errors import FedkeysError
 
+# What goes to files or the screen; of these --json alone needs stdout.
+_SAYING_LITTLE = ("type", "delta", "enroll", "aggregate", "withdraw")
+
 app = typer.Typer(
     name="fedkeys",
     help="A next-word keyboard that learns from many phones without collecting what anyone typed.\n\n"
@@ -78,7 +81,7 @@ def _root(
 ) -> None:
     if context.invoked_subcommand is None:
         demo.open_demo()
-    elif context.invoked_subcommand != "type":
+    elif context.invoked_subcommand not in _SAYING_LITTLE:
         require_open("stdout")
 
 

@@ -33,6 +33,7 @@ def require_open(*names: str) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON object on stdout."""
+    require_open("stdout")
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 

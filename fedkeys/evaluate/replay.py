@@ -8,8 +8,8 @@ In: a message and something that suggests. Out: a `Score`, and figures of it. Th
   of three (top-3). A word outside the vocabulary is a miss.
 - Keystroke savings: 1 - keys pressed / characters, counting one space a word. The strip of three is read
   before the first letter and after each letter but the last; accepting a word costs one key and types the
-  space. A word that was passed over by typing on is not offered again for the same word, unless asked for; this
-  holds for every system.
+  space. A word that was passed over by typing on is not offered again to complete the same word, unless asked for;
+  this holds for every system. (The keyboard may offer it for what it takes for a slip, where slots are left.)
 """
 
 import re
@@ -35,7 +35,7 @@ class Suggests(Protocol):
     """Anything that offers words, best first, for a message as typed so far."""
 
     def words(self, text: str, k: int, passed_over: Collection[str] = ()) -> list[str]:
-        """Give at most k words in lower case, none of those that were passed over."""
+        """Give at most k words in lower case, to complete it none of those that were passed over."""
 
     def learn(self, message: str) -> None:
         """See a message after it was predicted."""

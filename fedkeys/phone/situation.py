@@ -176,10 +176,10 @@ class Situation:
         return [(word(id_), p) for id_, p in self._model.rank(self._state, prefix, k)]
 
     def own(self, prefix: str, k: int) -> list[tuple[str, float]]:
-        """Give the k words that begin with a prefix and their owner typed most, and which part of all they are."""
+        """Give the k words that begin with a prefix and their owner typed most, and what each is of all of p_1."""
         anywhere = self._memory.followers[0]
         found = self._personal.candidates(Memory([anywhere], None), prefix, k)
-        return [(word, anywhere.counts[word] / anywhere.total) for word in found]
+        return [(word, anywhere.counts[word] / (anywhere.total + STRENGTHS[0])) for word in found]
 
     def features(self, candidates: Mapping[str, int], letters: int) -> NDArray[np.float32]:
         """Tell what is known of each candidate, in the last row of all others: float32[n + 1, FEATURES].

@@ -59,7 +59,7 @@ class Checkpoint:
                 file=self._path,
                 remedy="go on with --resume, or name another",
             )
-        if self._path.exists() and (not self._path.is_dir() or any(self._path.iterdir())):
+        if self._path.exists() and (not self._path.is_dir() or any(map(_is_of_others, self._path.iterdir()))):
             why = "holds something else" if self._path.is_dir() else "is a file"
             raise UsageError(
                 f"{why}, and what rounds reach needs a directory",
@@ -123,6 +123,11 @@ class Checkpoint:
     def _read(self, name: str) -> Any:
         path = self._path / name
         return unpack_arrays(read_bytes(path, _MOST_BYTES), _FORMAT, _VERSION)
+
+
+def _is_of_others(path: Path) -> bool:
+    """Tell whether a file is not what a kill left of writing the plan."""
+    return not path.name.startswith(".plan.")
 
 
 def _as_map(plan: "Plan") -> dict[str, Any]:

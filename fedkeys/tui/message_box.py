@@ -6,8 +6,9 @@ pressed to change it, so that the screen can tell what the suggestions saved.
 Suggestions are asked for in the same turn as the key: the keyboard answers far inside a frame, so there is
 neither a worker nor a stale answer.
 
-A word that was read in the strip and passed over by typing on is not shown again for the same word. Who types fast
-does not read each strip, so one counts as read if it stood for `READ_SECONDS` when the next letter came.
+A word that was read in the strip and passed over by typing on is not offered again to complete the same word, but
+for a slip of the finger it is. Who types fast does not read each strip, so one counts as read if it stood for
+`READ_SECONDS` when the next letter came.
 """
 
 from collections.abc import Callable, Sequence

@@ -36,11 +36,14 @@ _SELECTORS = dict.fromkeys((0xFE0E, 0xFE0F))
 # Three digits, or more, near each other. The bound on what lies between keeps the search linear.
 _LONG_NUMBER = re.compile(r"\d(?:[^\w\r\n]{0,6}\d){2,}")
 
-# tom @ example . org. Here and below, what cannot match is given up at once: a search takes time with the
-# length of a text, whatever it is made of.
-_SPACED_ADDRESS = re.compile(
-    r"(?<!\S)\S+[^\S\r\n]*+@[^\S\r\n]*+[^\s.@]++[^\S\r\n]*+\.[^\S\r\n]*+\w(?:\S*\w)?"
-)
+# Here and below, what cannot match is given up at once: a search takes time with the length of a text, whatever
+# it is made of.
+
+# tom @ example . org: what is before the @, what may stand between, what comes after, and its first part alone.
+_RUN = re.compile(r"\S++")
+_BETWEEN = re.compile(r"[^\S\r\n]*+")
+_DOMAIN = re.compile(r"[^\S\r\n]*+[^\s.]++[^\S\r\n]*+\.[^\S\r\n]*+\w++")
+_LABEL = re.compile(r"[^\s.]*+")
 
 # ABCDE-FGHIJ-KLMNO, de:ad:be:ef
 _CODE = re.compile(r"(?<![A-Z])[A-Z]{2,}+(?:-[A-Z]{2,}+){2}|(?<!\w)\w++(?::\w*+){2}")
@@ -78,7 +81,7 @@ def normalise(text: str) -> str:
     """Give the text in the characters that the rules work on (rules 1 and 2 of the package)."""
     plain = _plain(text)
     if "@" in plain:
-        plain = _SPACED_ADDRESS.sub(GAP, plain)
+        plain = _without_addresses(plain)
     return _LONG_NUMBER.sub(GAP, plain)
 
 
@@ -166,6 +169,40 @@ def _judge(chunk: str) -> tuple[str, ...]:
         SENTENCE_START if match["end"] else _bounded(chunk[match.start() : match.end()])
         for match in _ITEM.finditer(shape)
     )
+
+
+def _without_addresses(text: str) -> str:
+    """Put a gap where e-mail addresses are, be they written with spaces, and whatever they share words with."""
+    spans: list[tuple[int, int]] = []
+    before = (0, 0)
+    for run in _RUN.finditer(text):
+        start, end = run.span()
+        label_end, domain_end = 0, 0
+        at = text.find("@", start, end)
+        while at >= 0:
+            if at + 1 >= label_end:  # else the same domain as of the @ before
+                found = _DOMAIN.match(text, at + 1)
+                domain_end = found.end() if found else 0
+                label = _LABEL.match(text, at + 1)
+                label_end = label.end() if label else 0
+            begins_in_run = at > start
+            if domain_end and (begins_in_run or _follows(text, before, start)):
+                spans.append((start if begins_in_run else before[0], domain_end))
+            at = text.find("@", at + 1, end)
+        before = start, end
+    parts: list[str] = []
+    done = 0
+    for start, end in spans:  # in the order of their starts
+        if start >= done:
+            parts += text[done:start], GAP
+        done = max(done, end)
+    return "".join((*parts, text[done:]))
+
+
+def _follows(text: str, before: tuple[int, int], start: int) -> bool:
+    """Tell whether something stands before a place, in the same line."""
+    first, end = before
+    return first < end and _BETWEEN.fullmatch(text, end, start) is not None
 
 
 def _plain(text: str) -> str:
