@@ -1,8 +1,11 @@
 """The private release: what one phone can change, what is told, what it costs; needs the extra `privacy`."""
 
+import json
+import sys
 from collections import Counter
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,3 +229,85 @@ def test_probabilities_from_noisy_counts() -> None:
     )  # the one word that was not told there
     assert after == pytest.approx(1.0)
     assert found.weights[0][2:].tolist() == [1.0, 1.0]
+
+
+def test_a_missing_package_is_said_before_anything_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = merged([COMMON] * 3)
+    for name in ("opendp.prelude", "dp_accounting"):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, name, None)
+            with pytest.raises(UsageError, match=r"pip install 'fedkeys\[privacy\]'"):
+                holder.release(1, budget=BUDGET)
+    assert holder.release(1, budget=BUDGET).header["epsilon"] <= 4.0
+
+
+def test_a_plain_release_that_is_only_looked_at_keeps_nothing(tmp_path: Path) -> None:
+    holder = Aggregator(bounds=BOUNDS, state=tmp_path / "state", all_or_nothing=True)
+    holder.add(Phone(COMMON, order=3, bounds=BOUNDS).delta())
+    holder.release(1)
+    holder.close()
+    holder = Aggregator(bounds=BOUNDS, state=tmp_path / "state")
+    assert holder.deltas == 0
+    holder.add(Phone(COMMON, order=3, bounds=BOUNDS).delta())
+    assert holder.release(1, budget=BUDGET).header["epsilon"] <= 4.0
+    holder.close()
+
+
+def corpus_of_many(path: Path, phones: int) -> Path:
+    lines = (json.dumps({"user": f"u{n}", "text": text}) for n in range(phones) for text in COMMON)
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_private_federation_from_the_command_line(fedkeys: Any, tmp_path: Path) -> None:
+    corpus_of_many(tmp_path / "many.jsonl", 200)
+    made = fedkeys("delta", "many.jsonl", "--out", "votes", "--max-norm", "4096", "--order", "3")
+    assert made.returncode == 0, made.stderr
+    options = ("--epsilon", "4", "--state", "state", "--out", "m.model")
+    merged_ = fedkeys("aggregate", "votes", *options, "--json")
+    assert merged_.returncode == 0, merged_.stderr
+    assert json.loads(merged_.stdout)["epsilon"] <= 4.0
+    shown = " ".join(fedkeys("inspect", "m.model").stdout.split())
+    assert "It is (4, 1e-06)-differentially private for one phone, all that it sent in 1 round" in shown
+    assert "not differential privacy" not in shown
+    assert fedkeys("predict", "m.model", "see you").stdout.startswith("tomorrow\t")
+    again = fedkeys("aggregate", *options)
+    assert (again.returncode, "the budget is spent" in again.stderr) == (2, True)
+    plain = fedkeys("aggregate", "--state", "state", "--max-norm", "4096", "--out", "p.model")
+    assert (plain.returncode, "one release without would undo" in plain.stderr) == (2, True)
+
+
+def test_a_simulated_private_federation_of_rounds(fedkeys: Any, tmp_path: Path) -> None:
+    corpus_of_many(tmp_path / "many.jsonl", 300)
+    made = fedkeys("simulate", "many.jsonl", "--epsilon", "6", "--rounds", "2", "--out", "m.model")
+    assert made.returncode == 0, made.stderr
+    assert "noisy votes, epsilon 6 in all" in made.stdout
+    model = Model.load(tmp_path / "m.model")
+    assert model.header["epsilon"] == pytest.approx(6.0, rel=2e-3)
+    assert len(model.header["privacy"]["events"]) == 2
+    assert model.header["privacy"]["unit"] == "one phone, all that it sent in 2 rounds"
+    assert "tomorrow" in model.vocabulary.words
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["simulate", "--epsilon", "4", "--mix"], "no noise hides what phones say of the mix"),
+        (["simulate", "--epsilon", "4", "--unbounded"], "--epsilon wants bounds"),
+        (["simulate", "--epsilon", "0"], "epsilon is 0"),
+        (["simulate", "--epsilon", "4", "--dp-delta", "2"], "delta of differential privacy is 2"),
+        (["aggregate", "x.delta", "--epsilon", "4", "--dry-run"], "to look at one spends the budget"),
+        (["evaluate", ".", "--model", "m.model", "--epsilon", "4"], "already, and --epsilon to make one"),
+    ],
+)
+def test_what_cannot_be_private_is_refused(fedkeys: Any, arguments: list[str], said: str) -> None:
+    result = fedkeys(*arguments)
+    assert result.returncode == 2
+    assert said in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+
+
+def test_thirty_phones_are_too_few_and_that_is_said(fedkeys: Any) -> None:
+    result = fedkeys("simulate", "--epsilon", "1", "--out", "m.model")
+    assert result.returncode == 0
+    assert "at this epsilon noise hides all that 30 phones have said" in " ".join(result.stderr.split())

@@ -87,7 +87,7 @@ UnboundedOption = Annotated[
 ]
 
 
-# Votes of a phone with 64 n-grams or fewer are a part of its length each; a test holds them against what they go with.
+# One vote is no more than an eighth of a phone's length, that of a phone with 64 n-grams.
 DEFAULT_MAX_NORM, _VOTES_AT_LEAST = 4096, 8
 
 EpsilonOption = Annotated[

@@ -103,8 +103,8 @@ def command(
     With --mix the model brings weights that phones have trained on messages which it had not seen; other phones
     check that they predict better with them than with those that come with fedkeys, which stay if not.
 
-    With --epsilon each round's model tells noisy votes, and only of what many phones have; the noise is the operating
-    system's, so that no seed repeats it.
+    With --epsilon each round's model tells noisy votes, and only of what many phones have; the noise is the
+    operating system's, so that no seed repeats it.
 
     With --checkpoint a run that was stopped goes on with --resume, and gives the same models as one that was
     not.
@@ -235,9 +235,14 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
         for name in ("available", "lost", "late", "known", "refused")
         if any(account[name] != (account["phones"] if name == "available" else 0) for account in accounts)
     ]
-    bounds = plan.bounds
+    bounds, budget = plan.bounds, plan.budget
     print_table(
-        f"{many(accounts[0]['phones'], 'phone')}, released: what at least {plan.min_phones} of them have sent"
+        f"{many(accounts[0]['phones'], 'phone')}, released: "
+        + (
+            f"noisy votes, epsilon {budget.epsilon:g} in all"
+            if budget
+            else f"what at least {plan.min_phones} of them have sent"
+        )
         + ("; " if plan.prune is None else f", pruned to {many(plan.prune, 'n-gram')}; ")
         + (f"of each at most {bounds.max_ngrams:,} n-grams" if bounds else "no bounds on what one may send"),
         (
