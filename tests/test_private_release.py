@@ -3,7 +3,6 @@
 import json
 import sys
 from collections import Counter
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +85,10 @@ def test_whatever_a_phone_sends_it_goes_no_further() -> None:
 
 @pytest.fixture(scope="module")
 def fleet() -> list[list[str]]:
-    rare = map("qz{}x".format, count())
+    """What all have in common, and of each phone a word of its own."""
+    letters = "bcdfghjklmnpqrstvwxz"
     return [
-        [*COMMON, f"my code is {''.join(map(chr, (97 + n % 26, 98, 97 + n // 26 % 26)))} {next(rare)}"]
+        [*COMMON, f"my code is {letters[n // 400]}{letters[n // 20 % 20]}{letters[n % 20]}"]
         for n in range(600)
     ]
 
@@ -96,7 +96,9 @@ def fleet() -> list[list[str]]:
 def test_what_many_phones_have_is_told_and_what_one_has_is_not(fleet: list[list[str]]) -> None:
     model = merged(fleet).release(1, budget=BUDGET)
     assert {"see", "you", "tomorrow", "station", "london"} <= set(model.vocabulary.words)
-    assert not [word for word in model.vocabulary.words if word.startswith("qz")]
+    codes = {text.split()[-1] for texts in fleet for text in texts if text.startswith("my code")}
+    assert len(codes) == 600
+    assert not codes & set(model.vocabulary.words)
     assert model.suggest(["see", "you"], "", 1)[0].word == "tomorrow"
     assert model.written_form(model.id("london") or 0) == "London"
     assert model.written_form(model.id("i") or 0) == "I"
@@ -121,11 +123,11 @@ def test_a_released_ngram_has_its_parts_and_no_blocked_word(fleet: list[list[str
 
 def test_noise_from_a_seed_gives_the_same_bytes_and_other_noise_others(fleet: list[list[str]]) -> None:
     first, again, other = (
-        merged(fleet).release(1, budget=BUDGET, rng=rng).to_bytes()
+        merged(fleet).release(1, budget=BUDGET, rng=rng)
         for rng in (np.random.default_rng(1), np.random.default_rng(1), None)
     )
-    assert first == again
-    assert first != other
+    assert first.to_bytes() == again.to_bytes()
+    assert first.payload_digest != other.payload_digest
 
 
 def test_more_phones_are_asked_for_beside_noise(fleet: list[list[str]]) -> None:
@@ -298,6 +300,12 @@ def test_a_simulated_private_federation_of_rounds(fedkeys: Any, tmp_path: Path) 
         (["simulate", "--epsilon", "4", "--dp-delta", "2"], "delta of differential privacy is 2"),
         (["aggregate", "x.delta", "--epsilon", "4", "--dry-run"], "to look at one spends the budget"),
         (["evaluate", ".", "--model", "m.model", "--epsilon", "4"], "already, and --epsilon to make one"),
+        (["simulate", "--epsilon", "4", "--checkpoint", "c"], "cannot be resumed: their noise"),
+        (["aggregate", "x.delta", "--epsilon", "4", "--out", "m", "--releases", "2"], "name it with --state"),
+        (
+            ["aggregate", "x.delta", "--epsilon", "4", "--out", "m", "--partial", "p.partial"],
+            "merge partials first",
+        ),
     ],
 )
 def test_what_cannot_be_private_is_refused(fedkeys: Any, arguments: list[str], said: str) -> None:
@@ -311,3 +319,61 @@ def test_thirty_phones_are_too_few_and_that_is_said(fedkeys: Any) -> None:
     result = fedkeys("simulate", "--epsilon", "1", "--out", "m.model")
     assert result.returncode == 0
     assert "at this epsilon noise hides all that 30 phones have said" in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize("last", ["hi", "hi there old man"])
+def test_how_far_one_phone_has_counted_is_not_told(last: str) -> None:
+    holder = merged([["hi"]] * 300)
+    holder.add(Phone([last], order=4, bounds=BOUNDS, pseudonym=bytes(range(16))).delta())
+    model = holder.release(1, budget=BUDGET)
+    assert (model.order, model.ngrams) == (2, [1, 1])
+
+
+def test_a_second_delta_too_long_together_with_the_first_is_refused() -> None:
+    bounds = Bounds(2000, 4096, max_norm=4096)
+    greedy = Phone(COMMON, order=3, bounds=Bounds(2000, 4096, max_norm=8192), rounds=2)
+    holder = Aggregator(bounds=bounds)
+    uploads = []
+    for texts in (["one two three"], ["four five six seven"]):
+        greedy.type(texts)
+        uploads.append(greedy.upload())
+        greedy.accepted()
+    alone = [
+        np.sqrt(sum(count**2 for _, count, _ in Delta.from_bytes(up[-1]).counts.rows())) for up in uploads
+    ]
+    if alone[0] > 4096:
+        pytest.skip("the first one alone is too long")
+    assert holder.add_messages(uploads[0])[-1] is True
+    *_, refused = holder.add_messages(uploads[1])
+    assert isinstance(refused, RefusedError)
+    assert "to a length of" in str(refused)
+
+
+def test_a_phone_that_says_the_same_again_votes_for_what_is_new() -> None:
+    words = [f"{a}{b}{c}ing" for a in "bcdfghklmp" for b in "aeiou" for c in "dlmnrst"]
+    messages = [" ".join(words[at : at + 6]) for at in range(0, 300, 3)]
+    phone = Phone(messages, order=3, bounds=Bounds(2000, 512, 5000, max_norm=4096), rounds=2)
+    first = phone.delta()
+    phone.accepted()
+    phone.type([*messages * 3, *(" ".join(reversed(message.split())) for message in messages)])
+    second = phone.delta()
+    assert len(first.data) <= 5000
+    assert len(second.data) <= 5000
+    assert sum(mark for _, _, mark in second.counts.rows()) > 100
+
+
+@pytest.mark.parametrize("budget", [Budget(4.0, 1e-13), Budget(4.0, 1e-10, 1000), Budget(4.0, 1e-20)])
+def test_what_cannot_be_computed_is_refused_and_nothing_is_spent(budget: Budget) -> None:
+    holder = merged([COMMON] * 3)
+    with pytest.raises(UsageError, match="choose a larger delta"):
+        holder.release(1, budget=budget)
+    holder.release(1)
+
+
+def test_sums_with_a_budget_make_no_partial(tmp_path: Path) -> None:
+    holder = merged([COMMON] * 3)
+    holder.save_partial(tmp_path / "before.partial")
+    holder.release(1, budget=BUDGET)
+    with pytest.raises(UsageError, match="a partial would not know their budget"):
+        holder.save_partial(tmp_path / "after.partial")
+    assert not (tmp_path / "after.partial").exists()

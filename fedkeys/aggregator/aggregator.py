@@ -227,7 +227,13 @@ class Aggregator:
 
         Raises:
             FedkeysError: the file cannot be written.
+            UsageError: these sums have a budget, which a partial does not know.
         """
+        if self._spending().budget:
+            raise UsageError(
+                "these sums are released under differential privacy, and a partial would not know their budget",
+                remedy="merge partials first, and release then",
+            )
         bounds = [dict(kept) if kept else None for kept in self._kept_bounds]
         account = Account(self.federation, bounds, self.round, is_enrolled(self._state))
         totals = self._sums.totals()
@@ -335,8 +341,8 @@ class Aggregator:
             blocked: words that the model must not hold, however many sent them, in any written form.
             prune: how many n-grams of two words or more to keep of those, the ones without which the model
                 would change most; None for all. Words are never pruned.
-            budget: what all releases of these sums may cost one phone; None for no noise. With one, what fewer
-                than `min_phones` phones have sent is told with no more than a tiny chance.
+            budget: what all releases of these sums may cost one phone; None for no noise. With one, any one sum
+                that fewer than `min_phones` phones have sent is told with no more than a tiny chance.
             rng: draws noise that can be repeated, for tests: it protects nobody, as the header says.
 
         Raises:
@@ -349,10 +355,10 @@ class Aggregator:
         if prune is not None and prune < 0:
             raise UsageError(f"prune is {prune}", remedy="choose 0 or more, or None to keep all")
         blocked_words = frozenset(map(blocked_word, blocked))
-        spent = Spending.read(self._state.facts().get("spending", Spending().text))
+        spent = self._spending()
         if budget is not None:
             return self._release_privately(spent.with_next(budget), min_phones, blocked_words, prune, rng)
-        self._state.note(spending=spent.with_plain().text)
+        self._state.note(plain=spent.with_plain().plain)
         totals = self._sums.totals()
         self._keep_up()
         return release(totals, min_phones, self._how_counts_came(), blocked_words, prune)
@@ -373,8 +379,7 @@ class Aggregator:
         histogram = histogram_of(spent.events[-1], self.bounds, min_phones)
         # Drawing wants a package: that it is missing should be known before anything is spent.
         promise = as_header(spent, self.bounds, histogram, max(1, self.round))
-        self._state.note(spending=spent.text)
-        self.commit()
+        self._state.spend(spent.text)
         account = {
             **self._how_counts_came(),
             "epsilon": spent.epsilon,
@@ -385,6 +390,10 @@ class Aggregator:
             },
         }
         return release_privately(self._sums.totals(), histogram, account, min_phones, blocked, prune, rng)
+
+    def _spending(self) -> Spending:
+        text = self._state.spent()
+        return Spending.read(text) if text else Spending(plain=bool(self._state.facts().get("plain")))
 
     def _how_counts_came(self) -> dict[str, Any]:
         """What the header of a model says of the counts that it was made of."""

@@ -3,7 +3,8 @@
 In: an epsilon and a delta for all releases that are planned. Out: an event for each release, noted before any
 noise is drawn. Laws: releases never cost more than the budget; what was spent is never given back, neither by a
 kill nor by a withdrawal; sums that were once released without noise have no budget, and sums that have one are
-never released without.
+never released without. All that holds for the sums of one aggregator, or of one state: whoever merges the same
+deltas elsewhere, and releases there too, pays twice and is not told.
 """
 
 import json
@@ -94,7 +95,7 @@ class Spending:
         if self.budget:
             raise UsageError(
                 "these sums are released under differential privacy, which one release without would undo",
-                remedy="give --epsilon, or merge the deltas again elsewhere",
+                remedy="give --epsilon",
             )
         return Spending(plain=True)
 
@@ -107,7 +108,7 @@ class Spending:
         if self.plain:
             raise UsageError(
                 "these sums were released without noise before, which no noise can undo",
-                remedy="leave --epsilon out, or merge the deltas again elsewhere",
+                remedy="leave --epsilon out; a private federation is private from its first release",
             )
         if self.budget not in (None, budget):
             kept = self.budget

@@ -19,6 +19,8 @@ from fedkeys.counts.ngrams import Ids, Rows, StoredLevel, Sums, pack_keys, piece
 from fedkeys.privacy import Histogram
 from fedkeys.words import OTHER, styled
 
+_LEAST_ORDER = 2
+
 
 class Told(NamedTuple):
     """What is told of totals.
@@ -57,6 +59,9 @@ def tell(totals: Totals, histogram: Histogram, blocked: Ids, rng: np.random.Gene
         new_rows[kept.places] = np.arange(len(rows))
         suffixes = kept.suffixes
         told.append(Level(pack_keys(kept.parents, kept.words), noisy, np.zeros(len(rows), np.int64)))
+    # How far anybody has counted is nobody's business: the last order is the last of which something is told.
+    while len(told) > _LEAST_ORDER and not len(told[-1]):
+        del told[-1]
     return _renumbered(totals, told, histogram, rng)
 
 

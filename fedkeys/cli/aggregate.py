@@ -142,6 +142,13 @@ def command(
             "--epsilon is for a model: to look at one spends the budget",
             remedy="name it with --out, without --dry-run",
         )
+    if epsilon is not None and partial is not None:
+        raise UsageError(
+            "a partial would not know of the budget of --epsilon",
+            remedy="merge partials first, and release then",
+        )
+    if epsilon is not None and state is None and releases > 1:
+        raise UsageError("--releases are counted in a state", remedy="name it with --state")
     budget = budget_of(epsilon, dp_delta, releases)
     if not inputs and not state:
         raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
@@ -223,6 +230,10 @@ def command(
     aggregator.close()
     if json:
         print_json(report)
+    if budget is not None and state is None:
+        narrate(
+            "nothing remembers that this budget is spent: releasing the same deltas again adds to it (--state)"
+        )
     _account(report, on_disk, time.monotonic() - begin)
     narrate(_sentence(report, state))
     if "ngrams" in report:

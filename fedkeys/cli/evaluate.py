@@ -111,6 +111,9 @@ def command(
     Users with fewer than 10 messages only train. The keys of --json are listed in the docstring of
     fedkeys.evaluate.Report.as_dict: python -c "from fedkeys.evaluate import Report; help(Report.as_dict)".
 
+    --epsilon is for the model of counts alone: the mix is trained without noise, and each point of --curves is a
+    fleet, with a budget, of its own.
+
     --curves replays up to 60 users, about 200 words of each at a point, of whom the model has seen nothing:
     after the first part of their messages, with models of ever more phones; and from their first message on, with
     the model of the most phones.

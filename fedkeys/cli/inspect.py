@@ -1,6 +1,7 @@
 """`fedkeys inspect`: what exactly is in a delta or a model."""
 
 from collections.abc import Mapping, Sequence
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -212,15 +213,13 @@ def _promise(header: Mapping[str, Any]) -> str:
     if "noise" in privacy:
         return f"Its noise is {privacy['noise']}.\n"
     planned, done = privacy["budget"]["releases"], len(privacy["events"])
+    rest = f"; release {done} of {planned}, which together may cost {privacy['budget']['epsilon']:g}"
+    factor = exp(min(header["epsilon"], 700.0))
     return (
         f"It is ({header['epsilon']:.3g}, {header['dp_delta']:g})-differentially private for {privacy['unit']}: "
-        "whoever sees it, and whatever else they know, can hardly tell whether that phone's messages were in it"
-        + (
-            f"; release {done} of {planned}, which together may cost {privacy['budget']['epsilon']:g}"
-            if planned > 1
-            else ""
-        )
-        + ".\n"
+        f"whoever sees it, and knows all else, finds it at most {factor:,.3g} times as likely or unlikely as before "
+        "that this phone said what it did, but for a chance of "
+        f"{header['dp_delta']:g}{rest if planned > 1 else ''}.\n"
     )
 
 

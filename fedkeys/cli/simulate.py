@@ -104,7 +104,7 @@ def command(
     check that they predict better with them than with those that come with fedkeys, which stay if not.
 
     With --epsilon each round's model tells noisy votes, and only of what many phones have; the noise is the
-    operating system's, so that no seed repeats it.
+    operating system's, so that no seed repeats it, and no --checkpoint goes with it.
 
     With --checkpoint a run that was stopped goes on with --resume, and gives the same models as one that was
     not.

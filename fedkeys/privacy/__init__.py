@@ -3,8 +3,9 @@
 In: sums of what phones have sent, each phone held to bounds. Out: those of them that may be told, with noise, and
 the epsilon that telling them has cost. Law: nothing here knows words, phones or files: it sees arrays and numbers.
 
-The unit of privacy is one phone with all that it ever sends; two fleets are neighbours if one of them lacks what
-one phone of the other sent (`ZERO_OUT`: that a phone took part is no secret, so how many did may be told).
+The unit of privacy is one phone with all that it ever sends; two fleets are neighbours if in one of them the
+deltas of one phone say nothing (`ZERO_OUT`: that it took part is no secret, so how many phones and deltas there
+were may be told).
 
     histogram     the mechanism: noise on sums, and a threshold below which a sum is not told
     events        what was done, as frozen records

@@ -8,11 +8,11 @@ looks at next depends on what it has told, but all of them together one phone mo
 they cost what one Gaussian mechanism of that length costs: this is a filter that never stops anything (Koskela,
 Tobaben and Honkela 2023, "Individual privacy accounting with Gaussian differential privacy", theorem 9; Smith
 and Thakurta 2022, "Fully adaptive composition for Gaussian differential privacy"). The noise is the discrete
-Gaussian (Canonne, Kamath and Steinke 2020), whose loss differs from the continuous one's by less than
-exp(-2 pi^2 s^2) for a standard deviation of s, of which `fedkeys.privacy.histogram` wants at least 100.
+Gaussian (Canonne, Kamath and Steinke 2020), whose delta at a given epsilon differs from the continuous one's by
+about a part in s^2 for a standard deviation of s, of which `fedkeys.privacy.histogram` wants at least 100.
 
-Thresholds. With a chance of `threshold_delta` a release tells something that one phone alone has sent: these
-chances add up, and what is left of delta is the noise's.
+Thresholds. For any one phone there is a chance of `threshold_delta` that a release tells something that it alone
+has sent: these chances add up, and what is left of delta is the noise's.
 """
 
 from collections.abc import Sequence
@@ -80,8 +80,14 @@ def multiplier_for(epsilon: float, dp_delta: float, releases: int = 1) -> float:
     while high > low * (1 + _EXACT):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if _delta_of_noise(middle, epsilon) <= dp_delta / 2 else (middle, high)
+    least = high
     while _epsilon_of_noise(high, dp_delta / 2) > epsilon:
         high *= 1 + _EXACT
+        if high > 1.1 * least:
+            raise UsageError(
+                f"an epsilon of {epsilon:g} at a delta of {dp_delta:g} cannot be priced",
+                remedy="choose a larger delta of differential privacy",
+            )
     return float(high * releases**0.5)
 
 

@@ -20,7 +20,7 @@ class NoisyRelease:
 
     Attributes:
         multiplier: standard deviation of the noise, in lengths (2-norms) that one phone can move the sums by.
-        threshold_delta: the chance, at the most, that anything is told that one phone alone has sent.
+        threshold_delta: for any one phone the chance, at the most, that anything is told that it alone has sent.
     """
 
     multiplier: float

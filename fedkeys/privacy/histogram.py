@@ -23,6 +23,7 @@ from fedkeys.errors import UsageError
 Rows = NDArray[np.int64]
 Sums = NDArray[np.int64]
 
+_STEPS = 2000  # of a thousandth of the noise each: two standard deviations
 LEAST_SCALE = 100.0  # so that the discrete Gaussian is as good as the continuous one
 
 
@@ -35,7 +36,7 @@ class Histogram:
         most: what it can add to one of them.
         distinct: how many sums it can add to.
         multiplier: standard deviation of the noise, in `norm`s.
-        threshold_delta: the chance, at the most, that a sum is told that one phone alone has made.
+        threshold_delta: for any one phone the chance, at the most, that a sum is told that it alone has made.
         least_phones: any one sum that fewer phones have made is told with a chance of no more than
             `threshold_delta / distinct`.
 
@@ -74,8 +75,15 @@ class Histogram:
         tail = self.threshold_delta / self.distinct
         found = int(self.most + self.scale * -NormalDist().inv_cdf(tail))
         step = max(1, int(self.scale / 1000))
-        while self._delta_of(found) > self.threshold_delta:
+        for _ in range(_STEPS):
+            if self._delta_of(found) <= self.threshold_delta:
+                break
             found += step
+        else:
+            raise UsageError(
+                f"no threshold keeps a chance of {self.threshold_delta:g} in the arithmetic of OpenDP",
+                remedy="choose a larger delta of differential privacy, fewer releases, or fewer n-grams a phone",
+            )
         others = max(0, self.least_phones - 2)  # beside the one that this allows for
         return found + others * self.most
 

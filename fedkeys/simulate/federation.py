@@ -201,6 +201,11 @@ class Federation:
         if not self._names:
             raise UsageError("the corpus has no phones")
         self._seed = int(rng.integers(1 << 62))
+        if checkpoint and plan.budget:
+            raise UsageError(
+                "rounds under a budget cannot be resumed: their noise does not come again",
+                remedy="leave the checkpoint out, or the budget",
+            )
         self._checkpoint = Checkpoint(checkpoint) if checkpoint else None
         if self._checkpoint and resume:
             self._checkpoint.resume(plan, self._names, self._seed)

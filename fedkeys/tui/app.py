@@ -181,7 +181,8 @@ def account(model: Model) -> str:
     least = header["release"]["min_phones"]
     shared = f"each on {least}+ phones" if least > 1 else "whoever typed them"
     if header["epsilon"] is not None:
-        shared = f"epsilon {header['epsilon']:.3g}"
+        seeded = "noise" in header["privacy"]
+        shared = "noise from a seed" if seeded else f"epsilon {header['epsilon']:.3g}"
     return (
         f"{header['phones']:,} phones\n{header['rounds']:,} {rounds}\n{words:,} words\n"
         f"{sum(above):,} n-grams\n{shared}"
