@@ -231,9 +231,7 @@ def command(
     if json:
         print_json(report)
     if budget is not None and state is None:
-        narrate(
-            "nothing remembers that this budget is spent: releasing the same deltas again adds to it (--state)"
-        )
+        narrate("without --state nothing remembers that the budget of these deltas is spent")
     _account(report, on_disk, time.monotonic() - begin)
     narrate(_sentence(report, state))
     if "ngrams" in report:

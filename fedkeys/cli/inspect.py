@@ -217,8 +217,9 @@ def _promise(header: Mapping[str, Any]) -> str:
     factor = exp(min(header["epsilon"], 700.0))
     return (
         f"It is ({header['epsilon']:.3g}, {header['dp_delta']:g})-differentially private for {privacy['unit']}: "
-        f"whoever sees it, and knows all else, finds it at most {factor:,.3g} times as likely or unlikely as before "
-        "that this phone said what it did, but for a chance of "
+        "whoever sees it, and knows all else, finds it at most "
+        f"{factor:,.3g} times as likely or unlikely as before that this phone said what it did, "
+        "but for a chance of "
         f"{header['dp_delta']:g}{rest if planned > 1 else ''}.\n"
     )
 
