@@ -391,3 +391,86 @@ def test_a_log_is_never_cut_between_what_a_phone_shows(
     log.write_bytes(b"".join([other, *uploads[0], other, *uploads[1], *uploads[2]]))
     found = intake.merge_files(Aggregator(bounds=DEFAULT_BOUNDS), [log])
     assert (found.merged, found.repeated, found.refused) == (4, 4, ())
+
+
+VOTING = Bounds(max_ngrams=2000, max_count=4096, max_norm=4096)
+
+
+@given(
+    st.lists(corpora, min_size=3, max_size=3),
+    st.builds(
+        Bounds, max_ngrams=st.integers(1, 40), max_count=st.integers(1, 60), max_norm=st.integers(1, 100)
+    ),
+    st.integers(1, 4),
+)
+def test_votes_are_no_longer_than_they_may_be(parts: list[list[str]], bounds: Bounds, rounds: int) -> None:
+    assert bounds.max_norm is not None
+    phone = Phone(order=3, bounds=bounds, pseudonym=bytes(16), rounds=rounds)
+    aggregator = Aggregator(bounds=bounds)
+    votes: Counter[Any] = Counter()
+    for number, texts in enumerate(parts):
+        phone.type(texts)
+        delta = Delta.from_bytes(phone.delta().to_bytes())
+        voted = [said_ for found in said(delta) for said_ in found.items()]
+        assert len({count for _, (count, mark) in voted if mark}) <= 1
+        assert all((count > 0) == bool(mark) for _, (count, mark) in voted)
+        for name, (count, _) in voted:
+            assert not (count and votes[name])
+            votes[name] += count
+        assert aggregator.add_messages(phone.upload())[-1] is True
+        phone.accepted()
+        squares = sum(count**2 for count in votes.values())
+        assert squares <= bounds.max_norm**2 * min(1, (number + 1) / rounds) + 1e-9
+        assert max(votes.values(), default=0) <= bounds.max_count
+        assert len(+votes) <= bounds.max_ngrams
+
+
+def test_a_phone_that_sends_little_says_it_louder() -> None:
+    few, many = (Phone(texts, bounds=VOTING).delta() for texts in (["hi"], ["the cat sat on a mat"] * 9))
+    assert {count for _, count, _ in few.counts.rows()} == {
+        int(4096 / 3**0.5)
+    }  # its start, it, it at the start
+    capped = Phone(["hi"], bounds=Bounds(2000, 512, max_norm=4096)).delta()
+    assert {count for _, count, _ in capped.counts.rows()} == {512}
+    counts = {count for _, count, _ in many.counts.rows()}
+    assert counts == {int(4096 / len(many.counts) ** 0.5)}
+    assert len(many.counts) * counts.pop() ** 2 <= 4096**2
+
+
+def test_votes_go_over_several_rounds() -> None:
+    phone = Phone(["the cat sat on a mat"], bounds=VOTING, rounds=2)
+    first = phone.delta()
+    phone.accepted()
+    phone.type(["the cat sat on a hat", "the cat sat"])
+    second = phone.delta()
+    size = int((4096**2 / 2 / len(first.counts)) ** 0.5)
+    assert {count for _, count, _ in first.counts.rows()} == {size}
+    new = [count for _, count, mark in second.counts.rows() if mark]
+    assert len(set(new)) == 1
+    assert new[0] > size
+    assert all(count == 0 for _, count, mark in second.counts.rows() if not mark)
+    aggregator = Aggregator(bounds=VOTING)
+    aggregator.add(first)
+    phone.accepted()
+    phone.type(["whatever else"])
+    assert max(count for _, count, _ in phone.delta().counts.rows()) < size / 9  # what rounding left
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_aggregator_refuses_votes_that_are_too_long(times: int) -> None:
+    phone = Phone(["the cat sat on a mat"] * 9, bounds=Bounds(2000, 4096, max_norm=4097))
+    delta = phone.delta()
+    assert sum(count**2 for _, count, _ in delta.counts.rows()) > 4096**2 * 0.9
+    limit = int(sum(count**2 for _, count, _ in delta.counts.rows()) ** 0.5) - (times == 1)
+    aggregator = Aggregator(bounds=Bounds(2000, 4096, max_norm=limit + (times == 2)))
+    if times == 1:
+        with pytest.raises(RefusedError, match=r"to a length of 4,09\d\.\d, more than 4,09"):
+            aggregator.add(delta)
+    else:
+        assert aggregator.add(delta)
+
+
+@pytest.mark.parametrize("norm", [0, -1, 1 << 25])
+def test_lengths_out_of_range_are_refused(norm: int) -> None:
+    with pytest.raises(UsageError, match="max_norm"):
+        Bounds(1, 1, max_norm=norm)

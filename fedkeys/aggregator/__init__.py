@@ -7,6 +7,7 @@ here can reach a message (it imports neither `sources` nor `phone`).
 
 from fedkeys.aggregator.aggregator import Aggregator, aggregate
 from fedkeys.aggregator.blocklist import read_blocklist
+from fedkeys.aggregator.budget import Budget
 from fedkeys.aggregator.enrolment import Enrolment
 from fedkeys.aggregator.helpers import available_cores
 from fedkeys.aggregator.intake import (
@@ -28,6 +29,7 @@ __all__ = [
     "WITHDRAWAL_SUFFIX",
     "Aggregator",
     "Answer",
+    "Budget",
     "Enrolment",
     "Fate",
     "Intake",

@@ -12,7 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from fedkeys.aggregator.blocklist import blocked_word
+from fedkeys.aggregator.budget import Budget, Spending, as_header, histogram_of
 from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
 from fedkeys.aggregator.groups import Groups, check_federation
 from fedkeys.aggregator.helpers import ENOUGH_BYTES, Helpers, Known, Taken
@@ -20,7 +23,7 @@ from fedkeys.aggregator.merged import Merged
 from fedkeys.aggregator.partial import Account, write_partial
 from fedkeys.aggregator.partial_checks import check_account, check_overlap
 from fedkeys.aggregator.reasons import reason_of
-from fedkeys.aggregator.release import release
+from fedkeys.aggregator.release import release, release_privately
 from fedkeys.aggregator.runs import Run
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
@@ -224,7 +227,13 @@ class Aggregator:
 
         Raises:
             FedkeysError: the file cannot be written.
+            UsageError: these sums have a budget, which a partial does not know.
         """
+        if self._spending().budget:
+            raise UsageError(
+                "these sums are released under differential privacy, and a partial would not know their budget",
+                remedy="merge partials first, and release then",
+            )
         bounds = [dict(kept) if kept else None for kept in self._kept_bounds]
         account = Account(self.federation, bounds, self.round, is_enrolled(self._state))
         totals = self._sums.totals()
@@ -319,32 +328,82 @@ class Aggregator:
         min_phones: int = DEFAULT_MIN_PHONES,
         blocked: Iterable[str] = (),
         prune: int | None = None,
+        budget: Budget | None = None,
+        rng: np.random.Generator | None = None,
     ) -> Model:
         """Make a model of the words and n-grams that at least `min_phones` phones have sent.
+
+        Under a budget it is differentially private: of sums noise is told, and only of those that come past a
+        threshold. What is spent is noted, and lasts, before any noise is drawn.
 
         Args:
             min_phones: the least number of phones, 1 or more.
             blocked: words that the model must not hold, however many sent them, in any written form.
             prune: how many n-grams of two words or more to keep of those, the ones without which the model
                 would change most; None for all. Words are never pruned.
+            budget: what all releases of these sums may cost one phone; None for no noise. With one, any one sum
+                that fewer than `min_phones` phones have sent is told with no more than a tiny chance.
+            rng: draws noise that can be repeated, for tests: it protects nobody, as the header says.
 
         Raises:
-            UsageError: `min_phones` is less than 1, `prune` less than 0, or what is blocked is no single word.
+            UsageError: `min_phones` is less than 1, `prune` less than 0, or what is blocked is no single word;
+                the budget is spent or was another one, sums were released without noise before or are to be now
+                after they were with it, or phones were not all held to the same bounds.
         """
         if min_phones < 1:
             raise UsageError(f"min_phones is {min_phones}", remedy="choose 1 or more")
         if prune is not None and prune < 0:
             raise UsageError(f"prune is {prune}", remedy="choose 0 or more, or None to keep all")
+        blocked_words = frozenset(map(blocked_word, blocked))
+        spent = self._spending()
+        if budget is not None:
+            return self._release_privately(spent.with_next(budget), min_phones, blocked_words, prune, rng)
+        self._state.note(plain=spent.with_plain().plain)
         totals = self._sums.totals()
         self._keep_up()
+        return release(totals, min_phones, self._how_counts_came(), blocked_words, prune)
+
+    def _release_privately(
+        self,
+        spent: Spending,
+        min_phones: int,
+        blocked: frozenset[str],
+        prune: int | None,
+        rng: np.random.Generator | None,
+    ) -> Model:
+        if self.bounds is None or self._kept_bounds not in ([], [self.bounds.as_map()]):
+            raise UsageError(
+                "not all phones were held to the same bounds, by which noise goes",
+                remedy="merge the deltas again, under bounds",
+            )
+        histogram = histogram_of(spent.events[-1], self.bounds, min_phones)
+        # Drawing wants a package: that it is missing should be known before anything is spent.
+        promise = as_header(spent, self.bounds, histogram, max(1, self.round))
+        self._state.spend(spent.text)
         account = {
+            **self._how_counts_came(),
+            "epsilon": spent.epsilon,
+            "dp_delta": promise["budget"]["dp_delta"],
+            "privacy": {
+                **promise,
+                **({} if rng is None else {"noise": "from a seed: it protects nobody"}),
+            },
+        }
+        return release_privately(self._sums.totals(), histogram, account, min_phones, blocked, prune, rng)
+
+    def _spending(self) -> Spending:
+        text = self._state.spent()
+        return Spending.read(text) if text else Spending(plain=bool(self._state.facts().get("plain")))
+
+    def _how_counts_came(self) -> dict[str, Any]:
+        """What the header of a model says of the counts that it was made of."""
+        return {
             "federation": self.federation,
             "bounds": self._kept_bounds[0] if len(self._kept_bounds) == 1 else None,
             "rounds": max(1, self.round),
             "phones": self.phones,
             "deltas": self.deltas,
         }
-        return release(totals, min_phones, account, frozenset(map(blocked_word, blocked)), prune)
 
 
 def aggregate(

@@ -2,9 +2,10 @@
 
 In: batches of new deltas, and the deltas that their phones sent before and show again. Out: which of the new
 ones go too far, and why. Laws: over all deltas of a phone that are merged no more than `max_ngrams` distinct
-n-grams and written forms are counted, none of them more than `max_count` times, and none is marked as new
-twice, so that one phone counts as one; every n-gram that is named was counted. Nothing is kept of a phone for
-it but the digests in the ledger: they prove that what it shows again is what it sent.
+n-grams and written forms are counted, none of them more than `max_count` times, all together no longer than
+`max_norm`, and none is marked as new twice, so that one phone counts as one; every n-gram that is named was
+counted. Nothing is kept of a phone for it but the digests in the ledger: they prove that what it shows again is
+what it sent.
 """
 
 from collections.abc import Sequence
@@ -99,12 +100,14 @@ class _Extent:
         distinct: how many n-grams and forms it names.
         most, least: the greatest and the smallest of its counts.
         marks: the most marks on one n-gram or form.
+        squares: float64, the sum of the squares of all counts.
     """
 
     distinct: NDArray[np.int64]
     most: NDArray[np.int64]
     least: NDArray[np.int64]
     marks: NDArray[np.int64]
+    squares: NDArray[np.float64]
 
     @classmethod
     def of_any(cls, batch: Batch) -> "_Extent":
@@ -116,6 +119,7 @@ class _Extent:
             np.full(messages, max((level.counts.max() for level in levels), default=0)),
             np.full(messages, min((level.counts.min() for level in levels), default=1)),
             np.full(messages, max((level.phones.max() for level in levels), default=0)),
+            np.full(messages, sum(map(_squared, levels))),
         )
 
     @classmethod
@@ -141,15 +145,17 @@ class _Extent:
     def _of(cls, phones: int, parts: Sequence[tuple[Rows, Level]]) -> "_Extent":
         distinct, most, marks = np.zeros((3, phones), np.int64)
         least = np.ones(phones, np.int64)
+        squares = np.zeros(phones)
         for roots, level in parts:
             distinct += np.bincount(roots, minlength=phones)
+            squares += np.bincount(roots, level.counts.astype(np.float64) ** 2, minlength=phones)
             starts = np.flatnonzero(np.diff(roots, prepend=-1))  # rows stand in the order of their roots
             if len(starts):
                 at = roots[starts]
                 most[at] = np.maximum(most[at], np.maximum.reduceat(level.counts, starts))
                 least[at] = np.minimum(least[at], np.minimum.reduceat(level.counts, starts))
                 marks[at] = np.maximum(marks[at], np.maximum.reduceat(level.phones, starts))
-        return cls(distinct, most, least, marks)
+        return cls(distinct, most, least, marks, squares)
 
     def is_within(self, bounds: Bounds | None) -> NDArray[np.bool_]:
         """Tell which phones keep their bounds."""
@@ -158,6 +164,8 @@ class _Extent:
             within &= (
                 (self.distinct <= bounds.max_ngrams) & (self.most <= bounds.max_count) & (self.marks <= 1)
             )
+            if bounds.max_norm is not None:
+                within &= self.squares <= bounds.max_norm**2
         return within
 
     def refusal(self, phone: int, bounds: Bounds | None) -> RefusedError:
@@ -169,8 +177,16 @@ class _Extent:
         if self.distinct[phone] > bounds.max_ngrams:
             many = f"{self.distinct[phone]:,} different n-grams and forms, more than {bounds.max_ngrams:,}"
             return RefusedError(f"brings its phone to {many}", remedy=_REMEDY)
+        if self.most[phone] <= bounds.max_count:
+            length = f"{self.squares[phone] ** 0.5:,.1f}, more than {bounds.max_norm:,}"
+            return RefusedError(f"brings the counts of its phone to a length of {length}", remedy=_REMEDY)
         many = f"{self.most[phone]:,} times, more than {bounds.max_count:,}"
         return RefusedError(f"brings its phone to counting one n-gram {many}", remedy=_REMEDY)
+
+
+def _squared(level: Level) -> float:
+    """The sum of the squares of all counts, exact as far as any bound on it reaches."""
+    return float(np.square(level.counts, dtype=np.float64).sum())
 
 
 def _by_root(levels: Sequence[Level]) -> list[tuple[Rows, Level]]:

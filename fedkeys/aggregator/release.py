@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from fedkeys.aggregator.private_release import tell
 from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary
 from fedkeys.counts.ngrams import Ids, Mask, StoredLevel, pack_keys
 from fedkeys.model import Model
 from fedkeys.model.build import build, usual_forms
 from fedkeys.model.kneser_ney import Estimate, estimate
+from fedkeys.model.noisy import estimate_noisy
 from fedkeys.model.prune import pruned
+from fedkeys.privacy import Histogram
 from fedkeys.words import OTHER, styled
 
 _CHUNK = 1 << 16
@@ -58,8 +61,51 @@ def release(
     kept = found if prune is None else pruned(found, prune)
     bigrams = _with_ids(found.counts.levels[1], new_ids)
     arrays = build(_renumbered(kept, new_ids), vocabulary, released_forms, bigrams)
-    header = {
+    header = _header(account, kept, found, vocabulary, min_phones, blocked, prune)
+    return Model.from_arrays(header, arrays)
+
+
+def release_privately(
+    totals: Totals,
+    histogram: Histogram,
+    account: Mapping[str, Any],
+    min_phones: int,
+    blocked: Collection[str] = (),
+    prune: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> Model:
+    """Make a model of what noise and a threshold let through.
+
+    Args:
+        totals: everything merged.
+        histogram: noise and threshold.
+        account: what the header says of how the counts came about, and of what was promised.
+        min_phones: the least number of distinct phones that the threshold is made for.
+        blocked: words, folded, that no release may hold.
+        prune: how many n-grams of two words or more to keep; None for all.
+        rng: draws noise that can be repeated; None for the operating system's source.
+    """
+    told = tell(totals, histogram, _places(totals.words, blocked), rng)
+    found = estimate_noisy(told.counts, histogram.threshold)
+    kept = found if prune is None else pruned(found, prune)
+    arrays = build(kept, told.vocabulary, told.forms, told.counts.levels[1])
+    header = _header(account, kept, found, told.vocabulary, min_phones, blocked, prune)
+    return Model.from_arrays(header, arrays)
+
+
+def _header(
+    account: Mapping[str, Any],
+    kept: Estimate,
+    found: Estimate,
+    vocabulary: Vocabulary,
+    min_phones: int,
+    blocked: Collection[str],
+    prune: int | None,
+) -> dict[str, Any]:
+    return {
         "fedkeys": version("fedkeys"),
+        "epsilon": None,
+        "dp_delta": None,
         **account,
         "order": kept.counts.order,
         "ngrams": _sizes(kept, vocabulary),
@@ -69,10 +115,7 @@ def release(
             **({"blocked": len(blocked)} if blocked else {}),
             **({} if prune is None else {"pruned_from": _sizes(found, vocabulary)}),
         },
-        "epsilon": None,
-        "dp_delta": None,
     }
-    return Model.from_arrays(header, arrays)
 
 
 def _sizes(found: Estimate, vocabulary: Vocabulary) -> list[int]:

@@ -27,7 +27,7 @@ from fedkeys.aggregator.ledger import SCHEMA, Entry, Ledger, Overlap
 from fedkeys.aggregator.partial_reading import Partial, read_partial
 from fedkeys.aggregator.runs import Run, merge_runs, without_nothing
 from fedkeys.aggregator.totals import Totals
-from fedkeys.container import sync_directory
+from fedkeys.container import read_bytes, sync_directory, write_atomically
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Head
 from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError, UsageError, VersionError
@@ -35,6 +35,7 @@ from fedkeys.errors import DamagedError, FedkeysError, FormatError, StorageError
 STATE_VERSION = 1
 APPLICATION_ID = 0x6665646B  # "fedk", by which SQLite files tell whose they are
 
+_SPENDING, _MOST_SPENDING = "spending.json", 1 << 20
 _DATABASE, _RUNS, _HELPERS = "state.sqlite", "runs", "helpers-"
 _TABLES = (
     SCHEMA,
@@ -65,6 +66,7 @@ class State:
         self.path = path
         self._broken = False
         self._scratch: Path | None = None
+        self._spent: str | None = None
         self._runs: list[Run] = []
         self._replaced: list[Run] = []
         self._uncommitted: list[Run] = []
@@ -133,6 +135,20 @@ class State:
         """Give what was noted."""
         with self._naming_the_disk():
             return dict(self._connection.execute("SELECT name, value FROM facts"))
+
+    def spent(self) -> str | None:
+        """Give what was noted of a budget."""
+        path = None if self.path is None else self.path / _SPENDING
+        if path is None:
+            return self._spent
+        return read_bytes(path, _MOST_SPENDING).decode() if path.exists() else None
+
+    def spend(self, text: str) -> None:
+        """Note what was spent of a budget, so that it lasts whatever becomes of all that is not committed yet."""
+        if self.path is None:
+            self._spent = text
+        else:
+            write_atomically(self.path / _SPENDING, text.encode())
 
     def note(self, **facts: Any) -> None:
         """Note facts, each a number or a text."""

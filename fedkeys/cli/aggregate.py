@@ -18,16 +18,20 @@ from fedkeys.cli.console import (
 )
 from fedkeys.cli.files import check_output, check_writable, existing
 from fedkeys.cli.options import (
+    DpDeltaOption,
+    EpsilonOption,
     FederationOption,
     JsonOption,
     MaxBytesOption,
     MaxCountOption,
     MaxNgramsOption,
+    MaxNormOption,
     MemoryOption,
     MinPhonesOption,
     PruneOption,
     UnboundedOption,
     bounds_of,
+    budget_of,
     bytes_of,
 )
 from fedkeys.cli.progress import adding_up, progress
@@ -72,6 +76,12 @@ def command(
     max_count: MaxCountOption = None,
     max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
+    max_norm: MaxNormOption = None,
+    epsilon: EpsilonOption = None,
+    dp_delta: DpDeltaOption = 1e-6,
+    releases: Annotated[
+        int, typer.Option("--releases", min=1, help="How many releases --epsilon is for, in all.")
+    ] = 1,
     memory: MemoryOption = "1G",
     state: Annotated[
         Path | None,
@@ -127,6 +137,19 @@ def command(
         raise UsageError("--blocklist is for a model, and none is made", remedy="name it with --out")
     if prune is not None and out is None and not dry_run:
         raise UsageError("--prune is for a model, and none is made", remedy="name it with --out")
+    if epsilon is not None and (out is None or dry_run):
+        raise UsageError(
+            "--epsilon is for a model: to look at one spends the budget",
+            remedy="name it with --out, without --dry-run",
+        )
+    if epsilon is not None and partial is not None:
+        raise UsageError(
+            "a partial would not know of the budget of --epsilon",
+            remedy="merge partials first, and release then",
+        )
+    if epsilon is not None and state is None and releases > 1:
+        raise UsageError("--releases are counted in a state", remedy="name it with --state")
+    budget = budget_of(epsilon, dp_delta, releases)
     if not inputs and not state:
         raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
     if STDIN in (inputs or ()):
@@ -146,7 +169,7 @@ def command(
         bytes_of(memory),
         kept,
         all_or_nothing=strict or dry_run,
-        bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded),
+        bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded, max_norm, epsilon is not None),
         enrolment=enrolment,
         cores=available_cores(),
     )
@@ -188,7 +211,7 @@ def command(
             report["partial"] = str(partial)
         if out is not None or dry_run:
             step("releasing", None)
-            model = aggregator.release(min_phones, blocked, prune)
+            model = aggregator.release(min_phones, blocked, prune, budget)
             aggregator.know(model.vocabulary)
             if not dry_run:
                 aggregator.commit()
@@ -198,6 +221,7 @@ def command(
                 "ngrams": model.ngrams,
                 "pruned_from": model.header["release"].get("pruned_from"),
                 "payload": model.payload_digest.hex(),
+                "epsilon": model.header["epsilon"],
                 "blocked": len(set(blocked)),
                 "bytes": len(model.to_bytes()),
                 "out": None if dry_run else str(out),
@@ -206,6 +230,8 @@ def command(
     aggregator.close()
     if json:
         print_json(report)
+    if budget is not None and state is None:
+        narrate("without --state nothing remembers that the budget of these deltas is spent")
     _account(report, on_disk, time.monotonic() - begin)
     narrate(_sentence(report, state))
     if "ngrams" in report:

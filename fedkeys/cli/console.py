@@ -174,6 +174,12 @@ def warn_of_nothing(model: "Model", min_phones: int) -> None:
     if model.ngrams[0]:
         return
     phones = model.header["phones"]
+    if model.header["epsilon"] is not None:
+        narrate(
+            f"warning: the model holds no word: at this epsilon noise hides all that {many(phones, 'phone')} have "
+            "said; let more phones take part, have them vote (--max-norm), or raise --epsilon"
+        )
+        return
     if phones < min_phones:
         why = f"{many(phones, 'phone')} took part, and a release tells what at least {min_phones:,} have sent"
     else:

@@ -13,6 +13,7 @@ from fedkeys.cli.options import (
     MaxBytesOption,
     MaxCountOption,
     MaxNgramsOption,
+    MaxNormOption,
     OrderOption,
     UnboundedOption,
     bounds_of,
@@ -40,6 +41,7 @@ def command(
     max_count: MaxCountOption = None,
     max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
+    max_norm: MaxNormOption = None,
     federation: FederationOption = "fedkeys",
 ) -> None:
     """Write one delta for each phone: all that would leave it.
@@ -59,7 +61,7 @@ def command(
     from fedkeys.sources import open_corpus
 
     vocabulary = Model.load(existing(base)).vocabulary if base else None
-    bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded)
+    bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded, max_norm)
     source = open_corpus(corpus)
     total = 0
     written: set[Path] = set()

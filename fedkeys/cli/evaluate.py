@@ -9,15 +9,19 @@ from fedkeys.cli.console import many, narrate, print_json, warn_of_nothing
 from fedkeys.cli.evaluate_report import print_report
 from fedkeys.cli.files import existing
 from fedkeys.cli.options import (
+    DpDeltaOption,
+    EpsilonOption,
     JsonOption,
     MaxBytesOption,
     MaxCountOption,
     MaxNgramsOption,
+    MaxNormOption,
     MinPhonesOption,
     OrderOption,
     SeedOption,
     UnboundedOption,
     bounds_of,
+    budget_of,
     given_of,
 )
 from fedkeys.cli.plots import PlotOption
@@ -26,7 +30,7 @@ from fedkeys.cli.public_words import public_prior
 
 _OF_MAKING_A_MODEL = (
     *("train_on", "new_users", "curves", "min_phones", "order"),
-    *("max_ngrams", "max_count", "max_bytes", "unbounded"),
+    *("max_ngrams", "max_count", "max_bytes", "unbounded", "max_norm", "epsilon", "dp_delta"),
 )
 
 
@@ -92,6 +96,9 @@ def command(
     max_count: MaxCountOption = None,
     max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
+    max_norm: MaxNormOption = None,
+    epsilon: EpsilonOption = None,
+    dp_delta: DpDeltaOption = 1e-6,
     seed: SeedOption = 0,
     json: JsonOption = False,
     plot: PlotOption = None,
@@ -103,6 +110,9 @@ def command(
     after each letter but the last.
     Users with fewer than 10 messages only train. The keys of --json are listed in the docstring of
     fedkeys.evaluate.Report.as_dict: python -c "from fedkeys.evaluate import Report; help(Report.as_dict)".
+
+    --epsilon is for the model of counts alone: the mix is trained without noise, and each point of --curves is a
+    fleet, with a budget, of its own.
 
     --curves replays up to 60 users, about 200 words of each at a point, of whom the model has seen nothing:
     after the first part of their messages, with models of ever more phones; and from their first message on, with
@@ -117,7 +127,7 @@ def command(
     from fedkeys.sources import open_corpus
 
     _check_options(context)
-    bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded)
+    bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded, max_norm, epsilon is not None)
     evaluation = Evaluation(
         split,
         users,
@@ -130,7 +140,7 @@ def command(
         baselines=baselines,
         sample=sample,
         curves=curves,
-        plan=Plan(min_phones=min_phones, order=order, bounds=bounds),
+        plan=Plan(min_phones=min_phones, order=order, bounds=bounds, budget=budget_of(epsilon, dp_delta, 1)),
     )
     prior = None if no_prior else public_prior()
     given = Model.load(existing(model)) if model else None

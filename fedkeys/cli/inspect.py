@@ -1,6 +1,7 @@
 """`fedkeys inspect`: what exactly is in a delta or a model."""
 
 from collections.abc import Mapping, Sequence
+from math import exp
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -206,6 +207,23 @@ def _of_mix(account: Mapping[str, Any]) -> str:
     return f"It brings a mix{how}, by which keyboards weigh what they know."
 
 
+def _promise(header: Mapping[str, Any]) -> str:
+    """Say in one sentence what differential privacy was promised to whom."""
+    privacy = header["privacy"]
+    if "noise" in privacy:
+        return f"Its noise is {privacy['noise']}.\n"
+    planned, done = privacy["budget"]["releases"], len(privacy["events"])
+    rest = f"; release {done} of {planned}, which together may cost {privacy['budget']['epsilon']:g}"
+    factor = exp(min(header["epsilon"], 700.0))
+    return (
+        f"It is ({header['epsilon']:.3g}, {header['dp_delta']:g})-differentially private for {privacy['unit']}: "
+        "whoever sees it, and knows all else, finds it at most "
+        f"{factor:,.3g} times as likely or unlikely as before that this phone said what it did, "
+        "but for a chance of "
+        f"{header['dp_delta']:g}{rest if planned > 1 else ''}.\n"
+    )
+
+
 def _model(model: "Model", file: Path, json: bool) -> None:
     from fedkeys.words import MESSAGE_START
 
@@ -225,7 +243,9 @@ def _model(model: "Model", file: Path, json: bool) -> None:
         + (
             f"Every word and n-gram in it was sent by at least {rule} phones: that hides rare text, "
             "but it is not differential privacy.\n"
-            if rule > 1
+            if rule > 1 and "privacy" not in model.header
+            else _promise(model.header)
+            if "privacy" in model.header
             else "Everything that was sent is in it, whoever sent it.\n"
         )
     )

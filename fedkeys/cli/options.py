@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from fedkeys.aggregator import Budget
     from fedkeys.delta import Bounds
 
 OrderOption = Annotated[int, typer.Option("--order", min=2, max=4, help="Highest order of n-grams.")]
@@ -86,6 +87,36 @@ UnboundedOption = Annotated[
 ]
 
 
+# One vote is no more than an eighth of a phone's length, that of a phone with 64 n-grams.
+DEFAULT_MAX_NORM, _VOTES_AT_LEAST = 4096, 8
+
+EpsilonOption = Annotated[
+    float | None,
+    typer.Option(
+        "--epsilon",
+        help="Release under differential privacy: what all releases may cost one phone, for all that it ever "
+        "sends. Phones must vote (--max-norm), and the extra fedkeys[privacy] is needed.",
+    ),
+]
+DpDeltaOption = Annotated[
+    float,
+    typer.Option(
+        "--dp-delta", help="Delta of differential privacy; well below one in as many as there are phones."
+    ),
+]
+MaxNormOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-norm",
+        min=1,
+        max=1 << 24,
+        metavar="LENGTH",
+        show_default=f"none; {DEFAULT_MAX_NORM} with --epsilon",
+        help="Phones send votes instead of counts, all together no longer than this; --max-count is then an "
+        f"{_VOTES_AT_LEAST}th of it.",
+    ),
+]
+
 _LEAST_MEMORY = 64 << 10
 
 
@@ -120,10 +151,22 @@ def given_of(context: typer.Context, *parameters: str) -> list[str]:
     ]
 
 
+def budget_of(epsilon: float | None, dp_delta: float, releases: int) -> "Budget | None":
+    """Give the budget that was asked for; None for none."""
+    from fedkeys.aggregator import Budget
+
+    return None if epsilon is None else Budget(epsilon, dp_delta, releases)
+
+
 def bounds_of(
-    max_ngrams: int | None, max_count: int | None, max_bytes: int | None, unbounded: bool
+    max_ngrams: int | None,
+    max_count: int | None,
+    max_bytes: int | None,
+    unbounded: bool,
+    max_norm: int | None = None,
+    private: bool = False,
 ) -> "Bounds | None":
-    """Give the bounds that were asked for.
+    """Give the bounds that were asked for; those of a private release have a length.
 
     Raises:
         UsageError: some were, and none as well.
@@ -131,10 +174,16 @@ def bounds_of(
     from fedkeys.delta import Bounds
     from fedkeys.errors import UsageError
 
-    asked = (max_ngrams, max_count, max_bytes)
-    if unbounded and asked != (None, None, None):
+    if unbounded and (max_ngrams, max_count, max_bytes, max_norm) != (None, None, None, None):
         raise UsageError("--unbounded goes with no bound", remedy="leave it out, or the bounds")
-    defaults = (DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES)
-    return (
-        None if unbounded else Bounds(*(given or usual for given, usual in zip(asked, defaults, strict=True)))
+    if unbounded and private:
+        raise UsageError("--epsilon wants bounds on what one phone can add", remedy="leave --unbounded out")
+    if unbounded:
+        return None
+    norm = max_norm or (DEFAULT_MAX_NORM if private else None)
+    return Bounds(
+        max_ngrams or DEFAULT_MAX_NGRAMS,
+        max_count or (DEFAULT_MAX_COUNT if norm is None else max(1, norm // _VOTES_AT_LEAST)),
+        max_bytes or DEFAULT_MAX_BYTES,
+        max_norm=norm,
     )

@@ -10,16 +10,20 @@ import typer
 from fedkeys.cli.console import many, narrate, print_json, print_table, size, tell, warn_of_nothing
 from fedkeys.cli.files import check_output, check_writable
 from fedkeys.cli.options import (
+    DpDeltaOption,
+    EpsilonOption,
     JsonOption,
     MaxBytesOption,
     MaxCountOption,
     MaxNgramsOption,
+    MaxNormOption,
     MinPhonesOption,
     OrderOption,
     PruneOption,
     SeedOption,
     UnboundedOption,
     bounds_of,
+    budget_of,
 )
 from fedkeys.cli.progress import Step, figures_of, progress
 from fedkeys.cli.public_words import public_prior
@@ -53,6 +57,9 @@ def command(
     max_count: MaxCountOption = None,
     max_bytes: MaxBytesOption = None,
     unbounded: UnboundedOption = False,
+    max_norm: MaxNormOption = None,
+    epsilon: EpsilonOption = None,
+    dp_delta: DpDeltaOption = 1e-6,
     min_available: Annotated[
         int,
         typer.Option("--min-available", min=1, help="A round starts with so many phones in reach, or not."),
@@ -96,6 +103,9 @@ def command(
     With --mix the model brings weights that phones have trained on messages which it had not seen; other phones
     check that they predict better with them than with those that come with fedkeys, which stay if not.
 
+    With --epsilon each round's model tells noisy votes, and only of what many phones have; the noise is the
+    operating system's, so that no seed repeats it, and no --checkpoint goes with it.
+
     With --checkpoint a run that was stopped goes on with --resume, and gives the same models as one that was
     not.
     """
@@ -110,13 +120,14 @@ def command(
         cohort=_cohort(cohort),
         min_phones=min_phones,
         order=order,
-        bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded),
+        bounds=bounds_of(max_ngrams, max_count, max_bytes, unbounded, max_norm, epsilon is not None),
         min_available=min_available,
         available=available,
         dropout=dropout,
         deadline=deadline,
         prune=prune,
         mix=MixPlan() if mix else None,
+        budget=budget_of(epsilon, dp_delta, rounds),
     )
     spec = str(corpus or shipped_corpus())
     if out is not None:
@@ -224,9 +235,14 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
         for name in ("available", "lost", "late", "known", "refused")
         if any(account[name] != (account["phones"] if name == "available" else 0) for account in accounts)
     ]
-    bounds = plan.bounds
+    bounds, budget = plan.bounds, plan.budget
     print_table(
-        f"{many(accounts[0]['phones'], 'phone')}, released: what at least {plan.min_phones} of them have sent"
+        f"{many(accounts[0]['phones'], 'phone')}, released: "
+        + (
+            f"noisy votes, epsilon {budget.epsilon:g} in all"
+            if budget
+            else f"what at least {plan.min_phones} of them have sent"
+        )
         + ("; " if plan.prune is None else f", pruned to {many(plan.prune, 'n-gram')}; ")
         + (f"of each at most {bounds.max_ngrams:,} n-grams" if bounds else "no bounds on what one may send"),
         (

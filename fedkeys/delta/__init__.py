@@ -57,8 +57,9 @@ to be named; a form has no count of 0.
 
 *Bounds.* `ngrams`, over all deltas of a phone the most n-grams and written forms, each counted once, that are
 ever sent; `count`, the most that the counts of one of them add up to; `bytes`, the most that one message has;
-`deltas`, the most deltas. A bounded phone shows its earlier deltas again beside a new one, unchanged, so that who
-keeps nothing but their digests can check them. A map of bounds has at most 8 names of at most 16 characters.
+`deltas`, the most deltas; `norm`, the most that the root of the sum of the squares of all its counts comes to. A
+bounded phone shows its earlier deltas again beside a new one, unchanged, so that who keeps nothing but their
+digests can check them. A map of bounds has at most 8 names of at most 16 characters.
 
 Counts are not held against each other: that an n-gram is counted no more often than its prefix is the phone's
 word. A worked example stands in `tests/vectors/`.

@@ -47,7 +47,8 @@ def bounded(
     found = sent.find(new)
     is_first = [rows < 0 for rows in found]
     before = [_sent_before(level, rows) for level, rows in zip(sent.levels, found, strict=True)]
-    chosen = _chosen(new, forms, [*is_first, sent_forms == 0], left, most)
+    votes = bounds.max_norm is not None  # of which nothing that was sent before gets another
+    chosen = _chosen(new, forms, [*is_first, sent_forms == 0], left, most, votes)
     counts = [
         np.where(mask, np.minimum(level.counts, bounds.max_count - times), 0)
         for level, mask, times in zip([*new.levels, forms], chosen, [*before, sent_forms], strict=True)
@@ -57,7 +58,7 @@ def bounded(
         for level, count, first in zip(new.levels, counts, is_first, strict=False)
     )
     needed = forms.parents[counts[-1] > 0]
-    return NgramCounts(levels).select(_with_parts(new, [count > 0 for count in counts[:-1]], needed)), counts[
+    return NgramCounts(levels).select(with_parts(new, [count > 0 for count in counts[:-1]], needed)), counts[
         -1
     ]
 
@@ -67,7 +68,9 @@ def _sent_before(sent: Level, rows: Rows) -> Sums:
     return np.append(sent.counts, 0)[rows]
 
 
-def _chosen(new: NgramCounts, forms: Level, is_first: Sequence[Mask], left: int, most: int) -> list[Mask]:
+def _chosen(
+    new: NgramCounts, forms: Level, is_first: Sequence[Mask], left: int, most: int, only_first: bool
+) -> list[Mask]:
     """Choose the most useful, of what would be sent for the first time no more than are left."""
     rarest = _rarest_word(new)
     levels = [*new.levels, forms]
@@ -78,6 +81,8 @@ def _chosen(new: NgramCounts, forms: Level, is_first: Sequence[Mask], left: int,
         [_capped(level.counts) * _capped(count) for level, count in zip(levels, rarest, strict=True)]
     )
     order = np.lexsort((length, -worth))
+    if only_first:
+        order = order[np.concatenate(is_first)[order]]
     order = order[: max(0, most)]
     first = np.concatenate(is_first)[order]
     chosen = np.zeros(len(worth), np.bool_)
@@ -102,7 +107,7 @@ def _rarest_word(counts: NgramCounts) -> list[Sums]:
     return rarest
 
 
-def _with_parts(counts: NgramCounts, wanted: Sequence[Mask], words: Rows) -> list[Mask]:
+def with_parts(counts: NgramCounts, wanted: Sequence[Mask], words: Rows) -> list[Mask]:
     """Add to a selection the prefixes and suffixes of what is in it, and some rows of order 1."""
     masks = [mask.copy() for mask in wanted]
     masks[0][words] = True

@@ -20,6 +20,7 @@ from fedkeys.delta.checks import PHONE_SIZE, check_identity
 from fedkeys.errors import UsageError
 from fedkeys.phone.bounds import bounded
 from fedkeys.phone.lexicon import Lexicon
+from fedkeys.phone.votes import voted
 from fedkeys.words import OTHER, fold, style_of
 
 DEFAULT_FEDERATION = "fedkeys"
@@ -48,9 +49,10 @@ class Phone:
         federation: the federation that it takes part in.
         pseudonym: 16 bytes that name it there; drawn from the operating system's source when not given.
         bounds: the most that it contributes in its life there; None for no bounds.
+        rounds: how many deltas it means to send, over which it spreads its votes where they are bounded in length.
 
     Raises:
-        UsageError: the order is none of these.
+        UsageError: the order is none of these, or there are no rounds.
         FormatError: no delta could carry this federation or pseudonym.
 
     >>> phone = Phone(["hello world", "hello there"])
@@ -70,7 +72,10 @@ class Phone:
         federation: str = DEFAULT_FEDERATION,
         pseudonym: bytes | None = None,
         bounds: Bounds | None = None,
+        rounds: int = 1,
     ) -> None:
+        if rounds < 1:
+            raise UsageError(f"{rounds} rounds", remedy="choose 1 or more")
         if not 2 <= order <= 4:
             raise UsageError(f"an order of {order} was asked for", remedy="choose 2, 3 or 4")
         self.order = order
@@ -78,6 +83,7 @@ class Phone:
         self.pseudonym = secrets.token_bytes(PHONE_SIZE) if pseudonym is None else pseudonym
         check_identity(self.federation, self.pseudonym)
         self.bounds = bounds
+        self.rounds = rounds
         self.sequence = 0
         self._waiting: list[str] = _messages(texts)
         self._pending: _Sent | None = None
@@ -215,8 +221,26 @@ class Phone:
         level = Level(pack_keys(parents, np.zeros(len(forms), np.uint32)), counted, np.zeros_like(counted))
         before = np.array([self._sent_forms[form] for form in forms], np.int64)
         left = self.bounds.max_ngrams - len(self._sent) - len(self._sent_forms)
+        budget = self._budget(self.bounds.max_norm)
+        most = most if budget is None else min(most, budget)
         counts, times = bounded(new, level, self._sent, before, self.bounds, left, most)
+        if budget is not None:
+            words = counts.levels[0].words
+            word_rows = np.searchsorted(words, new.levels[0].words[parents[times > 0]])
+            votes = np.zeros_like(times)
+            counts, votes[times > 0] = voted(
+                counts, before[times > 0] == 0, word_rows, budget, self.bounds.max_count
+            )
+            times = votes
         return counts, {form: count for form, count in zip(forms, times.tolist(), strict=True) if count}
+
+    def _budget(self, norm: int | None) -> int | None:
+        """What the squares of the votes of one delta may add up to: an even part of what is left."""
+        if norm is None:
+            return None
+        spent = sum(int(level.counts @ level.counts) for level in self._sent.levels)
+        spent += sum(count * count for count in self._sent_forms.values())
+        return (norm * norm - spent) // max(1, self.rounds - len(self._accepted))
 
     def _marked(self, counts: NgramCounts) -> NgramCounts:
         """Clear the first-time mark of every n-gram that was sent before."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.aggregator import Aggregator, Answer, Fate, RoundRule, Upload, collect, select
+from fedkeys.aggregator import Aggregator, Answer, Budget, Fate, RoundRule, Upload, collect, select
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Bounds
 from fedkeys.errors import UsageError
@@ -56,9 +56,11 @@ class Plan:
         mix: how the mix is trained; None for not at all. Phones hold the last fifth of their messages back from
             the rounds, train the mix on it, and send it in one round more. They are in reach, and lost, in the
             training as in the rounds; a deadline is for deltas.
+        budget: what all releases together may cost one phone, for each round's release; None for no noise.
 
     Raises:
-        UsageError: a number is out of its range.
+        UsageError: a number is out of its range; a budget comes without bounds, with the mix, which no noise
+            hides, or for another number of releases than there are rounds.
     """
 
     rounds: int = 1
@@ -73,6 +75,7 @@ class Plan:
     deadline: float | None = None
     prune: int | None = None
     mix: MixPlan | None = None
+    budget: Budget | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("rounds", self.rounds), ("min_phones", self.min_phones)):
@@ -82,12 +85,26 @@ class Plan:
             raise UsageError(f"prune is {self.prune}", remedy="choose 0 or more, or None to keep all")
         if not 0 < self.available <= 1 or not 0 <= self.dropout < 1:
             raise UsageError("available lies above 0 and up to 1, dropout from 0 to below 1")
+        if self.budget is not None and self.mix is not None:
+            raise UsageError(
+                "no noise hides what phones say of the mix", remedy="leave the mix out, or the budget"
+            )
+        if self.budget is not None and (self.bounds is None or self.budget.releases != self.rounds):
+            raise UsageError(
+                f"a budget for {self.budget.releases} releases, in {self.rounds} rounds under "
+                f"{'bounds' if self.bounds else 'no bounds'}",
+                remedy="plan a release for each round, under bounds",
+            )
         _ = self.rule
 
     @property
     def all_rounds(self) -> int:
         """How many rounds there are with the one that follows the training of the mix."""
         return self.rounds + (self.mix is not None)
+
+    def release_of(self, aggregator: Aggregator) -> Model:
+        """Release what an aggregator has merged."""
+        return aggregator.release(self.min_phones, prune=self.prune, budget=self.budget)
 
     def typed_by(self, number: int, messages: int) -> int:
         """How many of a phone's messages belong to the rounds up to one of them."""
@@ -184,6 +201,11 @@ class Federation:
         if not self._names:
             raise UsageError("the corpus has no phones")
         self._seed = int(rng.integers(1 << 62))
+        if checkpoint and plan.budget:
+            raise UsageError(
+                "rounds under a budget cannot be resumed: their noise does not come again",
+                remedy="leave the checkpoint out, or the budget",
+            )
         self._checkpoint = Checkpoint(checkpoint) if checkpoint else None
         if self._checkpoint and resume:
             self._checkpoint.resume(plan, self._names, self._seed)
@@ -301,7 +323,7 @@ class Federation:
 
     def _release(self) -> None:
         """Release a model, and make the round last."""
-        self._model = self._with_mix(self.aggregator.release(self._plan.min_phones, prune=self._plan.prune))
+        self._model = self._with_mix(self._plan.release_of(self.aggregator))
         self.aggregator.know(self._model.vocabulary)
         if self._checkpoint:
             self._checkpoint.keep(self.aggregator.round, self._model, self._records)
@@ -320,7 +342,9 @@ class Federation:
         if name not in self._members:
             pseudonym = blake2b(name.encode(), key=self._key, digest_size=16).digest()
             plan = self._plan
-            member = self._members[name] = Member(plan.order, plan.federation, pseudonym, plan.bounds)
+            member = self._members[name] = Member(
+                plan.order, plan.federation, pseudonym, plan.bounds, plan.rounds
+            )
             if self._checkpoint and name in self._records:
                 merged = self.aggregator.merged_of(pseudonym)
                 member.resume(texts.texts, self._records[name], self._checkpoint.base_of, merged)

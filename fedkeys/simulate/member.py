@@ -40,8 +40,12 @@ class Member:
         order, federation, pseudonym, bounds: as of `Phone`.
     """
 
-    def __init__(self, order: int, federation: str, pseudonym: bytes, bounds: Bounds | None) -> None:
-        self.phone = Phone(order=order, federation=federation, pseudonym=pseudonym, bounds=bounds)
+    def __init__(
+        self, order: int, federation: str, pseudonym: bytes, bounds: Bounds | None, rounds: int = 1
+    ) -> None:
+        self.phone = Phone(
+            order=order, federation=federation, pseudonym=pseudonym, bounds=bounds, rounds=rounds
+        )
         self.record = Record()
         self._typed = 0
 

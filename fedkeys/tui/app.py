@@ -180,6 +180,9 @@ def account(model: Model) -> str:
     rounds = "round" if header["rounds"] == 1 else "rounds"
     least = header["release"]["min_phones"]
     shared = f"each on {least}+ phones" if least > 1 else "whoever typed them"
+    if header["epsilon"] is not None:
+        seeded = "noise" in header["privacy"]
+        shared = "noise from a seed" if seeded else f"epsilon {header['epsilon']:.3g}"
     return (
         f"{header['phones']:,} phones\n{header['rounds']:,} {rounds}\n{words:,} words\n"
         f"{sum(above):,} n-grams\n{shared}"
