@@ -237,7 +237,7 @@ def _model(model: "Model", file: Path, json: bool) -> None:
         print_json(facts)
         return
     rule = model.header["release"]["min_phones"]
-    typer.echo(
+    tell(
         f"A model of {size(facts['bytes'])}, order {model.order}, made of "
         f"{many(model.header['deltas'], 'delta')} of {many(model.header['phones'], 'phone')}.\n"
         + (
