@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys import Keyboard, Phone, aggregate
+from fedkeys.aggregator import Budget
+from fedkeys.delta import Bounds
 from fedkeys.errors import UsageError
 from fedkeys.evaluate import Evaluation, Report, Score, evaluate, replay
 from fedkeys.evaluate.backoff import StupidBackoff
@@ -434,6 +436,17 @@ def test_nobody_trains_the_mix_that_is_asked_of_them(monkeypatch: pytest.MonkeyP
         others = trained_by[id(mix)]
         assert user not in others
         assert len(others) == report.mix_phones == 24 - 22 // 2
+
+
+def test_under_a_budget_nobody_trains_a_mix() -> None:
+    pytest.importorskip("opendp", reason="needs fedkeys[privacy]")
+    fleet = {f"{at}": ["see you soon", "on my way"] * 5 for at in range(24)}
+    plan = Plan(min_phones=1, bounds=Bounds(2000, 512, max_norm=4096), budget=Budget(100.0))
+    report = evaluate(Memory(fleet), Evaluation(users=3, curves=True, plan=plan), np.random.default_rng(0))
+    assert report.mix_phones is None
+    assert report.model.header["epsilon"] <= 100.0
+    assert report.curves is not None
+    assert {point.mix_phones for point in report.curves.phones} == {None}
 
 
 @pytest.mark.parametrize("personal", [False, True])

@@ -111,8 +111,8 @@ def command(
     Users with fewer than 10 messages only train. The keys of --json are listed in the docstring of
     fedkeys.evaluate.Report.as_dict: python -c "from fedkeys.evaluate import Report; help(Report.as_dict)".
 
-    --epsilon is for the model of counts alone: the mix is trained without noise, and each point of --curves is a
-    fleet, with a budget, of its own.
+    With --epsilon nobody trains a mix, since no noise hides what they would say of it: keyboards have that which
+    comes with fedkeys, trained on ubuntu_irc. Each point of --curves is a fleet, with a budget, of its own.
 
     --curves replays up to 60 users, about 200 words of each at a point, of whom the model has seen nothing:
     after the first part of their messages, with models of ever more phones; and from their first message on, with
@@ -152,7 +152,7 @@ def command(
     figures = report.as_dict(np.random.default_rng(seed))
     for sentence in report.missing.values():
         narrate(sentence)
-    if given is None and not no_mix and not report.mix_phones:
+    if given is None and not no_mix and report.mix_phones == 0:
         narrate(
             "the keyboard weighs what is known by hand: a mix is trained by other users than those it is for, "
             f"{FEWEST_TRAINING} or more"

@@ -44,12 +44,12 @@ class Point:
     Attributes:
         at: phones that the model is made of, or messages that each user had typed before.
         scores: system -> user -> score.
-        mix_phones: how many phones trained the mix; 0 where it is by hand.
+        mix_phones: how many phones trained the mix; 0 where it is by hand, None where it is that of fedkeys.
     """
 
     at: int
     scores: Scores
-    mix_phones: int
+    mix_phones: int | None
 
     def as_dict(self, rng: np.random.Generator) -> dict[str, Any]:
         """Give figures and intervals of each system."""
@@ -90,7 +90,7 @@ class _Made:
 
     model: Model
     mix: Mix
-    mix_phones: int
+    mix_phones: int | None
     counting: Counting
 
 

@@ -13,7 +13,7 @@ from fedkeys.errors import UsageError
 from fedkeys.evaluate.evaluation import Evaluation, OnStep
 from fedkeys.model import Model
 from fedkeys.model.mix import Mix
-from fedkeys.phone import Prior, hand_mixed
+from fedkeys.phone import Prior, default_mix, hand_mixed
 from fedkeys.phone.mixing import MixTrainer
 from fedkeys.simulate import Federation, Plan, Round, train_mix
 from fedkeys.simulate.lesson import FEWEST_TRAINING, trainer_of
@@ -37,11 +37,12 @@ class Trained(NamedTuple):
 
     Attributes:
         mixes: user -> mix.
-        phones: how many phones trained a mix, the fewest of all groups; 0 where all are by hand.
+        phones: how many phones trained a mix, the fewest of all groups; 0 where all are by hand, None where all
+            have the mix that comes with fedkeys.
     """
 
     mixes: Mapping[str, Mix]
-    phones: int
+    phones: int | None
 
 
 def halves(asked: Sequence[str], able: Collection[str]) -> list[Group]:
@@ -77,7 +78,9 @@ def train_mixes(
 ) -> Trained:
     """Train a mix for each group of users, on the last messages of others.
 
-    If any group has fewer than `FEWEST_TRAINING` of those, all are given the mix by hand, to be comparable.
+    Under a budget nobody trains, since no noise hides what they would say: all have the mix that comes with
+    fedkeys. If any group has fewer than `FEWEST_TRAINING` of those, all are given the mix by hand, to be
+    comparable.
 
     Args:
         corpus: where those others are.
@@ -89,8 +92,11 @@ def train_mixes(
         on_step: called with the name of a step and the part of it that is done.
     """
     groups = [group for group in groups if group.users]
+    users = [user for group in groups for user in group.users]
+    if evaluation.mix and evaluation.plan.budget is not None:
+        return Trained(dict.fromkeys(users, default_mix()), None)
     if min(len(group.others) for group in groups) < FEWEST_TRAINING:
-        return Trained(dict.fromkeys((user for group in groups for user in group.users), hand_mixed()), 0)
+        return Trained(dict.fromkeys(users, hand_mixed()), 0)
     draws: list[list[str]] = []
     for group in groups:
         others = sorted(group.others)
