@@ -9,6 +9,7 @@ which law holds:
     phone        on the device: counts, deltas, the personal model, the keyboard
     delta        the one message that crosses, byte for byte
     aggregator   on the server: merged exactly once, released by a stated rule
+    privacy      noise of a private release, and what it costs
     model        the released model: immutable, one file, answers in microseconds
     simulate     a whole federation on one machine
     evaluate     how good the suggestions are, on text that the model has not seen

@@ -8,10 +8,11 @@ with format "fedkeys.model", version 2, the arrays of `fedkeys.model.stored`, an
     federation   name
     order        N
     ngrams       how many n-grams of each order, marks not counted among the words
-    discounts    the three Kneser-Ney discounts of each order
+    discounts    the three Kneser-Ney discounts of each order; none after noise
     release      the rule: {"min_phones": K}; "blocked": how many words a blocklist had; "pruned_from": of a pruned
                  model, how many n-grams of each order it would have had
-    epsilon, dp_delta  null: no differential privacy
+    epsilon, dp_delta  of differential privacy; null for none
+    privacy      with an epsilon: unit, neighbouring relation, mechanism, bounds, threshold, budget, events
     bounds       the bounds that all phones were held to, null where they differed or some were held to none
     rounds, phones, deltas  how many took part
     mix          of a model that brings weights for `fedkeys.model.mix`: the version and number of their features,
