@@ -16,7 +16,7 @@ has sent: these chances add up, and what is left of delta is the noise's.
 """
 
 from collections.abc import Sequence
-from math import exp
+from math import exp, isinf
 from statistics import NormalDist
 from typing import Any
 
@@ -26,6 +26,7 @@ from fedkeys.privacy.events import NoisyRelease
 _NEEDS = "install it with: pip install 'fedkeys[privacy]'"
 _LEAST, _MOST = 0.1, 1e4  # noise multipliers; the least is worth an epsilon of 98 at 5e-7
 _EXACT = 1e-4  # relative, of multipliers
+_FARTHEST = 1.02  # that dp-accounting, which rounds up, asks for more than the closed form
 
 
 def epsilon_of(events: Sequence[NoisyRelease], dp_delta: float) -> float:
@@ -81,9 +82,9 @@ def multiplier_for(epsilon: float, dp_delta: float, releases: int = 1) -> float:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if _delta_of_noise(middle, epsilon) <= dp_delta / 2 else (middle, high)
     least = high
-    while _epsilon_of_noise(high, dp_delta / 2) > epsilon:
+    while (found := _epsilon_of_noise(high, dp_delta / 2)) > epsilon:
         high *= 1 + _EXACT
-        if high > 1.1 * least:
+        if isinf(found) or high > _FARTHEST * least:
             raise UsageError(
                 f"an epsilon of {epsilon:g} at a delta of {dp_delta:g} cannot be priced",
                 remedy="choose a larger delta of differential privacy",
