@@ -358,7 +358,8 @@ class Aggregator:
         spent = self._spending()
         if budget is not None:
             return self._release_privately(spent.with_next(budget), min_phones, blocked_words, prune, rng)
-        self._state.note(plain=spent.with_plain().plain)
+        spent.check_plain()
+        self._state.note(plain=True)
         totals = self._sums.totals()
         self._keep_up()
         return release(totals, min_phones, self._how_counts_came(), blocked_words, prune)

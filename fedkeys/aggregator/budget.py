@@ -10,6 +10,7 @@ deltas elsewhere, and releases there too, pays twice and is not told.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from fedkeys.delta import Bounds
@@ -49,7 +50,7 @@ class Budget:
         return NoisyRelease(multiplier, self.dp_delta / 2 / self.releases)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Spending:
     """What was spent of a budget.
 
@@ -71,23 +72,22 @@ class Spending:
             FormatError: it holds an event that this version does not know.
         """
         found = json.loads(text)
-        budget = found["budget"]
-        return cls(Budget(**budget) if budget else None, [*map(event_from, found["events"])], found["plain"])
+        return cls(Budget(**found["budget"]), [*map(event_from, found["events"])])
 
     @property
     def text(self) -> str:
-        """The same as a string, for a state to keep."""
+        """What was spent of a budget as a string, for a state to keep."""
+        assert self.budget is not None
         events = [event.as_map() for event in self.events]
-        budget = asdict(self.budget) if self.budget else None
-        return json.dumps({"budget": budget, "events": events, "plain": self.plain})
+        return json.dumps({"budget": asdict(self.budget), "events": events})
 
-    @property
+    @cached_property
     def epsilon(self) -> float:
         """What the releases have cost, at the budget's delta."""
         return epsilon_of(self.events, self.budget.dp_delta) if self.budget else 0.0
 
-    def with_plain(self) -> "Spending":
-        """Note a release without noise.
+    def check_plain(self) -> None:
+        """Refuse a release without noise after some with.
 
         Raises:
             UsageError: there were some with.
@@ -97,7 +97,6 @@ class Spending:
                 "these sums are released under differential privacy, which one release without would undo",
                 remedy="give --epsilon",
             )
-        return Spending(plain=True)
 
     def with_next(self, budget: Budget) -> "Spending":
         """Note one more release under a budget.

@@ -224,6 +224,19 @@ def _promise(header: Mapping[str, Any]) -> str:
     )
 
 
+def _rule(header: Mapping[str, Any]) -> str:
+    """Say what is in a model, by the rule that it was released under."""
+    if "privacy" in header:
+        return _promise(header)
+    least = header["release"]["min_phones"]
+    if least > 1:
+        return (
+            f"Every word and n-gram in it was sent by at least {least} phones: that hides rare text, "
+            "but it is not differential privacy.\n"
+        )
+    return "Everything that was sent is in it, whoever sent it.\n"
+
+
 def _model(model: "Model", file: Path, json: bool) -> None:
     from fedkeys.words import MESSAGE_START
 
@@ -236,18 +249,10 @@ def _model(model: "Model", file: Path, json: bool) -> None:
     if json:
         print_json(facts)
         return
-    rule = model.header["release"]["min_phones"]
     tell(
         f"A model of {size(facts['bytes'])}, order {model.order}, made of "
         f"{many(model.header['deltas'], 'delta')} of {many(model.header['phones'], 'phone')}.\n"
-        + (
-            f"Every word and n-gram in it was sent by at least {rule} phones: that hides rare text, "
-            "but it is not differential privacy.\n"
-            if rule > 1 and "privacy" not in model.header
-            else _promise(model.header)
-            if "privacy" in model.header
-            else "Everything that was sent is in it, whoever sent it.\n"
-        )
+        f"{_rule(model.header)}"
     )
     before = model.header["release"].get("pruned_from")
     if before:

@@ -10,12 +10,10 @@ if TYPE_CHECKING:
 
 OrderOption = Annotated[int, typer.Option("--order", min=2, max=4, help="Highest order of n-grams.")]
 
-
 MinPhonesOption = Annotated[
     int,
     typer.Option("--min-phones", min=1, max=1 << 31, help="Release only what so many phones have sent."),
 ]
-
 
 PruneOption = Annotated[
     int | None,
@@ -28,15 +26,11 @@ PruneOption = Annotated[
     ),
 ]
 
-
 FederationOption = Annotated[str, typer.Option("--federation", help="Name of the federation.")]
-
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
-
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of all that is drawn at random.")]
-
 
 MemoryOption = Annotated[
     str,
@@ -47,10 +41,8 @@ MemoryOption = Annotated[
     ),
 ]
 
-
 # Those of fedkeys.delta.DEFAULT_BOUNDS, which a test holds against these: importing it takes numpy.
 DEFAULT_MAX_NGRAMS, DEFAULT_MAX_COUNT, DEFAULT_MAX_BYTES = 2000, 16, 5000
-
 
 MaxNgramsOption = Annotated[
     int | None,
@@ -62,7 +54,6 @@ MaxNgramsOption = Annotated[
     ),
 ]
 
-
 MaxCountOption = Annotated[
     int | None,
     typer.Option(
@@ -73,7 +64,6 @@ MaxCountOption = Annotated[
     ),
 ]
 
-
 MaxBytesOption = Annotated[
     int | None,
     typer.Option(
@@ -81,11 +71,9 @@ MaxBytesOption = Annotated[
     ),
 ]
 
-
 UnboundedOption = Annotated[
     bool, typer.Option("--unbounded", help="No bounds on what one phone may contribute.")
 ]
-
 
 # One vote is no more than an eighth of a phone's length, that of a phone with 64 n-grams.
 DEFAULT_MAX_NORM, _VOTES_AT_LEAST = 4096, 8
