@@ -12,7 +12,8 @@ command exits with.
     │   └── VersionError         written by a newer fedkeys
     ├── RefusedError             a sound delta that this aggregator must not merge
     ├── StorageError             a disk that does not take, or keep, what it is given
-    └── PartialError             some inputs were set aside, the rest is done  exit 3
+    ├── PartialError             some inputs were set aside, the rest is done  exit 3
+    └── PromiseError             an audit found a promise that is not kept      exit 4
 """
 
 from pathlib import Path
@@ -90,3 +91,9 @@ class PartialError(FedkeysError):
     """Some inputs were set aside; everything else was done."""
 
     exit_status = 3
+
+
+class PromiseError(FedkeysError):
+    """An audit found a promise that is not kept; what it is stands in the report."""
+
+    exit_status = 4

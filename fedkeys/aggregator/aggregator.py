@@ -27,6 +27,7 @@ from fedkeys.aggregator.release import release, release_privately
 from fedkeys.aggregator.runs import Run
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
+from fedkeys.aggregator.totals import Totals
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Batch, Bounds, Delta
 from fedkeys.delta.signed import Kind
@@ -236,8 +237,7 @@ class Aggregator:
             )
         bounds = [dict(kept) if kept else None for kept in self._kept_bounds]
         account = Account(self.federation, bounds, self.round, is_enrolled(self._state))
-        totals = self._sums.totals()
-        self._keep_up()
+        totals = self.totals()
         write_partial(path, account, totals, self._ledger.rows_in_all, self._ledger.rows())
 
     def merged_of(self, phone: bytes) -> dict[int, bytes]:
@@ -308,6 +308,12 @@ class Aggregator:
         self._sums.settle()
         self._keep_up()
 
+    def totals(self) -> Totals:
+        """Give everything that was merged: what whoever runs the aggregator can see of its phones."""
+        totals = self._sums.totals()
+        self._keep_up()
+        return totals
+
     def status(self) -> dict[str, Any]:
         """Tell what was merged and refused so far, as in the report of `fedkeys aggregate --status`."""
         return {
@@ -360,9 +366,7 @@ class Aggregator:
             return self._release_privately(spent.with_next(budget), min_phones, blocked_words, prune, rng)
         spent.check_plain()
         self._state.note(plain=True)
-        totals = self._sums.totals()
-        self._keep_up()
-        return release(totals, min_phones, self._how_counts_came(), blocked_words, prune)
+        return release(self.totals(), min_phones, self._how_counts_came(), blocked_words, prune)
 
     def _release_privately(
         self,

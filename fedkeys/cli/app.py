@@ -10,6 +10,7 @@ import typer
 
 from fedkeys.cli import (
     aggregate,
+    audit,
     bench,
     delta,
     demo,
@@ -49,6 +50,7 @@ app.command("inspect")(inspect.command)
 app.command("export")(export.command)
 app.command("simulate")(simulate.command)
 app.command("evaluate")(evaluate.command)
+app.command("audit")(audit.command)
 app.add_typer(personal.app, name="personal")
 app.add_typer(fedavg.app, name="fedavg")
 app.add_typer(bench.app, name="bench")

@@ -83,7 +83,7 @@ EpsilonOption = Annotated[
     typer.Option(
         "--epsilon",
         help="Release under differential privacy: what all releases may cost one phone, for all that it ever "
-        "sends. Phones must vote (--max-norm), and the extra fedkeys[privacy] is needed.",
+        "sends. Phones must vote (--max-norm), and the extra privacy is needed.",
     ),
 ]
 DpDeltaOption = Annotated[

@@ -10,12 +10,18 @@ and learnt only after they were predicted; every system is asked the same words.
     systems       what is asked; backoff, scans: more baselines
     curves        recall against phones and messages
     report        all of it together
+
+And whether a release keeps what is promised of it, on the same text.
+
+    audit         what is promised, and what was found; canaries: sentences that nobody else has
+    membership    guessing whether a phone took part
 """
 
+from fedkeys.evaluate.audit import Audit, Finding, audit
 from fedkeys.evaluate.curves import Curves
 from fedkeys.evaluate.evaluation import Evaluation
 from fedkeys.evaluate.replay import Score, replay
 from fedkeys.evaluate.report import Report
 from fedkeys.evaluate.run import evaluate
 
-__all__ = ["Curves", "Evaluation", "Report", "Score", "evaluate", "replay"]
+__all__ = ["Audit", "Curves", "Evaluation", "Finding", "Report", "Score", "audit", "evaluate", "replay"]

@@ -1,0 +1,173 @@
+"""`fedkeys audit`: whether a release keeps what was promised of it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedkeys.cli.console import many, print_json, print_table, tell
+from fedkeys.cli.options import (
+    DpDeltaOption,
+    EpsilonOption,
+    JsonOption,
+    MaxBytesOption,
+    MaxCountOption,
+    MaxNgramsOption,
+    MaxNormOption,
+    MinPhonesOption,
+    OrderOption,
+    SeedOption,
+    bounds_of,
+    budget_of,
+    given_of,
+)
+from fedkeys.cli.progress import progress
+
+
+def command(
+    context: typer.Context,
+    corpus: Annotated[
+        str | None,
+        typer.Argument(
+            help="Directory of .txt files, .jsonl, .jsonl.gz or nltk:NAME; default: the shipped phones.",
+        ),
+    ] = None,
+    epsilon: EpsilonOption = None,
+    dp_delta: DpDeltaOption = 1e-6,
+    min_phones: MinPhonesOption = 2,
+    order: OrderOption = 4,
+    max_ngrams: MaxNgramsOption = None,
+    max_count: MaxCountOption = None,
+    max_bytes: MaxBytesOption = None,
+    max_norm: MaxNormOption = None,
+    canaries: Annotated[
+        int,
+        typer.Option("--canaries", min=1, max=100_000, help="How many canaries one phone has, in all."),
+    ] = 1000,
+    trials: Annotated[
+        int,
+        typer.Option(
+            "--trials", min=100, help="With --epsilon: how often an attacker guesses who took part."
+        ),
+    ] = 4000,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Plant canaries among the phones of a corpus, release a model, and look what it tells of them.
+
+    A canary is a sentence of five words, invented ones or common ones in an order that nobody uses, on 1, 2, 4,
+    ... 64 phones, each of which types it 1, 10 or 100 times and nothing else. It is released if the model holds
+    a word or two words in a row that only its phones have, and extracted if who types its first two words is
+    led to its end by three suggestions at each word; its exposure, in bits, says how far it stands out among
+    sentences of the same kind that nobody typed, 1 to 2 for one that the model knows nothing of, 10 for the
+    most probable. Phones that lie about what they have counted try to be believed.
+
+    With --epsilon an attacker, who knows everything else, guesses again and again whether one phone took part; how
+    often he is right gives an epsilon that the mechanism has at the least. An audit proves what it finds; it never
+    proves that there is nothing more to find.
+
+    The exit status is 4 if a promise is broken. The keys of --json are listed in the docstring of
+    fedkeys.evaluate.Finding.as_dict: python -c "from fedkeys.evaluate import Finding; help(Finding.as_dict)".
+    """
+    import numpy as np
+
+    from fedkeys.errors import PromiseError, UsageError
+    from fedkeys.evaluate import Audit, audit
+    from fedkeys.simulate import Plan
+    from fedkeys.sources import open_corpus, shipped_corpus
+
+    ignored = given_of(context, "trials", "dp_delta")
+    if ignored and epsilon is None:
+        raise UsageError(f"{', '.join(ignored)} without noise", remedy="add --epsilon")
+    plan = Plan(
+        min_phones=min_phones,
+        order=order,
+        bounds=bounds_of(max_ngrams, max_count, max_bytes, False, max_norm, epsilon is not None),
+        budget=budget_of(epsilon, dp_delta, 1),
+    )
+    source = open_corpus(corpus or Path(shipped_corpus()))
+    with progress() as step:
+        finding = audit(source, Audit(plan, canaries, trials=trials), np.random.default_rng(seed), step)
+    found = finding.as_dict()
+    if json:
+        print_json(found)
+    else:
+        print_finding(found)
+    if finding.broken:
+        raise PromiseError(f"a promise is broken: {finding.broken[0]}")
+
+
+def print_finding(found: Mapping[str, Any]) -> None:
+    """Print what an audit found on stdout."""
+    claimed = found["epsilon_claimed"]
+    rule = (
+        f"at least {many(found['min_phones'], 'phone')}" if claimed is None else f"an epsilon of {claimed:g}"
+    )
+    if claimed is not None and found["min_phones"] > 2:
+        rule += f" and at least {many(found['min_phones'], 'phone')}"
+    print_table(
+        f"{many(found['canary_phones'], 'phone')} with canaries among {many(found['phones'], 'other')}; "
+        f"released by {rule}",
+        ("a canary's phones, typing it each", "planted", "released", "extracted", "exposure, bits"),
+        [_row(some) for some in _by_phones_and_repeats(found["canaries"])],
+    )
+    tell(_of_reach(found["canaries"]))
+    for lies in found["lies"]:
+        tell(
+            f"Of {many(lies['told'], 'phone')} that lie about {lies['by']}, {lies['refused']:,} were refused, and "
+            f"words of {lies['released']:,} released."
+        )
+    tell(_of_membership(found))
+    verdict = "Nothing that was promised was seen broken." if found["ok"] else "Broken:"
+    tell("\n".join([verdict, *(f"- {sentence}" for sentence in found["broken"])]))
+
+
+def _of_reach(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Say how many canaries of one phone could have been told but for the order of their words."""
+    common = [entry for entry in entries if entry["kind"] == "common" and entry["phones"] == 1]
+    planted, in_reach = (sum(entry[name] for entry in common) for name in ("planted", "in_reach"))
+    if not planted:
+        return "All canaries are of invented words: the corpus has too few common ones."
+    return (
+        f"Of {planted:,} canaries on one phone that are of common words, the model knows words of {in_reach:,} "
+        "that stand in a row, so that nothing but their order was left to hide; the others are of invented words."
+    )
+
+
+def _by_phones_and_repeats(entries: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Put the kinds together."""
+    found: dict[tuple[int, int], list[Mapping[str, Any]]] = {}
+    for entry in entries:
+        found.setdefault((entry["phones"], entry["repeats"]), []).append(entry)
+    return list(found.values())
+
+
+def _row(some: Sequence[Mapping[str, Any]]) -> list[str]:
+    planted = sum(entry["planted"] for entry in some)
+    exposure = sum(entry["exposure"] * entry["planted"] for entry in some) / planted
+    return [
+        f"{many(some[0]['phones'], 'phone')}, {many(some[0]['repeats'], 'time')}",
+        f"{planted:,}",
+        *(f"{sum(entry[name] for entry in some):,}" for name in ("released", "extracted")),
+        f"{exposure:.1f}",
+    ]
+
+
+def _of_membership(found: Mapping[str, Any]) -> str:
+    seen = found["membership"]
+    if seen["bound"] is None:
+        if not seen["advantage"]:
+            return "No model tells whether a phone took part."
+        return (
+            "Who knows what all other phones have said can tell from such a model whether the last of those that "
+            "it takes took part: at least K phones is no promise against that."
+        )
+    return (
+        f"In {many(seen['trials'], 'trial')} a phone's taking part was told with an advantage of "
+        f"{seen['advantage']:.3f} (epsilon allows {seen['bound']:.3f}). It moves sums by at least "
+        f"{seen['mu_lower_bound']:.2f} standard deviations of the noise, by what was promised "
+        f"{seen['mu_claimed']:.2f}. Epsilon is at least {found['epsilon_lower_bound']:.2f}, and "
+        f"{found['epsilon_claimed']:g} is claimed. Each bound holds with a confidence of "
+        f"{100 * seen['confidence']:g} %."
+    )
