@@ -8,8 +8,23 @@ from typing import Annotated, Any
 import typer
 
 from fedkeys.cli.console import many, peak_memory, print_json, print_table, short, size
-from fedkeys.cli.options import JsonOption, MemoryOption, MinPhonesOption, SeedOption, bytes_of
+from fedkeys.cli.options import (
+    DpDeltaOption,
+    JsonOption,
+    MaxBytesOption,
+    MaxCountOption,
+    MaxNgramsOption,
+    MaxNormOption,
+    MemoryOption,
+    MinPhonesOption,
+    OrderOption,
+    SeedOption,
+    bounds_of,
+    bytes_of,
+)
+from fedkeys.cli.plots import PlotOption
 from fedkeys.cli.progress import adding_up, progress
+from fedkeys.cli.public_words import public_prior
 
 app = typer.Typer(no_args_is_help=True, help="Measure on this machine what the design promises.")
 
@@ -53,6 +68,70 @@ def aggregate(
         f"{size(report['peak_memory_bytes'])} of memory at the most, {size(report['start_memory_bytes'])} "
         "of it before the first delta"
     )
+
+
+@app.command()
+def privacy(
+    corpus: Annotated[
+        str,
+        typer.Argument(help="Directory of .txt files, .jsonl, .jsonl.gz or nltk:NAME.", show_default=False),
+    ],
+    epsilons: Annotated[
+        str, typer.Option("--epsilons", help="Those that are compared, with commas between.")
+    ] = "10,4,2,1",
+    dp_delta: DpDeltaOption = 1e-6,
+    users: Annotated[
+        int, typer.Option("--users", min=1, help="Replay so many users whose first messages the fleets hold.")
+    ] = 100,
+    new_users: Annotated[
+        int, typer.Option("--new-users", min=1, help="Replay so many of whom they hold nothing.")
+    ] = 100,
+    order: OrderOption = 4,
+    min_phones: MinPhonesOption = 2,
+    max_ngrams: MaxNgramsOption = None,
+    max_count: MaxCountOption = None,
+    max_bytes: MaxBytesOption = None,
+    max_norm: MaxNormOption = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+    plot: PlotOption = None,
+) -> None:
+    """Measure what a private release costs: recall and savings against epsilon and the size of the fleet.
+
+    Fleets of 1/64, 1/16, 1/4 and all of the phones release counts of at least --min-phones, and models under each
+    epsilon; all keyboards replay the same messages, as in fedkeys evaluate, with public words and without, and
+    with the mix that comes with fedkeys. A gain is what a release gives beside none, to the same users.
+    """
+    import numpy as np
+
+    from fedkeys.cli.privacy_costs import plot_costs, print_costs
+    from fedkeys.evaluate.privacy_costs import PrivacyCosts, privacy_costs, worth_from
+    from fedkeys.sources import open_corpus
+
+    bounds = bounds_of(max_ngrams, max_count, max_bytes, False, max_norm, private=True)
+    assert bounds is not None
+    asked = PrivacyCosts(bounds, _numbers(epsilons), dp_delta, min_phones, order, users, new_users)
+    source = open_corpus(corpus)
+    with progress() as step:
+        found = privacy_costs(source, asked, public_prior(), np.random.default_rng(seed), step)
+    nothing = {point.prior: point for point in found if not point.phones}
+    points = [point.as_dict(np.random.default_rng(seed), nothing[point.prior]) for point in found]
+    worth = {name: worth_from(points, name) for name in ("known", "new")}
+    if json:
+        print_json({"points": points, "worth_from": worth})
+    else:
+        print_costs(points, worth)
+    if plot is not None:
+        plot_costs(points, plot)
+
+
+def _numbers(text: str) -> list[float]:
+    from fedkeys.errors import UsageError
+
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--epsilons {text!r}", remedy="write numbers with commas between: 10,4,1") from None
 
 
 def _measured(fleet: Any, scratch: Path, min_phones: int, memory: int) -> dict[str, Any]:

@@ -33,11 +33,22 @@ def total(scores: Iterable[Score]) -> Score:
 
 def interval(scores: Iterable[Score], rng: np.random.Generator) -> dict[str, tuple[float, float]]:
     """Give 95 % confidence intervals of users' figures, of all their words together."""
-    counts = _counts(scores)
-    draws = rng.integers(0, len(counts), (_RESAMPLES, len(counts)))
-    sums = np.stack([np.bincount(draw, minlength=len(counts)) for draw in draws]) @ counts
-    low, high = np.percentile(figures(sums), _LEVEL, axis=0)
-    return {name: (float(low[at]), float(high[at])) for at, name in enumerate(FIGURES)}
+    return _within(figures(_resampled(_counts(scores), rng)))
+
+
+def gain(
+    scores: Mapping[str, Score], others: Mapping[str, Score], rng: np.random.Generator
+) -> dict[str, tuple[float, float]]:
+    """Give 95 % confidence intervals of by how much users' figures are better than with another system.
+
+    Args:
+        scores: user -> score.
+        others: the same users with the other system, asked the same words.
+        rng: draws users, with both of their scores.
+    """
+    both = np.hstack([_counts(scores.values()), _counts(others[user] for user in scores)])
+    here, there = np.hsplit(_resampled(both, rng), 2)
+    return _within(figures(here) - figures(there))
 
 
 def spread(scores: Iterable[Score]) -> dict[str, dict[str, float]]:
@@ -67,6 +78,18 @@ def measured(scores: Iterable[Score], rng: np.random.Generator) -> dict[str, Any
 
 def _counts(scores: Iterable[Score]) -> NDArray[np.float64]:
     return np.array([score.counts for score in scores], np.float64)
+
+
+def _resampled(counts: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Give sums of rows, each of as many rows drawn with replacement."""
+    draws = rng.integers(0, len(counts), (_RESAMPLES, len(counts)))
+    times = np.stack([np.bincount(draw, minlength=len(counts)) for draw in draws])
+    return times @ counts
+
+
+def _within(drawn: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+    low, high = np.percentile(drawn, _LEVEL, axis=0)
+    return {name: (float(low[at]), float(high[at])) for at, name in enumerate(FIGURES)}
 
 
 def _percentiles(nanoseconds: Sequence[int]) -> dict[str, float]:
