@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fedkeys import evaluate
-from fedkeys.aggregator import Budget, aggregator, groups, private_release
+from fedkeys.aggregator import Aggregator, Budget, groups, private_release, releases
 from fedkeys.cli import app
 from fedkeys.delta import DEFAULT_BOUNDS, Bounds
 from fedkeys.errors import UsageError
@@ -89,8 +89,8 @@ def test_a_private_release_keeps_its_promise() -> None:
 
 
 def test_the_release_rule_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    rule = aggregator.release
-    monkeypatch.setattr(aggregator, "release", lambda totals, _, *rest: rule(totals, 1, *rest))
+    rule = releases.release
+    monkeypatch.setattr(releases, "release", lambda totals, _, *rest: rule(totals, 1, *rest))
     found = finding(Plan(min_phones=4, bounds=DEFAULT_BOUNDS))
     assert not found.ok
     assert "canaries of fewer than 4 phones" in found.broken[0]
@@ -168,7 +168,7 @@ def test_too_few_words_in_use_leave_invented_ones() -> None:
 
 def test_exposure_is_the_rank_in_bits() -> None:
     phones = [Phone(["alpha beta gamma delta omega"], bounds=DEFAULT_BOUNDS) for _ in range(3)]
-    merged = aggregator.Aggregator(bounds=DEFAULT_BOUNDS)
+    merged = Aggregator(bounds=DEFAULT_BOUNDS)
     for phone in phones:
         merged.add(phone.delta())
     model = merged.release(3)
@@ -199,7 +199,7 @@ def test_membership_under_other_bounds(bounds: Bounds) -> None:
 
 
 def test_a_crafted_delta_is_merged_as_any_other() -> None:
-    merged = aggregator.Aggregator(bounds=VOTES)
+    merged = Aggregator(bounds=VOTES)
     assert merged.add_messages([crafted(["aa", "bb"], 512, bytes(16), VOTES)]) == [True]
     (refused,) = merged.add_messages([crafted(["cc"], 513, bytes(range(16)), VOTES)])
     assert "513 times, more than 512" in str(refused)
@@ -236,8 +236,8 @@ def test_what_cannot_be_audited_is_refused(fedkeys: Any, arguments: list[str], s
 def test_a_broken_promise_has_an_exit_status_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rule = aggregator.release
-    monkeypatch.setattr(aggregator, "release", lambda totals, _, *rest: rule(totals, 1, *rest))
+    rule = releases.release
+    monkeypatch.setattr(releases, "release", lambda totals, _, *rest: rule(totals, 1, *rest))
     found = finding(Plan(bounds=DEFAULT_BOUNDS), alone=6)
     monkeypatch.setattr(evaluate, "audit", lambda *_: found)
     for json_ in ([], ["--json"]):

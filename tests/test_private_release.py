@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedkeys import Model, Phone
-from fedkeys.aggregator import Aggregator, aggregator
+from fedkeys.aggregator import Aggregator, releases
 from fedkeys.aggregator.budget import Budget
 from fedkeys.counts import FIRST_WORD, Level, NgramCounts
 from fedkeys.counts.ngrams import pack_keys
@@ -157,7 +157,7 @@ def test_a_budget_is_spent_once_and_lasts(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(UsageError, match="which one release without would undo"):
         holder.release(1)
     with monkeypatch.context() as patch:
-        patch.setattr(aggregator, "release_privately", fails)
+        patch.setattr(releases, "release_privately", fails)
         with pytest.raises(KeyboardInterrupt):
             holder.release(1, budget=twice)
     holder.close()

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fedkeys.aggregator.blocklist import blocked_word
-from fedkeys.aggregator.budget import Budget, Spending, as_header, histogram_of
+from fedkeys.aggregator.budget import Budget
 from fedkeys.aggregator.enrolment import Enrolment, begin_enrolment, is_enrolled, opened, require_enrolment
 from fedkeys.aggregator.groups import Groups, check_federation
 from fedkeys.aggregator.helpers import ENOUGH_BYTES, Helpers, Known, Taken
@@ -23,7 +22,7 @@ from fedkeys.aggregator.merged import Merged
 from fedkeys.aggregator.partial import Account, write_partial
 from fedkeys.aggregator.partial_checks import check_account, check_overlap
 from fedkeys.aggregator.reasons import reason_of
-from fedkeys.aggregator.release import release, release_privately
+from fedkeys.aggregator.releases import ReleaseRule, Releases
 from fedkeys.aggregator.runs import Run
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
@@ -78,6 +77,7 @@ class Aggregator:
         self._enrolment = enrolment
         begin_enrolment(self._state, enrolment, federation)
         self._ledger = self._state.ledger
+        self._releases = Releases(self._state)
         self._all_or_nothing = all_or_nothing
         self._sums = Sums(self._state, memory // max(1, cores))
         self._groups = Groups(federation, self._state, self._sums, bounds, enrolment, self.merged)
@@ -230,7 +230,7 @@ class Aggregator:
             FedkeysError: the file cannot be written.
             UsageError: these sums have a budget, which a partial does not know.
         """
-        if self._spending().budget:
+        if self._releases.spending().budget:
             raise UsageError(
                 "these sums are released under differential privacy, and a partial would not know their budget",
                 remedy="merge partials first, and release then",
@@ -356,49 +356,10 @@ class Aggregator:
                 the budget is spent or was another one, sums were released without noise before or are to be now
                 after they were with it, or phones were not all held to the same bounds.
         """
-        if min_phones < 1:
-            raise UsageError(f"min_phones is {min_phones}", remedy="choose 1 or more")
-        if prune is not None and prune < 0:
-            raise UsageError(f"prune is {prune}", remedy="choose 0 or more, or None to keep all")
-        blocked_words = frozenset(map(blocked_word, blocked))
-        spent = self._spending()
-        if budget is not None:
-            return self._release_privately(spent.with_next(budget), min_phones, blocked_words, prune, rng)
-        spent.check_plain()
-        self._state.note(plain=True)
-        return release(self.totals(), min_phones, self._how_counts_came(), blocked_words, prune)
-
-    def _release_privately(
-        self,
-        spent: Spending,
-        min_phones: int,
-        blocked: frozenset[str],
-        prune: int | None,
-        rng: np.random.Generator | None,
-    ) -> Model:
-        if self.bounds is None or self._kept_bounds not in ([], [self.bounds.as_map()]):
-            raise UsageError(
-                "not all phones were held to the same bounds, by which noise goes",
-                remedy="merge the deltas again, under bounds",
-            )
-        histogram = histogram_of(spent.events[-1], self.bounds, min_phones)
-        # Drawing wants a package: that it is missing should be known before anything is spent.
-        promise = as_header(spent, self.bounds, histogram, max(1, self.round))
-        self._state.spend(spent.text)
-        account = {
-            **self._how_counts_came(),
-            "epsilon": spent.epsilon,
-            "dp_delta": promise["budget"]["dp_delta"],
-            "privacy": {
-                **promise,
-                **({} if rng is None else {"noise": "from a seed: it protects nobody"}),
-            },
-        }
-        return release_privately(self._sums.totals(), histogram, account, min_phones, blocked, prune, rng)
-
-    def _spending(self) -> Spending:
-        text = self._state.spent()
-        return Spending.read(text) if text else Spending(plain=bool(self._state.facts().get("plain")))
+        rule = ReleaseRule(min_phones, blocked, prune, budget)
+        return self._releases.release(
+            self.totals, self._how_counts_came(), self.bounds, self._kept_bounds, rule, rng
+        )
 
     def _how_counts_came(self) -> dict[str, Any]:
         """What the header of a model says of the counts that it was made of."""
