@@ -10,6 +10,10 @@ were may be told).
     histogram     the mechanism: noise on sums, and a threshold below which a sum is not told
     events        what was done, as frozen records
     accounting    what it costs, all in all
+
+And sums of which only the sum is seen, and keys that nobody knows beforehand.
+
+    masks         long vectors of short secrets; shares: secrets in parts; neighbours: who masks with whom
 """
 
 from fedkeys.privacy.accounting import epsilon_of, multiplier_for

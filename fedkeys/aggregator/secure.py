@@ -1,0 +1,253 @@
+"""`SecureSum`: the server's side of a sum that it does not see into.
+
+In: messages of phones, in any order within a step; phones may be lost at any step. Out: messages for each of
+them, and in the end the sum of the vectors of those who sent one. Laws: what it hears of a vector is under
+masks; of fewer shares than the threshold nothing comes out but a refusal; a message that is unsound, of another
+step or run, or a second one changes nothing.
+
+The protocol is described in `fedkeys.phone.secure`. Whoever runs this and follows it, with as many treacherous
+phones as were allowed for, learns the sum, who took part, and how long vectors are.
+"""
+
+import numpy as np
+
+from fedkeys.delta.secure import MOST_PHONES, RUN_SIZE, SecureMessage, Step, purpose, survivors_of
+from fedkeys.errors import FormatError, RefusedError, UsageError
+from fedkeys.privacy.masks import SecretKey, Vector, add_mask, derived
+from fedkeys.privacy.neighbours import LOST, TREACHEROUS, Neighbourhood
+from fedkeys.privacy.shares import joined
+
+
+class SecureSum:
+    """One run.
+
+    Args:
+        run: 16 bytes, random, that no other run has.
+        length: of the vectors.
+        rng: draws who is whose neighbour; from the operating system's source, unless a run is to be repeated.
+        lost: the part of the phones that may be lost on the way.
+        treacherous: the part of them that may tell what it knows.
+
+    Raises:
+        UsageError: the parts are out of their range.
+    """
+
+    def __init__(
+        self,
+        run: bytes,
+        length: int,
+        rng: np.random.Generator,
+        lost: float = LOST,
+        treacherous: float = TREACHEROUS,
+    ) -> None:
+        if len(run) != RUN_SIZE or length < 1:
+            raise FormatError(f"a run has a name of {RUN_SIZE} bytes, and its vectors a number or more")
+        self._run = run
+        self._rng = rng
+        self._parts = lost, treacherous
+        self._step = Step.KEYS
+        self._ended = False
+        self._heard: dict[int, SecureMessage] = {}
+        self._names: list[bytes] = []
+        self._keys: list[tuple[bytes, bytes]] = []
+        self._around: list[list[int]] = []
+        self._threshold = 0
+        self._boxed: set[int] = set()
+        self._alive: set[int] = set()
+        self._sum: Vector = np.zeros(length, np.uint32)
+
+    @property
+    def step(self) -> Step:
+        """The step whose messages are due."""
+        return self._step
+
+    @property
+    def heard(self) -> int:
+        """How many phones have taken it."""
+        return len(self._heard)
+
+    def name(self, phone: int) -> bytes:
+        """Give the pseudonym of a phone by its number."""
+        return self._names[phone]
+
+    @property
+    def survivors(self) -> list[bytes]:
+        """The pseudonyms of those whose vectors are in the sum."""
+        return [self._names[number] for number in sorted(self._alive)]
+
+    def receive(self, data: bytes) -> None:
+        """Take a message of a phone.
+
+        Raises:
+            FormatError: it is no sound message.
+            RefusedError: it is of another step or run, of a phone that is none of this run or was lost, a
+                second one, or not what the roster asks for.
+        """
+        message = SecureMessage.from_bytes(data)
+        if (message.step, message.run) != (self._step, self._run) or self._ended:
+            raise RefusedError(
+                f"a message of step {int(message.step)} or of another run, where step {int(self._step)} is due"
+            )
+        if self._step is Step.KEYS:
+            self._take_keys(message)
+            return
+        number = message.phone
+        if number not in self._due:
+            raise RefusedError("a message of a phone that is none of this run, or was lost before")
+        if number in self._heard:
+            raise RefusedError("a second message of one phone")
+        wanted = self._entries_due(number)
+        if wanted is not None and len(message.body) != wanted:
+            raise RefusedError(f"{len(message.body)} entries of a phone that should send {wanted}")
+        if self._step is Step.MASKED:
+            self._add(message)
+            message = SecureMessage(message.step, message.run, number, ())
+        self._heard[number] = message
+
+    def advance(self) -> dict[int, bytes]:
+        """End a step: who has not taken it is lost.
+
+        Returns:
+            What each phone that is left is told next, by its number.
+
+        Raises:
+            RefusedError: too few phones are left; nothing comes of the run.
+            UsageError: it has ended, or shares are due, of which `total` makes the sum.
+        """
+        if self._step is Step.KEYS:
+            return self._to(Step.BOXES, self._rosters())
+        if self._step is Step.BOXES:
+            self._boxed = set(self._heard)
+            self._check_enough(self._boxed)
+            return self._to(Step.MASKED, self._boxes())
+        if self._step is Step.MASKED:
+            self._alive = set(self._heard)
+            self._check_enough(self._alive)
+            bits = survivors_of(self._alive, len(self._names))
+            return self._to(
+                Step.CONFIRMATIONS,
+                {number: self._said(Step.SURVIVORS, number, [bits]) for number in self._alive},
+            )
+        if self._step is Step.CONFIRMATIONS:
+            return self._to(Step.SHARES, self._confirmations())
+        raise UsageError("all steps of this run are taken", remedy="ask for its total")
+
+    def total(self) -> Vector:
+        """Take the masks off.
+
+        Returns:
+            uint32[n], the sum modulo 2^32 of the vectors of all survivors.
+
+        Raises:
+            RefusedError: too few phones have given their shares; nothing comes of the run.
+            UsageError: shares are not due yet, or this was asked before.
+        """
+        if self._step is not Step.SHARES or self._ended:
+            raise UsageError("the masks cannot be taken off yet, or are off")
+        lost = self._boxed - self._alive
+        secrets = {number: self._secret(number) for number in sorted(self._boxed)}
+        self._ended = True
+        found = self._sum
+        for number in sorted(self._alive):
+            add_mask(found, derived(secrets[number], purpose(b"own mask", self._run)), subtract=True)
+        for number in sorted(lost):
+            key = SecretKey(secrets[number])
+            for other in self._around[number]:
+                if other in self._alive:
+                    agreed = key.agreed(self._keys[other][0])
+                    # What the other one did to its vector, undone.
+                    add_mask(found, derived(agreed, purpose(b"mask", self._run)), subtract=other < number)
+        return found
+
+    @property
+    def _due(self) -> set[int]:
+        """Who is to take this step."""
+        if self._step is Step.BOXES:
+            return set(range(len(self._names)))
+        return self._boxed if self._step is Step.MASKED else self._alive
+
+    def _entries_due(self, number: int) -> int | None:
+        around = self._around[number]
+        if self._step is Step.BOXES:
+            return len(around)
+        if self._step is Step.MASKED:
+            return None
+        among = self._alive if self._step is Step.CONFIRMATIONS else self._boxed
+        return len(among.intersection(around))
+
+    def _take_keys(self, message: SecureMessage) -> None:
+        name, *keys = message.body
+        if name in self._names:
+            raise RefusedError("a second message of one phone")
+        if len(self._names) == MOST_PHONES:
+            raise RefusedError(f"one run has no more than {MOST_PHONES:,} phones")
+        self._names.append(name)
+        self._keys.append((keys[0], keys[1]))
+        self._heard[len(self._names) - 1] = message
+
+    def _rosters(self) -> dict[int, bytes]:
+        hood = Neighbourhood.of(len(self._names), *self._parts)
+        self._threshold = hood.threshold
+        self._around = hood.tied(self._rng.permutation(len(self._names)))
+        rosters: dict[int, bytes] = {}
+        for number, around in enumerate(self._around):
+            entries = [entry for other in around for entry in (other, *self._keys[other])]
+            rosters[number] = self._said(Step.ROSTER, number, [len(self._names), *entries])
+        return rosters
+
+    def _boxes(self) -> dict[int, bytes]:
+        boxes: dict[int, list[int | bytes]] = {number: [] for number in self._boxed}
+        for number in sorted(self._boxed):
+            for other, box in zip(self._around[number], self._heard[number].body, strict=True):
+                if other in boxes:
+                    boxes[other] += [number, box]
+        return {number: self._said(Step.BOXES_FOR_ONE, number, body) for number, body in boxes.items()}
+
+    def _confirmations(self) -> dict[int, bytes]:
+        confirmed = sorted(self._heard)
+        self._check_enough(set(confirmed))
+        tags: dict[int, list[int | bytes]] = {number: [] for number in confirmed}
+        for number in confirmed:
+            others = [other for other in self._around[number] if other in self._alive]
+            for other, tag in zip(others, self._heard[number].body, strict=True):
+                if other in tags:
+                    tags[other] += [number, tag]
+        return {number: self._said(Step.CONFIRMATIONS_OF_IT, number, body) for number, body in tags.items()}
+
+    def _add(self, message: SecureMessage) -> None:
+        length, vector = message.body
+        if length != len(self._sum) or len(vector) != 4 * length:
+            raise RefusedError(f"a vector of {length} numbers, where {len(self._sum)} are added up")
+        self._sum += np.frombuffer(vector, "<u4")
+
+    def _secret(self, number: int) -> bytes:
+        """Put together the secret of a phone: its seed if it survives, else its key for masks."""
+        shares: dict[int, bytes] = {}
+        for place, other in enumerate(self._around[number], 1):
+            if other in self._heard and other != number:
+                holders = [one for one in self._around[other] if one in self._boxed]
+                shares[place] = self._heard[other].body[holders.index(number)]
+        if len(shares) < self._threshold:
+            raise RefusedError(
+                f"{len(shares)} neighbours of a phone have given shares, of whom {self._threshold} are needed",
+                remedy="let more phones take part, or fewer be lost; nothing was learnt of any",
+            )
+        return joined(shares, self._threshold)
+
+    def _check_enough(self, phones: set[int]) -> None:
+        """Refuse to go on where somebody has too few neighbours left."""
+        for number in phones:
+            left = len(phones.intersection(self._around[number]))
+            if left < self._threshold:
+                raise RefusedError(
+                    f"a phone has {left} neighbours left, of whom {self._threshold} are needed",
+                    remedy="let more phones take part, or fewer be lost; nothing was learnt of any",
+                )
+
+    def _to(self, step: Step, messages: dict[int, bytes]) -> dict[int, bytes]:
+        self._step = step
+        self._heard = {}
+        return messages
+
+    def _said(self, step: Step, number: int, body: list[int | bytes]) -> bytes:
+        return SecureMessage(step, self._run, number, body).to_bytes()
