@@ -184,6 +184,35 @@ class Aggregator:
             self._keep_up()
         return results
 
+    def add_sum(self, batch: Batch, deltas: Sequence[tuple[bytes, int]]) -> None:
+        """Merge a sum of deltas that were not seen one by one.
+
+        Nobody could hold their phones to bounds: they are taken to have kept those that are enforced here.
+
+        Args:
+            batch: one message that says what all of them say.
+            deltas: pseudonym and number of each.
+
+        Raises:
+            RefusedError: one of them is merged already, or the sum is of another federation or contradicts the
+                vocabulary that it is written against; nothing has changed.
+            UsageError: the state takes only what enrolled phones signed.
+        """
+        require_enrolment(self._state, None)
+        (head,) = batch.heads
+        check_federation(head, self.federation)
+        self._sums.check(head)
+        for error in self._sums.contradictions(batch).values():
+            raise error
+        known = self._state.entries(phone for phone, _ in deltas)
+        if any(number in known.get(phone, {}) for phone, number in deltas):
+            raise RefusedError("a sum with a delta that is merged already")
+        self._sums.add(batch)
+        self._state.enter([(phone, number, head.digest) for phone, number in deltas])
+        self.merged.deltas += len(deltas)
+        self.merged.rows += len(batch.counts)
+        self._merged_some()
+
     def add_partial(self, path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
         """Merge what another aggregator has merged.
 

@@ -69,6 +69,7 @@ class Fate(Enum):
     KNOWN = "known"  # merged before: the answer was lost
     LATE = "late"
     REFUSED = "refused"
+    FAILED = "failed"  # the sum that it was to be part of came to nothing
 
 
 class Upload(NamedTuple, Generic[Name]):

@@ -9,6 +9,8 @@ The protocol is described in `fedkeys.phone.secure`. Whoever runs this and follo
 phones as were allowed for, learns the sum, who took part, and how long vectors are.
 """
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from fedkeys.delta.secure import MOST_PHONES, RUN_SIZE, SecureMessage, Step, purpose, survivors_of
@@ -23,7 +25,7 @@ class SecureSum:
 
     Args:
         run: 16 bytes, random, that no other run has.
-        length: of the vectors.
+        length: gives how long vectors are, of how many entries each phone has.
         rng: draws who is whose neighbour; from the operating system's source, unless a run is to be repeated.
         lost: the part of the phones that may be lost on the way.
         treacherous: the part of them that may tell what it knows.
@@ -35,26 +37,29 @@ class SecureSum:
     def __init__(
         self,
         run: bytes,
-        length: int,
+        length: Callable[[Sequence[int]], int],
         rng: np.random.Generator,
         lost: float = LOST,
         treacherous: float = TREACHEROUS,
     ) -> None:
-        if len(run) != RUN_SIZE or length < 1:
-            raise FormatError(f"a run has a name of {RUN_SIZE} bytes, and its vectors a number or more")
+        if len(run) != RUN_SIZE:
+            raise FormatError(f"a run has a name of {RUN_SIZE} bytes")
         self._run = run
+        self._length = length
         self._rng = rng
         self._parts = lost, treacherous
         self._step = Step.KEYS
         self._ended = False
         self._heard: dict[int, SecureMessage] = {}
-        self._names: list[bytes] = []
+        self._names: dict[bytes, int] = {}
+        self._sequences: list[int] = []
+        self._entries: list[int] = []
         self._keys: list[tuple[bytes, bytes]] = []
         self._around: list[list[int]] = []
         self._threshold = 0
         self._boxed: set[int] = set()
         self._alive: set[int] = set()
-        self._sum: Vector = np.zeros(length, np.uint32)
+        self._sum: Vector = np.zeros(0, np.uint32)
 
     @property
     def step(self) -> Step:
@@ -68,12 +73,13 @@ class SecureSum:
 
     def name(self, phone: int) -> bytes:
         """Give the pseudonym of a phone by its number."""
-        return self._names[phone]
+        return list(self._names)[phone]
 
     @property
-    def survivors(self) -> list[bytes]:
-        """The pseudonyms of those whose vectors are in the sum."""
-        return [self._names[number] for number in sorted(self._alive)]
+    def survivors(self) -> list[tuple[bytes, int]]:
+        """Pseudonym and number of each delta that is in the sum."""
+        names = list(self._names)
+        return [(names[number], self._sequences[number]) for number in sorted(self._alive)]
 
     def receive(self, data: bytes) -> None:
         """Take a message of a phone.
@@ -176,23 +182,26 @@ class SecureSum:
         return len(among.intersection(around))
 
     def _take_keys(self, message: SecureMessage) -> None:
-        name, *keys = message.body
+        name, sequence, entries, *keys = message.body
         if name in self._names:
             raise RefusedError("a second message of one phone")
         if len(self._names) == MOST_PHONES:
             raise RefusedError(f"one run has no more than {MOST_PHONES:,} phones")
-        self._names.append(name)
+        self._names[name] = len(self._names)
+        self._sequences.append(sequence)
+        self._entries.append(entries)
         self._keys.append((keys[0], keys[1]))
         self._heard[len(self._names) - 1] = message
 
     def _rosters(self) -> dict[int, bytes]:
         hood = Neighbourhood.of(len(self._names), *self._parts)
+        self._sum = np.zeros(self._length(self._entries), np.uint32)
         self._threshold = hood.threshold
         self._around = hood.tied(self._rng.permutation(len(self._names)))
         rosters: dict[int, bytes] = {}
         for number, around in enumerate(self._around):
             entries = [entry for other in around for entry in (other, *self._keys[other])]
-            rosters[number] = self._said(Step.ROSTER, number, [len(self._names), *entries])
+            rosters[number] = self._said(Step.ROSTER, number, [len(self._names), len(self._sum), *entries])
         return rosters
 
     def _boxes(self) -> dict[int, bytes]:
@@ -215,9 +224,11 @@ class SecureSum:
         return {number: self._said(Step.CONFIRMATIONS_OF_IT, number, body) for number, body in tags.items()}
 
     def _add(self, message: SecureMessage) -> None:
-        length, vector = message.body
-        if length != len(self._sum) or len(vector) != 4 * length:
-            raise RefusedError(f"a vector of {length} numbers, where {len(self._sum)} are added up")
+        (vector,) = message.body
+        if len(vector) != 4 * len(self._sum):
+            raise RefusedError(
+                f"a vector of {len(vector)} bytes, where {len(self._sum)} numbers are added up"
+            )
         self._sum += np.frombuffer(vector, "<u4")
 
     def _secret(self, number: int) -> bytes:

@@ -23,7 +23,7 @@ One msgpack array of these seven entries:
                             and both of its public keys]
     2  boxes                [of each neighbour in ascending order the box for it, of 82 bytes]
     3  boxes for one        [of each neighbour that has sent boxes, in ascending order: its number, the box]
-    4  masked               [length, the vector: little-endian uint32]
+    4  masked               [the vector: little-endian uint32]
     5  survivors            [a bit for each phone of the roster, the first in the lowest bit of the first byte,
                             set if its vector is in the sum]
     6  confirmations        [of each surviving neighbour in ascending order a tag of 16 bytes for it]
@@ -80,9 +80,9 @@ class Step(IntEnum):
 # What the entries of a body are, those that stand once and those that come again and again: a number, so many
 # bytes, or any bytes.
 _ONCE: dict[Step, tuple[Any, ...]] = {
-    Step.KEYS: (16, _KEY, _KEY),
-    Step.ROSTER: (_NUMBER,),
-    Step.MASKED: (_NUMBER, None),
+    Step.KEYS: (16, _NUMBER, _NUMBER, _KEY, _KEY),
+    Step.ROSTER: (_NUMBER, _NUMBER),
+    Step.MASKED: (None,),
     Step.SURVIVORS: (None,),
 }
 _AGAIN: dict[Step, tuple[Any, ...]] = {

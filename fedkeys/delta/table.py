@@ -35,7 +35,7 @@ from fedkeys.delta.batch import Batch, Head
 from fedkeys.delta.checks import MAX_ORDER
 from fedkeys.delta.message import Delta
 from fedkeys.errors import RefusedError
-from fedkeys.privacy.sketch import LIMB_BITS, mixed
+from fedkeys.privacy.sketch import LIMB_BITS, Sketch, mixed
 from fedkeys.words import OTHER, is_word, is_written_form, style_of, styled
 
 LIMBS, NUMBERS = 5, 2
@@ -60,6 +60,31 @@ class Table(NamedTuple):
 
     keys: NDArray[np.uint32]
     numbers: NDArray[np.uint32]
+
+
+def sketch_for(keys: int, run: bytes) -> Sketch:
+    """Give the sketch of a run with room for so many keys."""
+    return Sketch.of(keys, LIMBS, NUMBERS, salt_of(run))
+
+
+def sketch_of_length(length: int, run: bytes) -> Sketch:
+    """Give the sketch of a run whose vectors are so long.
+
+    Raises:
+        RefusedError: there is none.
+    """
+    return Sketch.of_length(length, LIMBS, NUMBERS, salt_of(run))
+
+
+def salt_of(run: bytes) -> int:
+    """Give the salt of a run, which everybody in it knows: 8 bytes of BLAKE2b of its name, big-endian."""
+    return int.from_bytes(blake2b(run, digest_size=8).digest())
+
+
+def entries_in(delta: Delta) -> int:
+    """How many keys the table of a delta has."""
+    names = (*delta.words, *dict.fromkeys(delta.other_forms))
+    return len(delta.counts) + len(delta.forms) + sum(-(-len(name.encode()) // _CHUNK) for name in names)
 
 
 def table_of(delta: Delta, base: Vocabulary, salt: int) -> Table:

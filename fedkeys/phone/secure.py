@@ -18,10 +18,12 @@ from hashlib import blake2b
 import numpy as np
 
 from fedkeys.delta.secure import RUN_SIZE, SecureMessage, Step, purpose, survivors_in
-from fedkeys.errors import FormatError, RefusedError
+from fedkeys.errors import FormatError, RefusedError, UsageError
 from fedkeys.privacy.masks import SEED_SIZE, SecretKey, Vector, add_mask, derived, opened_box, sealed_box
 from fedkeys.privacy.neighbours import LOST, TREACHEROUS, Neighbourhood
 from fedkeys.privacy.shares import SHARE_SIZE, split
+
+_ROUNDED = 64
 
 
 class SecurePhone:
@@ -29,10 +31,15 @@ class SecurePhone:
 
     Args:
         pseudonym: 16 bytes that name it in its federation.
+        sequence: the number of its delta, or of whatever else is added up.
+        entries: how many there are of what decides how long vectors are; told rounded up.
         run: 16 bytes that name the run.
         least: the fewest phones that it lets its vector be summed up with.
         lost, treacherous: the parts of them that may be lost, and that may tell what they know, as agreed
             beforehand.
+
+    Attributes:
+        length: how long vectors are, once the roster has said so.
 
     Raises:
         UsageError: the extra `privacy` is not installed.
@@ -41,6 +48,8 @@ class SecurePhone:
     def __init__(
         self,
         pseudonym: bytes,
+        sequence: int,
+        entries: int,
         run: bytes,
         least: int = 3,
         lost: float = LOST,
@@ -49,6 +58,8 @@ class SecurePhone:
         if len(run) != RUN_SIZE:
             raise FormatError(f"a run has a name of {RUN_SIZE} bytes")
         self._pseudonym = pseudonym
+        self._sequence = sequence
+        self._entries = -(-entries // _ROUNDED) * _ROUNDED
         self._run = run
         self._least = least
         self._parts = lost, treacherous
@@ -59,6 +70,7 @@ class SecurePhone:
         self._number = 0
         self._threshold = 0
         self._phones = 0
+        self.length = 0
         self._keys: dict[int, tuple[bytes, bytes]] = {}  # neighbour -> public keys for masks and for boxes
         self._agreed: dict[int, bytes] = {}  # neighbour -> what boxes and tags are made of
         self._held: dict[int, tuple[bytes, bytes]] = {}  # neighbour -> shares of its key and of its seed
@@ -68,7 +80,10 @@ class SecurePhone:
     def keys(self) -> bytes:
         """Give the first message: the phone's public keys."""
         self._take(Step.KEYS)
-        return self._said(Step.KEYS, [self._pseudonym, self._masking.public, self._boxing.public])
+        return self._said(
+            Step.KEYS,
+            [self._pseudonym, self._sequence, self._entries, self._masking.public, self._boxing.public],
+        )
 
     def boxes(self, roster: bytes) -> bytes:
         """Share the secrets out to the neighbours of a roster.
@@ -77,7 +92,7 @@ class SecurePhone:
             RefusedError: the roster is not one that keeps a secret.
         """
         message = self._heard(Step.ROSTER, roster)
-        phones, *entries = message.body
+        phones, length, *entries = message.body
         hood = Neighbourhood.of(phones, *self._parts) if phones >= self._least else None
         numbers = entries[::3]
         if hood is None or len(numbers) != hood.neighbours:
@@ -97,6 +112,7 @@ class SecurePhone:
         ):
             raise RefusedError("a roster that has a key twice")
         self._number, self._phones, self._threshold = message.phone, phones, hood.threshold
+        self.length = length
         self._take(Step.BOXES)
         of_key = split(self._masking.raw, len(numbers), hood.threshold)
         of_seed = split(self._seed, len(numbers), hood.threshold)
@@ -125,13 +141,15 @@ class SecurePhone:
             key = derived(self._agreed[number], purpose(b"box", self._run, number, self._number))
             shares = opened_box(key, box, self._run)
             self._held[number] = shares[:SHARE_SIZE], shares[SHARE_SIZE:]
+        if vector.shape != (self.length,):
+            raise UsageError(f"a vector of {len(vector):,} numbers, where {self.length:,} are added up")
         self._take(Step.MASKED)
         sent = vector.astype(np.uint32)
         add_mask(sent, derived(self._seed, purpose(b"own mask", self._run)))
         for number in numbers:
             agreed = self._masking.agreed(self._keys[number][0])
             add_mask(sent, derived(agreed, purpose(b"mask", self._run)), subtract=self._number > number)
-        return self._said(Step.MASKED, [len(sent), sent.astype("<u4").tobytes()])
+        return self._said(Step.MASKED, [sent.astype("<u4").tobytes()])
 
     def confirmations(self, survivors: bytes) -> bytes:
         """Tell surviving neighbours which survivors this phone sees.

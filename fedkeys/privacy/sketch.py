@@ -61,6 +61,18 @@ class Sketch:
         cells = int(_CELLS_A_KEY * keys) + _LEAST_CELLS
         return cls(-(-cells // _PLACES) * _PLACES, limbs, numbers, salt)
 
+    @classmethod
+    def of_length(cls, length: int, limbs: int, numbers: int, salt: int) -> "Sketch":
+        """Give the sketch whose vectors are so long.
+
+        Raises:
+            RefusedError: there is none.
+        """
+        cells, rest = divmod(length, 2 + limbs + numbers)
+        if rest or cells % _PLACES or not cells:
+            raise RefusedError(f"no sketch has vectors of {length:,} numbers")
+        return cls(cells, limbs, numbers, salt)
+
     @property
     def length(self) -> int:
         """How many numbers the vector has."""

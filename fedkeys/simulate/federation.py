@@ -22,12 +22,16 @@ from fedkeys.delta import Bounds
 from fedkeys.errors import UsageError
 from fedkeys.model import Model
 from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER, Prior
+from fedkeys.privacy.sketch import MOST_ADDED
 from fedkeys.simulate.checkpoint import Checkpoint
 from fedkeys.simulate.lesson import Lesson, OnStep, give_lesson
 from fedkeys.simulate.member import Member, Record
 from fedkeys.simulate.mixing import MixPlan
+from fedkeys.simulate.summing import STEPS, Participant, summed
 from fedkeys.sources import Corpus, PhoneTexts
 from fedkeys.sources.parts import count_first
+
+LEAST_TOGETHER = 10  # phones: among fewer, what is everybody's is too nearly anybody's
 
 _MIDDLING_SECONDS = 30.0  # of a phone, from being asked to its upload's arrival
 _SPREAD = 1.0  # the standard deviation of its logarithm
@@ -57,6 +61,8 @@ class Plan:
             the rounds, train the mix on it, and send it in one round more. They are in reach, and lost, in the
             training as in the rounds; a deadline is for deltas.
         budget: what all releases together may cost one phone, for each round's release; None for no noise.
+        together: about how many phones are added up under masks, so that the aggregator sees their sum and none of
+            them; None for deltas that it sees.
 
     Raises:
         UsageError: a number is out of its range; a budget comes without bounds, with the mix, which no noise
@@ -76,6 +82,7 @@ class Plan:
     prune: int | None = None
     mix: MixPlan | None = None
     budget: Budget | None = None
+    together: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("rounds", self.rounds), ("min_phones", self.min_phones)):
@@ -94,6 +101,11 @@ class Plan:
                 f"a budget for {self.budget.releases} releases, in {self.rounds} rounds under "
                 f"{'bounds' if self.bounds else 'no bounds'}",
                 remedy="plan a release for each round, under bounds",
+            )
+        if self.together is not None and not LEAST_TOGETHER <= self.together <= MOST_ADDED:
+            raise UsageError(
+                f"{self.together} phones are to be added up together",
+                remedy=f"choose {LEAST_TOGETHER} to {MOST_ADDED:,}",
             )
         _ = self.rule
 
@@ -125,7 +137,8 @@ class Round(NamedTuple):
         number: from 1.
         phones: how many there are; available: how many could be reached; sampled: how many were asked.
         lost: how many were lost on the way; late: how many came too late; known: how many had been merged
-            before, their answer lost; refused: how many were refused.
+            before, their answer lost; refused: how many were refused; failed: how many were in a sum under
+            masks that came to nothing.
         deltas: how many were merged; a phone with nothing new sends none.
         messages: how many messages they counted.
         bytes_up: bytes of each upload, whatever became of it, in the order in which they were sent.
@@ -142,6 +155,7 @@ class Round(NamedTuple):
     late: int
     known: int
     refused: int
+    failed: int
     deltas: int
     messages: int
     bytes_up: NDArray[np.int64]
@@ -206,6 +220,11 @@ class Federation:
                 "rounds under a budget cannot be resumed: their noise does not come again",
                 remedy="leave the checkpoint out, or the budget",
             )
+        if checkpoint and plan.together:
+            raise UsageError(
+                "rounds whose sums nobody sees into cannot be resumed: masks do not come again",
+                remedy="leave the checkpoint out, or the masks",
+            )
         self._checkpoint = Checkpoint(checkpoint) if checkpoint else None
         if self._checkpoint and resume:
             self._checkpoint.resume(plan, self._names, self._seed)
@@ -250,10 +269,14 @@ class Federation:
         if cohort:
             self.aggregator.begin_round(number)
         sizes: list[int] = []
-        uploads = self._uploads(number, cohort, fates, sizes, on_phone)
+        if self._plan.together is None:
+            uploads = self._uploads(number, cohort, fates, sizes, on_phone)
+            answers = collect(self.aggregator, uploads, self._plan.rule)
+        else:
+            answers = self._summed(number, cohort, fates, sizes, rng, on_phone)
         tally = dict.fromkeys(Fate, 0)
         messages = 0
-        for answer in collect(self.aggregator, uploads, self._plan.rule):
+        for answer in answers:
             tally[answer.fate] += 1
             messages += self._carry(number, answer, cohort, fates)
         if cohort:
@@ -267,6 +290,7 @@ class Federation:
             late=tally[Fate.LATE],
             known=tally[Fate.KNOWN],
             refused=tally[Fate.REFUSED],
+            failed=tally[Fate.FAILED],
             deltas=tally[Fate.MERGED],
             messages=messages,
             bytes_up=np.array(sizes, np.int64),
@@ -306,6 +330,51 @@ class Federation:
                 del self._members[texts.name]
             done += 1
             on_phone(number, done / len(cohort))
+
+    def _summed(
+        self,
+        number: int,
+        cohort: Mapping[str, int],
+        fates: _Fates,
+        sizes: list[int],
+        rng: np.random.Generator,
+        on_phone: OnPhone,
+    ) -> Iterator[Answer[str]]:
+        """Add phones of a cohort up, so many together, and give an answer to each."""
+        assert self._plan.together is not None
+        waiting: list[Participant] = []
+        sums = max(1, len(cohort) // self._plan.together)
+        ends = set(np.linspace(0, len(cohort), sums + 1)[1:].round().astype(int).tolist())
+        done = 0
+        for texts in self._corpus.phones() if cohort else ():
+            place = cohort.get(texts.name)
+            if place is None:
+                continue
+            member = self._member(texts)
+            member.type_up_to(texts.texts, self._plan.typed_by(number, len(texts.texts)))
+            if member.phone.may_send:
+                waiting.append(self._participant(texts.name, place, member, fates, rng))
+            elif number == self._plan.all_rounds:
+                del self._members[texts.name]
+            done += 1
+            if done in ends:
+                yield from summed(self.aggregator, waiting, self._base, number, rng)
+                sizes += [one.sent for one in waiting if one.sent]
+                waiting = []
+            on_phone(number, done / len(cohort))
+
+    def _participant(
+        self, name: str, place: int, member: Member, fates: _Fates, rng: np.random.Generator
+    ) -> Participant:
+        """Decide at which step a phone is lost, if it is."""
+        deadline = self._plan.deadline
+        is_late = deadline is not None and bool(fates.seconds[place] > deadline)
+        at = None
+        if fates.lost_before[place] or is_late:
+            at = STEPS[int(rng.integers(0, 3))]
+        elif fates.lost_after[place]:
+            at = STEPS[int(rng.integers(3, 5))]
+        return Participant(name, place, member, at, is_late and not fates.lost_before[place])
 
     def _carry(self, number: int, answer: Answer[str], cohort: Mapping[str, int], fates: _Fates) -> int:
         """Carry an answer back to its phone, unless it is lost; gives how many messages were merged."""

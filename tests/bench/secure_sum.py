@@ -27,8 +27,8 @@ def main() -> None:
     names = [rng.bytes(16) for _ in range(given.phones)]
     lost = {names[at] for at in rng.choice(given.phones, given.phones // 3, replace=False).tolist()}
     clock = _Clock()
-    server = clock.server(SecureSum, run, given.length, rng)
-    phones = {name: clock.phones(SecurePhone, name, run) for name in names}
+    server = clock.server(SecureSum, run, lambda _: given.length, rng)
+    phones = {name: clock.phones(SecurePhone, name, 0, given.length, run) for name in names}
     sent: dict[bytes, int] = dict.fromkeys(names, 0)
     wanted = np.zeros(given.length, np.uint32)
     messages = {name: b"" for name in names}
@@ -53,7 +53,7 @@ def main() -> None:
             messages = {server.name(at): one for at, one in clock.server(server.advance).items()}
     total = clock.server(server.total)
     assert np.array_equal(total, wanted)
-    survivors = [sent[name] for name in server.survivors]
+    survivors = [sent[name] for name, _ in server.survivors]
     vector_bytes = 4 * given.length
     print(
         f"{given.phones:,} phones, vectors of {given.length:,} numbers, {len(lost):,} lost before {given.lost_at}: "
