@@ -43,6 +43,8 @@ def main() -> None:
         sender = Phone(texts.texts, order=2, bounds=bounds, pseudonym=number.to_bytes(16))
         messages.append(sender.delta().data)
         own = _items(Phone(texts.texts, order=2))
+        if not own:
+            continue
         typed.update(own)
         chosen = list(own)
         if len(chosen) > bounds.max_ngrams:
