@@ -172,6 +172,6 @@ def _of_membership(found: Mapping[str, Any]) -> str:
         f"prove {found['epsilon_provable']:.1f} at the most. One phone moves sums by at least "
         f"{seen['mu_lower_bound']:.2f} standard deviations of the noise, and may by {seen['mu_claimed']:.2f}. "
         f"Each of these bounds holds with a confidence of {100 * seen['confidence']:g} %. The noise itself was "
-        f"measured: {seen['noise']:.3f} lengths of what one phone can add, and {seen['noise_claimed']:.3f} or more "
-        "was promised."
+        f"measured: {seen['noise']:.3f} lengths of what one phone can add, where {seen['noise_claimed']:.3f} was "
+        "promised."
     )
