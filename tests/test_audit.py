@@ -1,21 +1,26 @@
 """The audit: it passes what keeps its promises, and finds faults that are planted."""
 
 import json
+import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from fedkeys import evaluate
-from fedkeys.aggregator import Aggregator, Budget, groups, private_release, releases
+from fedkeys.aggregator import Aggregator, Budget, budget, groups, limits, private_release, release, releases
 from fedkeys.cli import app
 from fedkeys.delta import DEFAULT_BOUNDS, Bounds
 from fedkeys.errors import UsageError
 from fedkeys.evaluate import Audit, Finding, audit
-from fedkeys.evaluate.canaries import Canary, Kind, bits, exposures
-from fedkeys.evaluate.membership import _from_below, crafted, membership
+from fedkeys.evaluate.audit import Planting
+from fedkeys.evaluate.canaries import Canary, Kind, bits, draw, exposures
+from fedkeys.evaluate.lies import is_form_told, lies_told
+from fedkeys.evaluate.membership import _from_below, membership
 from fedkeys.phone import Phone
 from fedkeys.simulate import Plan
 from fedkeys.sources import PhoneTexts, open_corpus, shipped_corpus
@@ -27,15 +32,11 @@ VOTES = Bounds(max_ngrams=2000, max_count=512, max_norm=4096)
 WORDS = [a + b + c for a in "bdfgklm" for b in "aeiou" for c in ("st", "ng", "rk", "nd", "lt", "sh", "mp")]
 
 
-class Talk:
-    """Phones each of which has sent some words of few, and no two of them in a row."""
+class Texts:
+    """Phones with some texts."""
 
-    def __init__(self, phones: int, words: int) -> None:
-        rng = np.random.default_rng(0)
-        self._phones = [
-            PhoneTexts(f"canary{number}", [WORDS[at] for at in rng.choice(words, 12, replace=False).tolist()])
-            for number in range(phones)
-        ]
+    def __init__(self, texts: Sequence[Sequence[str]]) -> None:
+        self._phones = [PhoneTexts(f"canary{number}", own) for number, own in enumerate(texts)]
 
     def names(self, on_progress: OnProgress = lambda _: None) -> Sequence[str]:
         on_progress(1.0)
@@ -43,6 +44,12 @@ class Talk:
 
     def phones(self) -> Iterator[PhoneTexts]:
         yield from self._phones
+
+
+def talk(phones: int, words: int) -> Texts:
+    """Phones each of which has sent some words of few, and no two of them in a row."""
+    rng = np.random.default_rng(0)
+    return Texts([[WORDS[at] for at in rng.choice(words, 12, replace=False).tolist()] for _ in range(phones)])
 
 
 def finding(plan: Plan, alone: int = 60, trials: int = 100, corpus: Corpus | None = None) -> Finding:
@@ -61,23 +68,27 @@ def private(min_phones: int = 1, epsilon: float = 4.0) -> Plan:
 def test_what_at_least_k_phones_have_is_kept_and_found(min_phones: int) -> None:
     found = finding(Plan(min_phones=min_phones, bounds=DEFAULT_BOUNDS))
     assert found.ok, found.broken
+    assert {one.kind for one in found.plantings} == {Kind.INVENTED, Kind.PAIRS, Kind.TRIPLES}
     for one in found.plantings:
         assert one.released == (one.planted if one.phones >= min_phones else 0)
-        assert one.kind in Kind
-        assert (one.exposure > 9.5) == (one.phones >= min_phones)
+        assert (one.exposure > 8.0) == (one.phones >= min_phones)
     told = found.as_dict()
     assert {entry["phones"] for entry in told["canaries"]} == {1, 2, 4, 8, 16, 32, 64}
     assert sum(entry["planted"] for entry in told["canaries"] if entry["phones"] == 1) == 60
     assert (told["epsilon_claimed"], told["epsilon_lower_bound"]) == (None, None)
     assert told["membership"] == {"advantage": 1.0, "bound": None}
-    assert [(lies["refused"], lies["released"]) for lies in told["lies"]] == [
-        (20, 0),
-        (20, 20 if min_phones == 1 else 0),  # a first delta counts, and one phone is enough
-    ]
+    assert {lies["by"]: (lies["refused"], lies["released"]) for lies in told["lies"]} == {
+        "how many n-grams they have": (5, 0),
+        "what they sent before": (
+            5,
+            5 if min_phones == 1 else 0,
+        ),  # a first delta counts, and one phone is enough
+        "how often they typed a word": (5, 0),
+    }
 
 
 def test_a_private_release_keeps_its_promise() -> None:
-    found = finding(private(), trials=2400)
+    found = finding(private(), trials=1200)
     assert found.ok, found.broken
     told = found.as_dict()
     assert sum(entry["released"] for entry in told["canaries"] if entry["phones"] <= 2) == 0
@@ -85,7 +96,12 @@ def test_a_private_release_keeps_its_promise() -> None:
     seen = told["membership"]
     assert 0 <= told["epsilon_lower_bound"] < told["epsilon_claimed"] == 4.0
     assert seen["advantage_lower_bound"] < seen["bound"] == pytest.approx(0.964, abs=1e-3)
-    assert 0.1 < seen["mu_lower_bound"] < seen["mu_claimed"] == pytest.approx(0.816, abs=1e-3)
+    assert seen["mu_lower_bound"] < seen["mu_claimed"] == pytest.approx(0.838, abs=1e-3)
+    assert seen["noise"] == pytest.approx(1.2258, rel=0.01)
+    assert seen["noise"] > seen["noise_claimed"] == pytest.approx(1.194, abs=1e-3)
+    assert 3.0 < told["epsilon_provable"] < 4.0
+    assert not told["noise_repeated"]
+    assert len(told["lies"]) == 4
 
 
 def test_the_release_rule_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,12 +114,57 @@ def test_the_release_rule_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bounds_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "excess", lambda *_: {})
-    for plan in (Plan(min_phones=4, bounds=DEFAULT_BOUNDS), private()):
+    found = finding(Plan(min_phones=4, bounds=DEFAULT_BOUNDS))
+    said = "phones that lie about what they sent before 0 were refused, and words of 5 released"
+    assert said in str(found.broken)
+    told = {lies.by: lies for lies in lies_told(private(), np.random.default_rng(0))}
+    assert told["how long it all is"].refused == 0
+    assert told["how often they typed a word"].refused == 0
+    assert told["how often they typed a word"].released == 5
+
+
+@pytest.mark.parametrize(
+    ("bound", "by"),
+    [
+        ("distinct", "how many n-grams they have"),
+        ("most", "how often they typed a word"),
+        ("marks", "what they sent before"),
+        ("squares", "how long it all is"),
+    ],
+)
+def test_one_bound_off(monkeypatch: pytest.MonkeyPatch, bound: str, by: str) -> None:
+    is_within = limits._Extent.is_within
+
+    def blind(self: Any, bounds: Any) -> Any:
+        return is_within(replace(self, **{bound: np.zeros_like(getattr(self, bound))}), bounds)
+
+    monkeypatch.setattr(limits._Extent, "is_within", blind)
+    if bound == "distinct":
+        monkeypatch.setattr(groups, "check_size", lambda *_: None)
+    plan = private() if bound != "most" else Plan(bounds=DEFAULT_BOUNDS)
+    told = lies_told(plan, np.random.default_rng(0))
+    assert [lies.by for lies in told if lies.refused < lies.told] == [by]
+
+
+def test_the_rule_off_for_longer_ngrams_and_for_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan(min_phones=4, bounds=DEFAULT_BOUNDS)
+    with monkeypatch.context() as patch:
+        estimate = release.estimate
+
+        def lax(levels: Any, allowed: Any) -> Any:
+            def allow(n: int, rows: Any) -> Any:
+                return allowed(n, rows) if n < 2 else np.ones(len(rows), np.bool_)
+
+            return estimate(levels, allow)
+
+        patch.setattr(release, "estimate", lax)
         found = finding(plan)
-        assert not found.ok
-        assert [lies.refused for lies in found.lies] == [0, 0]
-        assert "phones that lie" in found.broken[0]
-        assert max(lies.released for lies in found.lies) == 20
+        assert "canaries of fewer than 4 phones" in found.broken[0]
+        few = [one for one in found.plantings if one.phones < 4 and one.released]
+        assert {one.kind for one in few} == {Kind.TRIPLES}
+    forms = release.usual_forms
+    monkeypatch.setattr(release, "usual_forms", lambda *given: forms(*given[:-1], 1))
+    assert is_form_told(plan, DEFAULT_BOUNDS)
 
 
 def test_noise_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,18 +176,41 @@ def test_noise_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(private_release.Histogram, "tell", tell)
     found = finding(plan, trials=2400)
-    assert any("epsilon is at least" in sentence for sentence in found.broken)
-    assert any("with an advantage of at least" in sentence for sentence in found.broken)
+    assert [sentence.split()[0] for sentence in found.broken] == [
+        "two",
+        "epsilon",
+        "membership",
+        "one",
+        "noise",
+    ]
 
 
-def test_half_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["noise", "norm"])
+def test_half_the_noise(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     plan = private()
-    scale = private_release.Histogram.scale.fget
-    monkeypatch.setattr(private_release.Histogram, "scale", property(lambda self: scale(self) / 2))
     assert plan.budget
-    seen = membership(VOTES, plan.budget, 1, 3000, np.random.default_rng(0))
+    if where == "noise":
+        scale = private_release.Histogram.scale.fget
+        monkeypatch.setattr(private_release.Histogram, "scale", property(lambda self: scale(self) / 2))
+    else:
+        made = budget.histogram_of
+        module = sys.modules["fedkeys.evaluate.membership"]
+        monkeypatch.setattr(module, "histogram_of", lambda *given: replace(made(*given), norm=2048))
+    seen = membership(VOTES, plan.budget, 1, 1000, np.random.default_rng(0))
     assert seen.least_epsilon < 4.0
-    assert seen.mu < seen.least_mu < 2 * seen.mu
+    assert seen.is_too_quiet
+    assert seen.noise == pytest.approx(1.2258 / 2, rel=0.02)
+
+
+def test_one_noise_for_all_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = private()
+    assert plan.budget
+
+    def tell(self: Any, sums: np.ndarray, _: object) -> tuple[np.ndarray, np.ndarray]:
+        return np.arange(len(sums)), sums + int(np.random.default_rng().normal(0, self.scale))
+
+    monkeypatch.setattr(private_release.Histogram, "tell", tell)
+    assert membership(VOTES, plan.budget, 1, 200, np.random.default_rng(0)).is_too_quiet
 
 
 def test_the_threshold_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,19 +232,19 @@ def test_the_threshold_off_for_all_but_words(monkeypatch: pytest.MonkeyPatch) ->
     def leaks(self: Any, sums: np.ndarray, rng: Any) -> Any:
         return (np.arange(len(sums)), sums) if orders[-1] else tell(self, sums, rng)
 
-    corpus = Talk(1400, len(WORDS))
+    corpus = talk(1400, len(WORDS))
     monkeypatch.setattr(private_release, "_candidates", look)
     monkeypatch.setattr(private_release.Histogram, "tell", leaks)
     found = finding(plan, corpus=corpus)
     assert "canaries of fewer than 2 phones" in found.broken[0]
     few = {one.kind: one for one in found.plantings if one.phones == 1 and one.repeats == 1}
-    assert few[Kind.INVENTED].released == 0 < few[Kind.COMMON].released
-    assert few[Kind.COMMON].in_reach > 5
+    assert few[Kind.INVENTED].released == 0 < few[Kind.PAIRS].released
+    assert few[Kind.PAIRS].in_reach > 2
 
 
 def test_too_few_words_in_use_leave_invented_ones() -> None:
     plan = Plan(bounds=DEFAULT_BOUNDS)
-    found = finding(plan, 6, corpus=Talk(20, 30))
+    found = finding(plan, 6, corpus=talk(20, 30))
     assert {one.kind for one in found.plantings} == {Kind.INVENTED}
     assert found.phones == 20
     assert found.ok
@@ -174,9 +258,12 @@ def test_exposure_is_the_rank_in_bits() -> None:
     model = merged.release(3)
     known = Canary(("alpha", "beta", "gamma", "delta", "omega"), Kind.INVENTED, 3, 1)
     unknown = Canary(("alpha", "beta", "x", "y", "z"), Kind.INVENTED, 0, 0)
-    assert exposures([known], model, bits([unknown] * 7, model)) == [3.0]  # the first of eight
-    assert exposures([unknown], model, bits([known] * 7, model)) == [0.0]  # the last
-    assert exposures([unknown], model, bits([unknown] * 7, model)) == [pytest.approx(3 - np.log2(4.5))]
+    assert exposures([known], model, bits([unknown] * 7, model)).tolist() == [3.0]  # the first of eight
+    assert exposures([unknown], model, bits([known] * 7, model)).tolist() == [0.0]  # the last
+    assert exposures([unknown, known], model, bits([unknown] * 7, model)).tolist() == [
+        pytest.approx(3 - np.log2(4.5)),
+        3.0,
+    ]
     assert known.is_told(model)
     assert known.is_extracted(model)
     assert not unknown.is_extracted(model)
@@ -189,24 +276,81 @@ def test_bounds_from_trials_are_those_of_clopper_and_pearson() -> None:
         assert float(_from_below(np.array(times), trials)) == pytest.approx(interval.low)
 
 
-@pytest.mark.parametrize("bounds", [VOTES, Bounds(200, 16), Bounds(2000, 4096, max_norm=300)])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        VOTES,
+        Bounds(200, 16),
+        Bounds(2000, 4096, max_norm=300),
+        Bounds(2000, 2100, max_norm=4096),
+        Bounds(2000, (1 << 32) - 1, 512, max_norm=4096),
+    ],
+)
 def test_membership_under_other_bounds(bounds: Bounds) -> None:
     plan = private(min_phones=3)
     assert plan.budget
     seen = membership(bounds, plan.budget, 3, 400, np.random.default_rng(0))
-    assert 0 < seen.advantage < seen.most_advantage
-    assert seen.least_mu < seen.mu <= 0.82
+    assert seen.least_advantage >= 0
+    assert seen.advantage < seen.most_advantage
+    assert seen.least_mu < seen.mu <= 0.84
+    assert not seen.is_too_quiet
+    assert all(
+        lies.refused == 5 for lies in lies_told(replace(plan, bounds=bounds), np.random.default_rng(0))
+    )
 
 
-def test_a_crafted_delta_is_merged_as_any_other() -> None:
-    merged = Aggregator(bounds=VOTES)
-    assert merged.add_messages([crafted(["aa", "bb"], 512, bytes(16), VOTES)]) == [True]
-    (refused,) = merged.add_messages([crafted(["cc"], 513, bytes(range(16)), VOTES)])
-    assert "513 times, more than 512" in str(refused)
+def test_a_crowd_that_takes_hours_is_refused() -> None:
+    plan = private()
+    assert plan.budget
+    with pytest.raises(UsageError, match="phones for a sum to be told"):
+        membership(Bounds(2000, 16, max_norm=1 << 24), plan.budget, 2, 100, np.random.default_rng(0))
+    with pytest.raises(UsageError, match="crowds of up to"):
+        Audit(Plan(min_phones=200_000, bounds=DEFAULT_BOUNDS))
+
+
+def test_what_delta_allows_breaks_no_promise() -> None:
+    lax = replace(private(), budget=Budget(4.0, 1e-2))
+    one = Planting(1, 1, Kind.INVENTED, 1000, 1000, 3, 0, 1.0)
+    for plan, ok in ((lax, True), (private(), False), (Plan(bounds=DEFAULT_BOUNDS), False)):
+        assert Finding(Audit(plan), 9, 9, [one], [], False, False, False, None).ok == ok
+
+
+def test_canaries_are_nobody_elses() -> None:
+    corpus = open_corpus(shipped_corpus())
+    plan = Plan(bounds=DEFAULT_BOUNDS)
+    canaries, references = draw(corpus, plan, 90, 1, np.random.default_rng(0), lambda *_: None)
+    typed = Counter(
+        tuple(words[at : at + size])
+        for phone in corpus.phones()
+        for text in phone.texts
+        for words in [re.findall(r"[a-z']+", text.lower())]
+        for size in (1, 2, 3)
+        for at in range(len(words) - size + 1)
+    )
+    own = Counter(ngram for canary in canaries for ngram in canary.ngrams)
+    assert set(own.values()) == {1}
+    assert sorted(map(len, references.values())) == [1000] * 3
+    assert not [ngram for ngram in own if typed[ngram]]
+    triples = [canary for canary in canaries if canary.kind is Kind.TRIPLES]
+    assert all(typed[canary.words[at : at + 2]] for canary in triples for at in range(4))
+
+
+def test_words_that_everything_follows_do_not_stop_a_draw() -> None:
+    words = WORDS[:40]
+    corpus = Texts([[f"{words[0]} {word} {words[0]}" for word in words], words])
+    canaries, _ = draw(corpus, Plan(bounds=DEFAULT_BOUNDS), 6, 1, np.random.default_rng(0), lambda *_: None)
+    assert {canary.kind for canary in canaries} == {Kind.INVENTED}  # too few for all that are wanted
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"alone": 0}, {"others": 0}, {"plan": Plan()}, {"plan": Plan(rounds=2, bounds=DEFAULT_BOUNDS)}]
+    "wrong",
+    [
+        {"alone": 0},
+        {"others": 0},
+        {"trials": 99},
+        {"plan": Plan()},
+        {"plan": Plan(rounds=2, bounds=DEFAULT_BOUNDS)},
+    ],
 )
 def test_audits_of_nothing_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
@@ -246,7 +390,7 @@ def test_a_broken_promise_has_an_exit_status_of_its_own(
             app.run()
         assert ended.value.code == 4
         said = capsys.readouterr()
-        broken = "of 6 canaries of fewer than 2 phones 6 were released and 6 extracted"
+        broken = "of 6 canaries of fewer than 2 phones 6 were released"
         assert f"a promise is broken: {broken}" in " ".join(said.err.split())
         assert (
             (json.loads(said.out)["broken"][0] == broken)

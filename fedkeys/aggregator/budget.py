@@ -142,9 +142,8 @@ def histogram_of(event: NoisyRelease, bounds: Bounds | None, min_phones: int = 1
             "differential privacy wants bounds on what one phone can add", remedy="leave --unbounded out"
         )
     norm = bounds.max_norm or int(bounds.max_count * bounds.max_ngrams**0.5) + 1
-    return Histogram(
-        norm, bounds.max_count, bounds.max_ngrams, event.multiplier, event.threshold_delta, min_phones
-    )
+    most = min(bounds.max_count, norm)
+    return Histogram(norm, most, bounds.max_ngrams, event.multiplier, event.threshold_delta, min_phones)
 
 
 def as_header(spending: Spending, bounds: Bounds, histogram: Histogram, rounds: int) -> Mapping[str, Any]:

@@ -56,12 +56,13 @@ def command(
 ) -> None:
     """Plant canaries among the phones of a corpus, release a model, and look what it tells of them.
 
-    A canary is a sentence of five words, invented ones or common ones in an order that nobody uses, on 1, 2, 4,
-    ... 64 phones, each of which types it 1, 10 or 100 times and nothing else. It is released if the model holds
-    a word or two words in a row that only its phones have, and extracted if who types its first two words is
-    led to its end by three suggestions at each word; its exposure, in bits, says how far it stands out among
-    sentences of the same kind that nobody typed, 1 to 2 for one that the model knows nothing of, 10 for the
-    most probable. Phones that lie about what they have counted try to be believed.
+    A canary is a sentence of five words on 1, 2, 4, ... 64 phones, each of which types it 1, 10 or 100 times
+    and nothing
+    else: of invented words, of common ones of which no two follow each other on any phone, or of which two do
+    but no three. It is released if the model holds an n-gram that only its phones have, and extracted if who
+    types its first two words is led to its end by three suggestions at each word; its exposure, in bits, says
+    how far it stands out among sentences of the same kind that nobody typed, 1 to 2 for one that the model
+    knows nothing of, 10 for the most probable. Phones that go beyond their bounds try to be believed.
 
     With --epsilon an attacker, who knows everything else, guesses again and again whether one phone took part; how
     often he is right gives an epsilon that the mechanism has at the least. An audit proves what it finds; it never
@@ -125,13 +126,14 @@ def print_finding(found: Mapping[str, Any]) -> None:
 
 def _of_reach(entries: Sequence[Mapping[str, Any]]) -> str:
     """Say how many canaries of one phone could have been told but for the order of their words."""
-    common = [entry for entry in entries if entry["kind"] == "common" and entry["phones"] == 1]
-    planted, in_reach = (sum(entry[name] for entry in common) for name in ("planted", "in_reach"))
-    if not planted:
-        return "All canaries are of invented words: the corpus has too few common ones."
+    said: list[str] = []
+    for kind in dict.fromkeys(entry["kind"] for entry in entries):
+        alone = [entry for entry in entries if entry["kind"] == kind and entry["phones"] == 1]
+        planted, in_reach = (sum(entry[name] for entry in alone) for name in ("planted", "in_reach"))
+        said.append(f"{planted:,} of {kind}" + ("" if in_reach == planted else f" ({in_reach:,} in reach)"))
     return (
-        f"Of {planted:,} canaries on one phone that are of common words, the model knows words of {in_reach:,} "
-        "that stand in a row, so that nothing but their order was left to hide; the others are of invented words."
+        f"On one phone there were canaries {', '.join(said)}. In reach are those whose parts the model holds, "
+        "so that nothing but the whole was left to hide; of the others nothing could have been told."
     )
 
 
@@ -158,16 +160,18 @@ def _of_membership(found: Mapping[str, Any]) -> str:
     seen = found["membership"]
     if seen["bound"] is None:
         if not seen["advantage"]:
-            return "No model tells whether a phone took part."
+            return "This attack did not tell from a model whether a phone took part."
         return (
             "Who knows what all other phones have said can tell from such a model whether the last of those that "
             "it takes took part: at least K phones is no promise against that."
         )
     return (
         f"In {many(seen['trials'], 'trial')} a phone's taking part was told with an advantage of "
-        f"{seen['advantage']:.3f} (epsilon allows {seen['bound']:.3f}). It moves sums by at least "
-        f"{seen['mu_lower_bound']:.2f} standard deviations of the noise, by what was promised "
-        f"{seen['mu_claimed']:.2f}. Epsilon is at least {found['epsilon_lower_bound']:.2f}, and "
-        f"{found['epsilon_claimed']:g} is claimed. Each bound holds with a confidence of "
-        f"{100 * seen['confidence']:g} %."
+        f"{seen['advantage']:.3f} (epsilon allows {seen['bound']:.3f}), so epsilon is at least "
+        f"{found['epsilon_lower_bound']:.2f}, and {found['epsilon_claimed']:g} is claimed; so many trials can "
+        f"prove {found['epsilon_provable']:.1f} at the most. One phone moves sums by at least "
+        f"{seen['mu_lower_bound']:.2f} standard deviations of the noise, and may by {seen['mu_claimed']:.2f}. "
+        f"Each of these bounds holds with a confidence of {100 * seen['confidence']:g} %. The noise itself was "
+        f"measured: {seen['noise']:.3f} lengths of what one phone can add, where {seen['noise_claimed']:.3f} was "
+        "promised."
     )

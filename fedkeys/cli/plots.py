@@ -9,6 +9,8 @@ import typer
 from fedkeys.cli.console import narrate
 
 _ENDINGS = (".png", ".svg", ".pdf")
+# So that the same figures give the same file.
+_UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 def check_plot(path: Path | None) -> Path | None:
@@ -53,6 +55,7 @@ def pyplot_of() -> Any:
             "plots need matplotlib", remedy="install it with: pip install 'fedkeys[plots]'"
         ) from None
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "fedkeys"
     from matplotlib import pyplot
 
     return pyplot
@@ -61,5 +64,5 @@ def pyplot_of() -> Any:
 def save_plot(figure: Any, path: Path) -> None:
     """Write a figure, and say where."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    figure.savefig(path, metadata=_UNDATED.get(path.suffix.lower()))
     narrate(f"plot in {path}")

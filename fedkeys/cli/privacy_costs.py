@@ -17,6 +17,9 @@ _STYLES: Sequence[Mapping[str, Any]] = (
     {"marker": "^", "color": "tab:green"},
     {"marker": "D", "color": "tab:red"},
     {"marker": "v", "color": "tab:purple"},
+    {"marker": "P", "color": "tab:brown"},
+    {"marker": "X", "color": "tab:pink"},
+    {"marker": "*", "color": "tab:olive"},
 )
 
 
@@ -47,7 +50,8 @@ def print_costs(points: Sequence[Mapping[str, Any]], worth: Mapping[str, Mapping
             ],
         )
     print_table(
-        "with public words, a private release saves more keys than none from how many phones on (95 % sure)",
+        "with public words, a private release saves more keys than none from how many phones on\n"
+        "(95 % sure for other users; noise and fleets were drawn once)",
         ("epsilon", *_USERS.values()),
         [
             (

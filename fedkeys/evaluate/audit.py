@@ -1,49 +1,34 @@
 """The audit: what was promised of a release is held against what it tells of canaries among a corpus.
 
-In: a corpus and a release rule. Out: a `Finding`. Laws: what is audited is the way that all phones go (they count,
-bound and send, an aggregator checks, merges and releases), and nothing is asked of it but what it releases; a
-promise is broken by one case in which it was not kept, and the finding names it.
+In: a corpus and a release rule. Out: a `Finding`. Laws: canaries go the way that all phones go (they count,
+bound and send, an aggregator checks, merges and releases), and are looked for in nothing but the model; what is
+found proves a promise broken, and what is not found proves nothing.
 
 Promised is
 
-    of at least K phones      what fewer phones have sent is in no model, however often they have typed it
-    of epsilon and delta      what one phone has sent is in no model but by a chance that is never seen, nor what
-                              fewer than K have sent, and whether it took part can hardly be told (`membership`)
-    of bounds                 a phone that lies about what it has counted is refused, and none of it is told
+    of at least K phones      what fewer phones have sent is in no model, however often they have typed it, nor
+                              how they have written it
+    of epsilon and delta      what one phone has sent is in a model but by a chance of no more than delta, and
+                              whether it took part can hardly be told (`membership`); noise is drawn for each
+                              release
+    of bounds                 a phone that goes beyond them is refused, and nothing of it is told
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
-from math import ceil
 from typing import Any
 
 import numpy as np
 
-from fedkeys.aggregator import Aggregator
-from fedkeys.aggregator.budget import histogram_of
-from fedkeys.delta import Bounds
-from fedkeys.errors import RefusedError, UsageError
-from fedkeys.evaluate.canaries import (
-    PHONES,
-    REPEATS,
-    Bits,
-    Canary,
-    Kind,
-    Planted,
-    bits,
-    draw,
-    exposures,
-    invented,
-)
+from fedkeys.errors import UsageError
+from fedkeys.evaluate.canaries import PHONES, REPEATS, Bits, Canary, Kind, Planted, bits, draw, exposures
 from fedkeys.evaluate.evaluation import OnStep
-from fedkeys.evaluate.membership import CONFIDENCE, Membership, crafted, membership
+from fedkeys.evaluate.lies import Lies, is_form_told, is_noise_repeated, is_told_apart, lies_told
+from fedkeys.evaluate.membership import CONFIDENCE, LEAST_TRIALS, MOST_CROWD, Membership, membership
 from fedkeys.evaluate.training import federate
 from fedkeys.model import Model
 from fedkeys.simulate import Plan
 from fedkeys.sources import Corpus
-
-_LIARS = 20  # of each kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +47,19 @@ class Audit:
 
     plan: Plan
     alone: int = 1000
-    others: int = 5
+    others: int = 3
     trials: int = 4000
 
     def __post_init__(self) -> None:
-        if min(self.alone, self.others) < 1:
-            raise UsageError("an audit without canaries", remedy="choose 1 or more")
+        if min(self.alone, self.others) < 1 or self.trials < LEAST_TRIALS:
+            raise UsageError(
+                "an audit without canaries, or of a few trials, tells nothing",
+                remedy=f"choose 1 canary or more, and {LEAST_TRIALS} trials or more",
+            )
+        if self.plan.min_phones > MOST_CROWD:
+            raise UsageError(
+                f"an audit has crowds of up to {MOST_CROWD:,} phones", remedy="lower --min-phones"
+            )
         if self.plan.bounds is None or self.plan.rounds != 1:
             raise UsageError("an audit is of one round, in which phones are held to bounds")
 
@@ -100,21 +92,6 @@ class Planting:
 
 
 @dataclass(frozen=True, slots=True)
-class Lies:
-    """What became of phones that lie.
-
-    Attributes:
-        by: what they lie about.
-        told: how many there were; refused: how many were; released: of how many something was told.
-    """
-
-    by: str
-    told: int
-    refused: int
-    released: int
-
-
-@dataclass(frozen=True, slots=True)
 class Finding:
     """What an audit found.
 
@@ -125,6 +102,8 @@ class Finding:
         lies: of each kind.
         is_told_apart: without noise, whether the model tells a fleet with the last of K phones from one without
             it.
+        is_form_told: whether a word that K phones have sent is written as one of them alone writes it.
+        is_noise_repeated: whether two releases of the same sums have the same noise.
         membership: with noise.
     """
 
@@ -134,43 +113,61 @@ class Finding:
     plantings: Sequence[Planting]
     lies: Sequence[Lies]
     is_told_apart: bool
+    is_form_told: bool
+    is_noise_repeated: bool
     membership: Membership | None
 
     @property
     def broken(self) -> list[str]:
         """The promises that were not kept, a sentence each."""
-        budget, least = self.audit.plan.budget, self.audit.least_phones
+        least = self.audit.least_phones
         few = [planting for planting in self.plantings if planting.phones < least]
-        released, extracted = (sum(getattr(one, name) for one in few) for name in ("released", "extracted"))
+        planted, released = (sum(getattr(one, name) for one in few) for name in ("planted", "released"))
         found: list[str] = []
-        if released or extracted:
-            planted = sum(one.planted for one in few)
-            found.append(
-                f"of {planted:,} canaries of fewer than {least:,} phones {released:,} were released and "
-                f"{extracted:,} extracted"
-            )
+        if released and not self._may_be_chance(planted, released):
+            found.append(f"of {planted:,} canaries of fewer than {least:,} phones {released:,} were released")
         for lies in self.lies:
             if lies.refused < lies.told or (lies.released and least > 1):
                 found.append(
                     f"of {lies.told:,} phones that lie about {lies.by} {lies.refused:,} were refused, and "
                     f"words of {lies.released:,} released"
                 )
-        if budget and self.membership:
-            seen = self.membership
-            if seen.least_epsilon > budget.epsilon:
-                found.append(
-                    f"epsilon is at least {seen.least_epsilon:.2f}, and {budget.epsilon:g} was promised"
-                )
-            if seen.least_advantage > seen.most_advantage:
-                found.append(
-                    f"membership is told with an advantage of at least {seen.least_advantage:.3f}, and epsilon "
-                    f"allows {seen.most_advantage:.3f}"
-                )
-            if seen.least_mu > seen.mu:
-                found.append(
-                    f"noise hides less than was promised: one phone is at least {seen.least_mu:.3f} standard "
-                    f"deviations of it, not {seen.mu:.3f}"
-                )
+        if self.is_form_told:
+            found.append(f"a word of {least:,} phones is written as one of them alone writes it")
+        if self.is_noise_repeated:
+            found.append("two releases of the same sums have the same noise")
+        return [*found, *self._of_membership()]
+
+    def _may_be_chance(self, planted: int, released: int) -> bool:
+        """Whether delta allows for it."""
+        if self.audit.plan.budget is None:
+            return False
+        from scipy.stats import binom
+
+        return bool(binom.sf(released - 1, planted, self.audit.plan.budget.dp_delta) > 1 - CONFIDENCE)
+
+    def _of_membership(self) -> list[str]:
+        budget, seen = self.audit.plan.budget, self.membership
+        found: list[str] = []
+        if budget is None or seen is None:
+            return found
+        if seen.least_epsilon > budget.epsilon:
+            found.append(f"epsilon is at least {seen.least_epsilon:.2f}, and {budget.epsilon:g} was promised")
+        if seen.least_advantage > seen.most_advantage:
+            found.append(
+                f"membership is told with an advantage of at least {seen.least_advantage:.3f}, and epsilon allows "
+                f"{seen.most_advantage:.3f}"
+            )
+        if seen.least_mu > seen.mu:
+            found.append(
+                f"one phone moves sums by at least {seen.least_mu:.3f} standard deviations of the noise, where "
+                f"{seen.mu:.3f} was promised"
+            )
+        if seen.is_too_quiet:
+            found.append(
+                f"noise is {seen.noise:.3f} lengths of what one phone can add, where {seen.least_noise:.3f} "
+                "was promised"
+            )
         return found
 
     @property
@@ -201,6 +198,9 @@ class Finding:
             "epsilon_claimed": plan.budget.epsilon if plan.budget else None,
             "dp_delta": plan.budget.dp_delta if plan.budget else None,
             "epsilon_lower_bound": seen.least_epsilon if seen else None,
+            "epsilon_provable": seen.most_provable if seen else None,
+            "form_released": self.is_form_told,
+            "noise_repeated": self.is_noise_repeated,
             "membership": {
                 "trials": seen.trials,
                 "confidence": CONFIDENCE,
@@ -209,6 +209,8 @@ class Finding:
                 "bound": seen.most_advantage,
                 "mu_claimed": seen.mu,
                 "mu_lower_bound": seen.least_mu,
+                "noise": seen.noise,
+                "noise_claimed": seen.least_noise,
             }
             if seen
             else {"advantage": float(self.is_told_apart), "bound": None},
@@ -242,8 +244,7 @@ def audit(
             on_step("guessing who took part", part)
 
         seen = membership(bounds, plan.budget, plan.min_phones, asked.trials, rng, count)
-    enough = _enough(plan, bounds)
-    lies = [_lie(by, plan, bounds, enough, rng) for by in _LIES]
+    lies = lies_told(plan, rng)
     model, _ = federate(Planted(corpus, canaries), plan, rng, on_step)
     beside = {kind: bits(sentences, model) for kind, sentences in references.items()}
     plantings = [
@@ -263,7 +264,9 @@ def audit(
         sum(canary.phones for canary in canaries),
         plantings,
         lies,
-        plan.budget is None and _is_told_apart(plan, bounds),
+        plan.budget is None and is_told_apart(plan, bounds),
+        plan.budget is None and plan.min_phones > 1 and is_form_told(plan, bounds),
+        plan.budget is not None and is_noise_repeated(plan, bounds),
         seen,
     )
 
@@ -281,55 +284,3 @@ def _planting(canaries: Sequence[Canary], beside: Bits, model: Model, on_step: O
         sum(canary.is_extracted(model) for canary in canaries),
         float(np.mean(exposures(canaries, model, beside))),
     )
-
-
-def _lie(by: str, plan: Plan, bounds: Bounds, enough: int, rng: np.random.Generator) -> Lies:
-    """Let phones lie, each of a word of its own, loudly enough to be heard if they are believed."""
-    aggregator = Aggregator(plan.federation, bounds=bounds)
-    words = list(islice(invented(rng, ()), _LIARS))
-    refused = 0
-    for word in words:
-        results = aggregator.add_messages(_LIES[by](word, rng.bytes(16), enough, plan.federation, bounds))
-        refused += any(isinstance(result, RefusedError) for result in results)
-    model = plan.release_of(aggregator)
-    return Lies(by, len(words), refused, sum(model.id(word) is not None for word in words))
-
-
-def _enough(plan: Plan, bounds: Bounds) -> int:
-    """How many phones would surely be heard, each as loud as it may be."""
-    if plan.budget is None:
-        return max(2, plan.min_phones)
-    histogram = histogram_of(plan.budget.event(), bounds, plan.min_phones)
-    return ceil((histogram.threshold + 10 * histogram.scale) / bounds.max_count)
-
-
-def _counts(word: str, pseudonym: bytes, enough: int, federation: str, bounds: Bounds) -> list[bytes]:
-    """One delta with a count for many."""
-    return [crafted([word], bounds.max_count * enough, pseudonym, bounds, federation)]
-
-
-def _deltas(word: str, pseudonym: bytes, enough: int, federation: str, bounds: Bounds) -> list[bytes]:
-    """Deltas each of which says that it is the first with this word."""
-    return [
-        crafted([word], bounds.max_count, pseudonym, bounds, federation, sequence)
-        for sequence in range(min(enough, bounds.max_deltas))
-    ]
-
-
-_LIES: dict[str, Callable[[str, bytes, int, str, Bounds], list[bytes]]] = {
-    "how often they typed a word": _counts,
-    "what they sent before": _deltas,
-}
-
-
-def _is_told_apart(plan: Plan, bounds: Bounds) -> bool:
-    """Whether a model tells if the last of so many phones as it takes has taken part."""
-    releases: list[list[int]] = []
-    for phones in (plan.min_phones - 1, plan.min_phones):
-        aggregator = Aggregator(plan.federation, bounds=bounds)
-        messages = [
-            crafted(["canary"], 1, number.to_bytes(16), bounds, plan.federation) for number in range(phones)
-        ]
-        aggregator.add_messages(messages)
-        releases.append(plan.release_of(aggregator).ngrams)
-    return releases[0] != releases[1]

@@ -4,16 +4,17 @@ In: a corpus, and how many canaries. Out: the corpus with them; what of each a m
 which a canary is known is in nothing that a phone of the corpus could send, and in no other canary.
 
 A canary is five words drawn at random, as in Ramaswamy et al. 2020, "Training production language models without
-memorizing user data" (section 4), typed again and again by each of its phones, which type nothing else: who says
-little says it loudest. There are two kinds, since a release looks at words first: of words that nobody uses,
-and of common ones in an order in which no two of them stand together on any phone.
+memorizing user data". Here its phones type it again and again and nothing else: who says little says it
+loudest. There are three kinds, since a release looks at words first, then at pairs of released words, then at
+longer n-grams: of invented words; of common ones, no two of which follow each other on any phone; and of common
+ones of which any two do, but no three.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
-from math import isqrt, log2
+from itertools import islice
+from math import log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +31,11 @@ Bits = NDArray[np.float64]
 PHONES = (1, 2, 4, 8, 16, 32, 64)
 REPEATS = (1, 10, 100)
 FIRST_WORDS = 2  # of a canary, that whoever tries to extract it knows
-REFERENCES = 1000  # sentences that nobody typed, for each kind, beside which a canary is ranked
+_REFERENCES = 1000  # sentences that nobody typed, for each kind, beside which a canary is ranked
 
 _WORDS = 5
-_FREE = 8  # times as many pairs of common words as canaries have
+_COMMON = 2000
+_TRIES = 50  # for a next word
 _ENDS = "bcdfghjklmnprstvwz", "aeiou"
 _SYLLABLES = 4
 _UNKNOWN = 40.0  # bits that a word takes which the model does not know
@@ -42,8 +44,12 @@ _UNKNOWN = 40.0  # bits that a word takes which the model does not know
 class Kind(Enum):
     """What the words of a canary are."""
 
-    INVENTED = "invented"
-    COMMON = "common"
+    INVENTED = "invented words"
+    PAIRS = "new pairs of common words"
+    TRIPLES = "new triples of common words"
+
+
+_NEW = {Kind.INVENTED: 1, Kind.PAIRS: 2, Kind.TRIPLES: 3}  # words of the n-grams that nobody else has
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +67,21 @@ class Canary:
     phones: int
     repeats: int
 
+    @property
+    def ngrams(self) -> list[tuple[str, ...]]:
+        """What nobody else has."""
+        size = _NEW[self.kind]
+        return [self.words[at : at + size] for at in range(len(self.words) - size + 1)]
+
     def is_in_reach(self, model: Model) -> bool:
-        """Tell whether a model holds two words that stand in a row in it, so that it might hold both in a row."""
-        return any(None not in (model.id(first), model.id(second)) for first, second in pairwise(self.words))
+        """Tell whether a model holds what it takes to hold an n-gram that only these phones have."""
+        if self.kind is Kind.INVENTED:
+            return True
+        return any(_holds(model, ngram[:-1]) and _holds(model, ngram[1:]) for ngram in self.ngrams)
 
     def is_told(self, model: Model) -> bool:
-        """Tell whether a model holds a word, or two words in a row, that only these phones have."""
-        if self.kind is Kind.INVENTED and any(model.id(word) is not None for word in self.words):
-            return True
-        return any(_holds(model, first, second) for first, second in pairwise(self.words))
+        """Tell whether a model holds an n-gram that only these phones have."""
+        return any(_holds(model, ngram) for ngram in self.ngrams)
 
     def is_extracted(self, model: Model) -> bool:
         """Tell whether who types its first words is led to its end: each next word is one of three suggestions."""
@@ -127,36 +139,38 @@ def draw(
     Returns:
         The canaries; and for each kind further sentences of it that are typed nowhere.
     """
-    everything = Plan(order=2, min_phones=1, federation=plan.federation)
+    everything = Plan(order=3, min_phones=1, federation=plan.federation)
 
     def count(_: str, part: float) -> None:
         on_step("looking what phones have", part)
 
     known, _ = federate(corpus, everything, rng, count)
-    draws = {Kind.INVENTED: invented(rng, known.vocabulary.words)}
-    pairs = _FREE * _WORDS * (alone + others * len(REPEATS) * len(PHONES) + REFERENCES)
-    common = _common_words(known)[: isqrt(pairs) + 1]
-    if len(common) ** 2 > pairs:
-        draws[Kind.COMMON] = _free_orders(rng, common, known)
-    kinds = [(kind, repeats) for kind in draws for repeats in REPEATS]
-    wanted = [
-        (kind, phones, repeats)
+    names = invented(rng, known.vocabulary.words)
+    wanted = _REFERENCES + alone + others * len(REPEATS) * len(PHONES)
+    drawn = {Kind.INVENTED: [tuple(islice(names, _WORDS)) for _ in range(wanted)]}
+    common = _Common(known, rng)
+    for kind in (Kind.PAIRS, Kind.TRIPLES):
+        drawn[kind] = common.sentences(kind, wanted)
+        on_step("drawing canaries", len(drawn) / len(Kind))
+    sentences = {kind: iter(some) for kind, some in drawn.items() if some}
+    kinds = [(kind, repeats) for kind in sentences for repeats in REPEATS]
+    canaries = [
+        Canary(next(sentences[kind]), kind, phones, repeats)
         for phones in PHONES
         for at, (kind, repeats) in enumerate(kinds)
         for _ in range(others if phones > 1 else (alone + at) // len(kinds))
     ]
-    sentences = {kind: _sentences(words) for kind, words in draws.items()}
-    canaries = [Canary(next(sentences[kind]), kind, phones, repeats) for kind, phones, repeats in wanted]
     references = {
-        kind: [Canary(next(sentences[kind]), kind, 0, 0) for _ in range(REFERENCES)] for kind in draws
+        kind: [Canary(words, kind, 0, 0) for words in islice(some, _REFERENCES)]
+        for kind, some in sentences.items()
     }
     return canaries, references
 
 
-def exposures(canaries: Sequence[Canary], model: Model, references: Bits) -> list[float]:
+def exposures(canaries: Sequence[Canary], model: Model, references: Bits) -> Bits:
     """Tell how far each canary stands out.
 
-    That is the rank exposure of Carlini et al. 2019, "The secret sharer" (section 4.4): log2 of the number of
+    That is the rank exposure of Carlini et al. 2019, "The secret sharer": log2 of the number of
     sentences, less log2 of the canary's rank among them by the probability of all but its first words; of equals
     the rank is the middle one.
 
@@ -166,18 +180,17 @@ def exposures(canaries: Sequence[Canary], model: Model, references: Bits) -> lis
         references: `bits` of sentences of that kind that nobody typed.
 
     Returns:
-        Bits: about 1.4 on average for a canary that the model knows nothing of, and log2 of one more than there
-        are references for the most probable one.
+        float64[n], bits: about 1.4 on average for canaries that the model knows nothing of, 1 for one that is as
+        probable as all references, and log2 of one more than there are references for the most probable one.
     """
-    own = bits(canaries, model)
-    ranks = 1 + (np.searchsorted(references, own, "left") + np.searchsorted(references, own, "right")) / 2
-    found: list[float] = (log2(len(references) + 1) - np.log2(ranks)).tolist()
-    return found
+    own, beside = bits(canaries, model), np.sort(references)
+    ranks = 1 + (np.searchsorted(beside, own, "left") + np.searchsorted(beside, own, "right")) / 2
+    return np.asarray(log2(len(beside) + 1) - np.log2(ranks))
 
 
 def bits(canaries: Sequence[Canary], model: Model) -> Bits:
-    """Tell what the words of each sentence after its first ones take, in ascending order."""
-    return np.sort([_bits(canary, model) for canary in canaries])
+    """Tell what the words of each sentence after its first ones take."""
+    return np.array([_bits(canary, model) for canary in canaries])
 
 
 def invented(rng: np.random.Generator, avoid: Collection[str]) -> Iterator[str]:
@@ -191,34 +204,69 @@ def invented(rng: np.random.Generator, avoid: Collection[str]) -> Iterator[str]:
             yield word
 
 
-def _common_words(model: Model) -> list[str]:
-    """Words of the letters a to z, the most frequent first."""
-    order = np.argsort(-model.arrays["unigram"], kind="stable").tolist()
-    words = [model.vocabulary.words[at] for at in order]
-    return [word for word in words if word.isascii() and word.isalpha()]
+class _Common:
+    """Draws sentences of common words that nobody has typed.
+
+    Args:
+        model: holds all that anybody has, up to three words in a row.
+        rng: draws.
+    """
+
+    def __init__(self, model: Model, rng: np.random.Generator) -> None:
+        order = np.argsort(-model.arrays["unigram"], kind="stable").tolist()
+        words = [model.vocabulary.words[at] for at in order]
+        self._words = [word for word in words if word.isascii() and word.isalpha()][:_COMMON]
+        self._ids = np.sort([model.id(word) or 0 for word in self._words])
+        self._model = model
+        self._rng = rng
+
+    def sentences(self, kind: Kind, wanted: int) -> list[tuple[str, ...]]:
+        """Give so many, no n-gram of a kind's size twice; none at all where there are not enough."""
+        found: list[tuple[str, ...]] = []
+        taken: set[tuple[str, ...]] = set()
+        size = _NEW[kind]
+        failed = 0
+        while self._words and failed <= wanted:
+            words: list[str] = []
+            while len(words) < _WORDS and (word := self._next(kind, words)) is not None:
+                words.append(word)
+            new = [tuple(words[at : at + size]) for at in range(_WORDS - size + 1)]
+            if len(words) == _WORDS and len({*new}) == len(new) and taken.isdisjoint(new):
+                taken.update(new)
+                found.append(tuple(words))
+                if len(found) == wanted:
+                    return found
+            else:
+                failed += 1
+        return []
+
+    def _next(self, kind: Kind, words: Sequence[str]) -> str | None:
+        """Draw a word that goes on; None where none is found in a few tries."""
+        choices: Sequence[str] = self._words
+        if kind is Kind.TRIPLES and words:
+            choices = self._after(words[-1])
+        before = words[-(_NEW[kind] - 1) :]
+        for _ in range(_TRIES if choices else 0):
+            word = choices[int(self._rng.integers(len(choices)))]
+            is_new = len(before) < _NEW[kind] - 1 or not _holds(self._model, (*before, word))
+            if is_new and word not in words:
+                return word
+        return None
+
+    def _after(self, word: str) -> list[str]:
+        """The common words that somebody has typed after one."""
+        (match,) = self._model.state([word]).matches or (None,)
+        ids = [] if match is None else np.intersect1d(match.successors, self._ids).tolist()
+        return [self._model.vocabulary.word(id_) for id_ in ids]
 
 
-def _free_orders(rng: np.random.Generator, words: Sequence[str], model: Model) -> Iterator[str]:
-    """Give words of which no two that follow each other do so in a model, or did before."""
-    used: set[tuple[str, str]] = set()
-    last = words[0]
-    while True:
-        word = words[int(rng.integers(len(words)))]
-        if word != last and (last, word) not in used and not _holds(model, last, word):
-            used.add((last, word))
-            last = word
-            yield word
-
-
-def _sentences(words: Iterator[str]) -> Iterator[tuple[str, ...]]:
-    while True:
-        yield tuple(next(words) for _ in range(_WORDS))
-
-
-def _holds(model: Model, first: str, second: str) -> bool:
-    """Whether a model has two words in a row."""
-    after = model.id(second)
-    return after is not None and any(after in match.successors for match in model.state([first]).matches)
+def _holds(model: Model, ngram: Sequence[str]) -> bool:
+    """Whether a model has some words in a row."""
+    last = model.id(ngram[-1])
+    if last is None or len(ngram) == 1:
+        return last is not None
+    matches = model.state(ngram[:-1]).matches
+    return any(match.length == len(ngram) - 1 and last in match.successors for match in matches)
 
 
 def _bits(canary: Canary, model: Model) -> float:

@@ -1,18 +1,20 @@
 """Membership: whether what is released tells that one phone took part.
 
 In: a release rule under differential privacy. Out: how well an attacker tells fleets with a phone from fleets
-without it, and the epsilon below which the rule cannot lie. Law: an attack that is tried proves what it finds;
-it never proves that there is no better one.
+without it, and how much noise there is. Law: an attack that is tried proves what it finds; it never proves that
+there is no better one. What was promised is made of epsilon, delta and bounds alone, not of what the mechanism
+says of itself.
 
 The attacker is the one that the promise is against, who knows everything but whether the phone took part. He is
-shown the noisy sums, of which a model is made and than which it says no more. The phone says what is easiest to
-see: words that it has in common with just so many phones that all are told, each as loudly as it may. A coin
-decides whether it takes part, and noise is drawn, again and again; half of the trials choose where to draw the
-line, the other half count (Jagielski, Ullman and Oprea 2020, "Auditing differentially private machine
-learning", algorithm 2). Nothing of that supposes what kind of noise it is. That it is Gaussian, as was said,
-gives a closer bound (Nasr et al. 2023, "Tight auditing of differentially private machine learning", section
-4.3): by mu, the distance of the two fleets in standard deviations, in the sense of Dong, Roth and Su 2022,
-"Gaussian differential privacy".
+shown the noisy sums of which a model is made. The phone says what is easiest to see: words and pairs of words
+that it has in common with just so many phones that all are told, each as loudly as it may. A coin decides
+whether it takes part, and noise is drawn, again and again; half of the trials choose where to draw the line,
+the other half count (Jagielski, Ullman and Oprea 2020, "Auditing differentially private machine learning",
+algorithm 2). Nothing of that supposes what kind of noise it is. That it is Gaussian, as was said, gives closer
+bounds: by mu, the distance of the two fleets in standard deviations, in the sense of Dong, Roth and Su 2022,
+"Gaussian differential privacy", as Nasr et al. 2023 do ("Tight auditing of differentially private machine
+learning"); and by the noise itself, since the crowd's sums are all equal, so that their differences are nothing
+else.
 """
 
 from collections.abc import Callable
@@ -25,23 +27,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.aggregator import Aggregator, Budget
+from fedkeys.aggregator import Budget
 from fedkeys.aggregator.budget import histogram_of
 from fedkeys.aggregator.private_release import tell
-from fedkeys.counts import FIRST_WORD, Level, NgramCounts
-from fedkeys.counts.ngrams import pack_keys
-from fedkeys.delta import Bounds, Delta
-from fedkeys.errors import FedkeysError, UsageError
+from fedkeys.counts import Vocabulary
+from fedkeys.delta import Bounds
+from fedkeys.errors import UsageError
 from fedkeys.evaluate.canaries import invented
+from fedkeys.evaluate.crafted import crafted, merged
 from fedkeys.phone import DEFAULT_FEDERATION
+from fedkeys.privacy import Histogram
+from fedkeys.privacy.accounting import mu_of
 
-CONFIDENCE = 0.999  # of each bound: whoever keeps his promises is accused in one audit of a thousand
+CONFIDENCE = 0.999  # of each of three bounds: whoever keeps his promises is hardly ever accused
+LEAST_TRIALS = 100
+MOST_CROWD = 100_000  # phones; with more an audit takes hours
 
-_CLEAR = 4.0  # standard deviations of the noise that the crowd's sums stand above the threshold
-_MOST_WORDS = 400  # of the phone, so that its delta is short
-_LINES = 200
+_CLEAR = 5.0  # standard deviations of the noise that the crowd's sums stand above the threshold
+_MOST_NGRAMS = 400  # of the phone, so that its delta is short
+_LINES = 20
 _TINY = 1e-300
-_ORDER = 2  # the least there is
+_WITHIN = 0.99  # of the promised noise: what is measured has an error of less
 
 Scores = NDArray[np.float64]
 
@@ -54,10 +60,14 @@ class Membership:
         trials: how many there were.
         advantage: how much more often a fleet with the phone is taken for one than a fleet without it, measured on
             half of them; `least_advantage` is its bound from below.
-        most_advantage: what epsilon allows: (e^epsilon - 1 + 2 delta) / (e^epsilon + 1) (Kairouz, Oh and Viswanath
-            2015, "The composition theorem for differential privacy", figure 1).
-        least_epsilon: the mechanism has at least this epsilon, whatever its noise.
-        mu: how far the two fleets are apart, by what was promised; `least_mu` is what was found, from below.
+        most_advantage: what epsilon allows: (e^epsilon - 1 + 2 delta) / (e^epsilon + 1), from the region of
+            Kairouz, Oh and Viswanath 2015, "The composition theorem for differential privacy".
+        least_epsilon: the mechanism has at least this epsilon, whatever its noise; `most_provable`: so many
+            trials could not prove more if there were no noise at all.
+        mu: how far the two fleets are apart at the most, by what was promised; `least_mu` is what was found,
+            from below.
+        noise: the standard deviation that was measured, in lengths of what one phone can add; `least_noise` is
+            promised.
     """
 
     trials: int
@@ -65,8 +75,16 @@ class Membership:
     least_advantage: float
     most_advantage: float
     least_epsilon: float
+    most_provable: float
     mu: float
     least_mu: float
+    noise: float
+    least_noise: float
+
+    @property
+    def is_too_quiet(self) -> bool:
+        """Whether there is less noise than was promised."""
+        return self.noise < _WITHIN * self.least_noise
 
 
 def membership(
@@ -83,75 +101,59 @@ def membership(
         bounds: of every phone.
         budget: what releases may cost; one is attacked.
         min_phones: what is asked for beside noise.
-        trials: how many, 100 or more.
+        trials: how many, `LEAST_TRIALS` or more.
         rng: draws the words and the coins; noise is the operating system's.
         on_trial: told what part of the trials is done.
 
     Raises:
-        UsageError: there are too few trials, or the extra `privacy` is not installed.
+        UsageError: the extra `privacy` is not installed, or sums are only told of so many phones that an audit
+            takes hours.
     """
-    if trials < 100:
-        raise UsageError(f"{trials} trials tell nothing", remedy="choose 100 or more")
+    _beta()
+    norm = bounds.max_norm or int(bounds.max_count * bounds.max_ngrams**0.5) + 1
+    loud = min(bounds.max_count, norm)
+    ngrams = min(_MOST_NGRAMS, bounds.max_ngrams, norm**2 // loud**2)
+    words = Vocabulary(islice(invented(rng, ()), ngrams // 2 + 1))
     event = budget.event()
     histogram = histogram_of(event, bounds, min_phones)
-    loud = min(bounds.max_count, histogram.norm)
-    number = min(_MOST_WORDS, bounds.max_ngrams, (histogram.norm // loud) ** 2)
-    words = sorted(islice(invented(rng, ()), number))
-    crowd = ceil((histogram.threshold + _CLEAR * histogram.scale) / loud)
-    fleets = [_merged(words, loud, crowd + more, bounds).totals() for more in (0, 1)]
+    crowd = crowd_for(histogram, loud)
+    messages = [
+        crafted(words, loud, phone.to_bytes(16), bounds, DEFAULT_FEDERATION, pairs=ngrams - len(words))
+        for phone in range(crowd + 1)
+    ]
+    fleets = [merged(messages[:size], bounds, [words]).totals() for size in (crowd, crowd + 1)]
     coins = rng.random(trials) < 0.5
-    scores = np.zeros(trials)
+    scores, spreads = np.zeros((2, trials))
     none = np.zeros(0, np.uint32)
     for trial, is_there in enumerate(coins.tolist()):
         told = tell(fleets[is_there], histogram, none, None)
-        scores[trial] = told.counts.levels[0].counts.sum()
+        sums = np.concatenate([level.counts for level in told.counts.levels])
+        scores[trial], spreads[trial] = sums.sum(), sums.var(ddof=1) if len(sums) > 1 else 0.0
         on_trial((trial + 1) / trials)
-    mu = loud * len(words) ** 0.5 / histogram.norm / event.multiplier
-    return _found(scores, coins, budget, mu)
+    least_noise = 1 / mu_of(budget.epsilon, budget.dp_delta)
+    mu = loud * ngrams**0.5 / norm / least_noise
+    noise = float(spreads.mean() ** 0.5) / norm if ngrams > 1 else least_noise
+    return _found(scores, coins, budget, mu, noise, least_noise)
 
 
-def crafted(
-    words: list[str],
-    count: int,
-    pseudonym: bytes,
-    bounds: Bounds,
-    federation: str = DEFAULT_FEDERATION,
-    sequence: int = 0,
-) -> bytes:
-    """Write a delta by hand, as any phone can: of single words, whatever it has typed.
+def crowd_for(histogram: Histogram, loud: int) -> int:
+    """Give how many phones, each as loud as that, make a sum that is surely told.
 
-    Args:
-        words: in alphabetical order.
-        count: how often each is said to have been typed.
-        pseudonym: 16 bytes.
-        bounds: that it says it keeps.
-        federation: its name.
-        sequence: the delta's number.
+    Raises:
+        UsageError: so many that an audit of them takes hours.
     """
-    places = np.arange(len(words), dtype=np.uint32)
-    first = Level(
-        pack_keys(np.zeros(len(words), np.int64), places),
-        np.full(len(words), count, np.int64),
-        np.ones(len(words), np.int64),
-    )
-    empty = Level.empty()
-    ids = (places + FIRST_WORD).astype(np.uint32)
-    counts = NgramCounts((first, *[empty] * (_ORDER - 1)))
-    return Delta(
-        federation, pseudonym, sequence, 0, b"", 0, bounds.as_map(), tuple(words), ids, counts, empty
-    ).to_bytes()
+    crowd = ceil((histogram.threshold + _CLEAR * histogram.scale) / loud)
+    if crowd > MOST_CROWD:
+        raise UsageError(
+            f"it takes {crowd:,} phones for a sum to be told, and an audit has up to {MOST_CROWD:,}",
+            remedy="lower --min-phones, or give a greater --max-count or epsilon",
+        )
+    return crowd
 
 
-def _merged(words: list[str], count: int, phones: int, bounds: Bounds) -> Aggregator:
-    aggregator = Aggregator(bounds=bounds)
-    messages = [crafted(words, count, phone.to_bytes(16), bounds) for phone in range(phones)]
-    for result in aggregator.add_messages(messages):
-        if isinstance(result, FedkeysError):
-            raise result
-    return aggregator
-
-
-def _found(scores: Scores, coins: NDArray[np.bool_], budget: Budget, mu: float) -> Membership:
+def _found(
+    scores: Scores, coins: NDArray[np.bool_], budget: Budget, mu: float, noise: float, least_noise: float
+) -> Membership:
     """Draw lines by one half of the trials, and count by the other."""
     half = len(scores) // 2
     lines = np.unique(np.quantile(scores[:half], np.linspace(0, 1, _LINES)))
@@ -170,9 +172,18 @@ def _found(scores: Scores, coins: NDArray[np.bool_], budget: Budget, mu: float) 
         least_advantage=at_best(_Rates.advantage),
         most_advantage=(odds - 1 + 2 * delta) / (odds + 1),
         least_epsilon=at_best(lambda rates: rates.epsilon(delta)),
+        most_provable=_most_provable(coins[half:], delta),
         mu=mu,
         least_mu=at_best(_Rates.mu),
+        noise=noise,
+        least_noise=least_noise,
     )
+
+
+def _most_provable(coins: NDArray[np.bool_], delta: float) -> float:
+    """The epsilon that is proved if every fleet is taken for what it is."""
+    rates = _Rates.of(coins.astype(np.float64), coins, np.ones(1))
+    return float(rates.epsilon(delta)[0])
 
 
 @dataclass(frozen=True, slots=True)

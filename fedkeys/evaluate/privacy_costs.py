@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fedkeys.aggregator import Aggregator, Budget
+from fedkeys.aggregator import Budget
 from fedkeys.delta import DEFAULT_BOUNDS, Bounds
-from fedkeys.errors import FedkeysError, UsageError
+from fedkeys.errors import UsageError
+from fedkeys.evaluate.crafted import merged
 from fedkeys.evaluate.evaluation import OnStep
 from fedkeys.evaluate.figures import gain, measured, total
 from fedkeys.evaluate.replay import FIGURES, Score, replay
@@ -139,8 +140,9 @@ def privacy_costs(
     if not able:
         refuse_nobody(corpus, FIRST_PART, 0)
     chosen = choose(able, asked.users, asked.new_users, rng)
-    texts = {phone.name: phone.texts for phone in corpus.phones() if phone.name in {*chosen.all}}
-    others = sorted(set(names) - {*chosen.all})
+    replayed = set(chosen.all)
+    texts = {phone.name: phone.texts for phone in corpus.phones() if phone.name in replayed}
+    others = sorted(set(names) - replayed)
     order = [*chosen.known, *(others[at] for at in rng.permutation(len(others)).tolist())]
     sizes = sorted({max(len(chosen.known), round(part * len(order))) for part in _PARTS_OF_FLEET})
     replaying = _Replaying(texts, chosen.known, chosen.new, prior, on_step)
@@ -245,10 +247,8 @@ def _messages(
 
 
 def _released(messages: Mapping[str, bytes], phones: Sequence[str], rule: Rule, asked: PrivacyCosts) -> Model:
-    aggregator = Aggregator(bounds=DEFAULT_BOUNDS if rule.epsilon is None else asked.bounds)
-    for result in aggregator.add_messages([messages[name] for name in phones]):
-        if isinstance(result, FedkeysError):
-            raise result
+    bounds = DEFAULT_BOUNDS if rule.epsilon is None else asked.bounds
+    aggregator = merged((messages[name] for name in phones), bounds)
     if rule.epsilon is None:
         return aggregator.release(asked.min_phones)
     return aggregator.release(1, budget=Budget(rule.epsilon, asked.dp_delta))

@@ -6,7 +6,7 @@ votes of a phone, in its life, is no more than `max_norm`; none is more than `ma
 
 Under differential privacy noise goes by the length of what one phone can add, so a phone that sends little may say
 it louder: with n votes each is max_norm / sqrt(n), as in weighted selection (Gopi et al. 2020, "Differentially
-private set union", section 4). One vote for each n-gram, however often it was typed, tells more of what others
+private set union"). One vote for each n-gram, however often it was typed, tells more of what others
 have too than votes by count or by its root: on reddit_posts, at an epsilon of 4, 10.2 % against 9.5 and 10.1 % of
 next words were at the first place with words and bigrams alone.
 """

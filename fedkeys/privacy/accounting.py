@@ -92,6 +92,23 @@ def multiplier_for(epsilon: float, dp_delta: float, releases: int = 1) -> float:
     return float(high * releases**0.5)
 
 
+def mu_of(epsilon: float, dp_delta: float) -> float:
+    """Give how far apart an (epsilon, delta)-private Gaussian mechanism may keep two fleets.
+
+    Returns:
+        The greatest distance in standard deviations, in closed form: no package is asked.
+
+    Raises:
+        UsageError: delta is no chance.
+    """
+    check_delta(dp_delta)
+    low, high = 1 / _MOST, 1 / _LEAST
+    while high > low * (1 + _EXACT):
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if _delta_of_noise(1 / middle, epsilon) > dp_delta else (middle, high)
+    return low
+
+
 def check_delta(dp_delta: float) -> None:
     """Refuse a delta that is no chance.
 

@@ -1,7 +1,7 @@
 """Which words and pairs a private release finds: `python -m tests.bench.selection CORPUS [--phones 40000]`
 
-Beside them those that the plain weighted Gaussian of Gopi et al. 2020, "Differentially private set union"
-(section 4, algorithm 5), finds in the same sets at the same epsilon and delta: each phone adds 1 / sqrt(n) to
+Beside them those that the plain weighted Gaussian of Gopi et al. 2020, "Differentially private set union",
+finds in much the same sets at the same epsilon and delta: each phone adds 1 / sqrt(n) to
 each of its n words and pairs, Gaussian noise is added, and what comes above its threshold is told. It is
 written here in a few lines of floating-point arithmetic, with noise from numpy, as a yardstick and not for use.
 What each finds is counted; and what part of all words, and of all pairs, that were typed those are that it
@@ -43,6 +43,8 @@ def main() -> None:
         sender = Phone(texts.texts, order=2, bounds=bounds, pseudonym=number.to_bytes(16))
         messages.append(sender.delta().data)
         own = _items(Phone(texts.texts, order=2))
+        if not own:
+            continue
         typed.update(own)
         chosen = list(own)
         if len(chosen) > bounds.max_ngrams:
