@@ -16,7 +16,7 @@ import numpy as np
 from fedkeys.delta.secure import MOST_PHONES, RUN_SIZE, SecureMessage, Step, purpose, survivors_of
 from fedkeys.errors import FormatError, RefusedError, UsageError
 from fedkeys.privacy.masks import SecretKey, Vector, add_mask, derived
-from fedkeys.privacy.neighbours import LOST, TREACHEROUS, Neighbourhood
+from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS, Neighbourhood
 from fedkeys.privacy.shares import joined
 
 
@@ -194,6 +194,8 @@ class SecureSum:
         self._heard[len(self._names) - 1] = message
 
     def _rosters(self) -> dict[int, bytes]:
+        if len(self._names) < LEAST_PHONES:
+            raise RefusedError(f"a sum of {len(self._names)} phones hides nobody", remedy="ask more phones")
         hood = Neighbourhood.of(len(self._names), *self._parts)
         self._sum = np.zeros(self._length(self._entries), np.uint32)
         self._threshold = hood.threshold

@@ -17,10 +17,13 @@ from fedkeys.cli.options import (
     MaxNormOption,
     MinPhonesOption,
     OrderOption,
+    SecureOption,
     SeedOption,
+    TogetherOption,
     bounds_of,
     budget_of,
     given_of,
+    together_of,
 )
 from fedkeys.cli.progress import progress
 
@@ -51,6 +54,8 @@ def command(
             "--trials", min=100, help="With --epsilon: how often an attacker guesses who took part."
         ),
     ] = 4000,
+    secure: SecureOption = False,
+    together: TogetherOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
@@ -86,6 +91,7 @@ def command(
         order=order,
         bounds=bounds_of(max_ngrams, max_count, max_bytes, False, max_norm, epsilon is not None),
         budget=budget_of(epsilon, dp_delta, 1),
+        together=together_of(secure, together),
     )
     source = open_corpus(corpus or Path(shipped_corpus()))
     with progress() as step:
@@ -114,6 +120,10 @@ def print_finding(found: Mapping[str, Any]) -> None:
         [_row(some) for some in _by_phones_and_repeats(found["canaries"])],
     )
     tell(_of_reach(found["canaries"]))
+    if found["secure"]:
+        tell(
+            "Under masks nobody can hold a phone to its bounds, so that no promise is made of phones that lie."
+        )
     for lies in found["lies"]:
         tell(
             f"Of {many(lies['told'], 'phone')} that lie about {lies['by']}, {lies['refused']:,} were refused, and "

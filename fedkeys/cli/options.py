@@ -105,6 +105,27 @@ MaxNormOption = Annotated[
     ),
 ]
 
+DEFAULT_TOGETHER = 200
+
+SecureOption = Annotated[
+    bool,
+    typer.Option(
+        "--secure",
+        help="Secure aggregation: the aggregator sees sums of phones, and of none alone. Needs the extra privacy.",
+    ),
+]
+TogetherOption = Annotated[
+    int | None,
+    typer.Option(
+        "--together",
+        metavar="N",
+        min=10,
+        max=4096,
+        show_default=f"{DEFAULT_TOGETHER}",
+        help="With --secure: about how many phones are in one sum.",
+    ),
+]
+
 _LEAST_MEMORY = 64 << 10
 
 
@@ -144,6 +165,19 @@ def budget_of(epsilon: float | None, dp_delta: float, releases: int) -> "Budget 
     from fedkeys.aggregator import Budget
 
     return None if epsilon is None else Budget(epsilon, dp_delta, releases)
+
+
+def together_of(secure: bool, together: int | None) -> int | None:
+    """Give about how many phones are in one sum; None for deltas that are seen.
+
+    Raises:
+        UsageError: there are to be sums of so many, and no masks.
+    """
+    from fedkeys.errors import UsageError
+
+    if together is not None and not secure:
+        raise UsageError("--together is for sums under masks", remedy="add --secure, or leave it out")
+    return (together or DEFAULT_TOGETHER) if secure else None
 
 
 def bounds_of(

@@ -20,10 +20,13 @@ from fedkeys.cli.options import (
     MinPhonesOption,
     OrderOption,
     PruneOption,
+    SecureOption,
     SeedOption,
+    TogetherOption,
     UnboundedOption,
     bounds_of,
     budget_of,
+    together_of,
 )
 from fedkeys.cli.progress import Step, figures_of, progress
 from fedkeys.cli.public_words import public_prior
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 # Columns that a narrow terminal does without, the first to go first.
 _DISPENSABLE = (
     *("median", "seconds", "messages", "available", "known", "model", "n-grams", "late", "lost", "refused"),
-    *("sent", "words"),
+    *("failed", "sent", "words"),
 )
 
 
@@ -76,6 +79,8 @@ def command(
         float | None,
         typer.Option("--deadline", help="Seconds after which an upload is too late; half take 30 or more."),
     ] = None,
+    secure: SecureOption = False,
+    together: TogetherOption = None,
     mix: Annotated[
         bool,
         typer.Option(
@@ -106,6 +111,11 @@ def command(
     With --epsilon each round's model tells noisy votes, and only of what many phones have; the noise is the
     operating system's, so that no seed repeats it, and no --checkpoint goes with it.
 
+    With --secure the same models come of sums under masks: phones are added up, --together of them, so that the
+    aggregator sees no delta. A third of a sum's phones may be lost at any step. It is slower, and sends much
+    more: a phone sends as many cells as all phones of its sum have n-grams. Nobody can hold phones to their
+    bounds then, and no --checkpoint goes with it.
+
     With --checkpoint a run that was stopped goes on with --resume, and gives the same models as one that was
     not.
     """
@@ -128,6 +138,7 @@ def command(
         prune=prune,
         mix=MixPlan() if mix else None,
         budget=budget_of(epsilon, dp_delta, rounds),
+        together=together_of(secure, together),
     )
     spec = str(corpus or shipped_corpus())
     if out is not None:
@@ -216,6 +227,7 @@ def as_dict(round_: "Round") -> dict[str, Any]:
         "late": round_.late,
         "known": round_.known,
         "refused": round_.refused,
+        "failed": round_.failed,
         "deltas": round_.deltas,
         "messages": round_.messages,
         "bytes_up": int(round_.bytes_up.sum()),
@@ -232,7 +244,7 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
     accounts = [as_dict(round_) for round_ in history]
     trouble = [
         name
-        for name in ("available", "lost", "late", "known", "refused")
+        for name in ("available", "lost", "late", "known", "refused", "failed")
         if any(account[name] != (account["phones"] if name == "available" else 0) for account in accounts)
     ]
     bounds, budget = plan.bounds, plan.budget
@@ -244,7 +256,8 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
             else f"what at least {plan.min_phones} of them have sent"
         )
         + ("; " if plan.prune is None else f", pruned to {many(plan.prune, 'n-gram')}; ")
-        + (f"of each at most {bounds.max_ngrams:,} n-grams" if bounds else "no bounds on what one may send"),
+        + (f"of each at most {bounds.max_ngrams:,} n-grams" if bounds else "no bounds on what one may send")
+        + ("" if plan.together is None else f"; seen: sums of about {plan.together:,}"),
         (
             *("round", *trouble, "asked", "deltas", "messages", "sent", "median"),
             *("model", "words", "n-grams", "seconds"),

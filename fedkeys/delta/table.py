@@ -220,7 +220,7 @@ def _ids(
         words = tuple(sorted(named[hash_] for hash_ in new))
     except KeyError:
         raise RefusedError("a sum with a word that has no name") from None
-    if not all(map(is_word, words)) or not set(words).isdisjoint(base.ids):
+    if not all(map(is_word, words)) or not base.ids.keys().isdisjoint(named.values()):
         raise RefusedError("a sum that names a word which the vocabulary has, or which is none")
     known.update((hash_of(word, salt), id_) for id_, word in enumerate(words, FIRST_WORD + len(base)))
     return np.array([known[hash_] for hash_ in hashes.tolist()], np.int64), words

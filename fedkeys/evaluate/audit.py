@@ -11,7 +11,8 @@ Promised is
     of epsilon and delta      what one phone has sent is in a model but by a chance of no more than delta, and
                               whether it took part can hardly be told (`membership`); noise is drawn for each
                               release
-    of bounds                 a phone that goes beyond them is refused, and nothing of it is told
+    of bounds                 a phone that goes beyond them is refused, and nothing of it is told; not under
+                              masks, where nobody sees it
 """
 
 from collections.abc import Sequence
@@ -192,6 +193,7 @@ class Finding:
             "canary_phones": self.canary_phones,
             "min_phones": plan.min_phones,
             "order": plan.order,
+            "secure": plan.together is not None,
             "bounds": plan.bounds.as_map(),
             "canaries": [{**asdict(one), "kind": one.kind.value} for one in self.plantings],
             "lies": [asdict(one) for one in self.lies],
@@ -244,7 +246,7 @@ def audit(
             on_step("guessing who took part", part)
 
         seen = membership(bounds, plan.budget, plan.min_phones, asked.trials, rng, count)
-    lies = lies_told(plan, rng)
+    lies = [] if plan.together else lies_told(plan, rng)
     model, _ = federate(Planted(corpus, canaries), plan, rng, on_step)
     beside = {kind: bits(sentences, model) for kind, sentences in references.items()}
     plantings = [

@@ -20,7 +20,7 @@ import numpy as np
 from fedkeys.delta.secure import RUN_SIZE, SecureMessage, Step, purpose, survivors_in
 from fedkeys.errors import FormatError, RefusedError, UsageError
 from fedkeys.privacy.masks import SEED_SIZE, SecretKey, Vector, add_mask, derived, opened_box, sealed_box
-from fedkeys.privacy.neighbours import LOST, TREACHEROUS, Neighbourhood
+from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS, Neighbourhood
 from fedkeys.privacy.shares import SHARE_SIZE, split
 
 _ROUNDED = 64
@@ -51,7 +51,7 @@ class SecurePhone:
         sequence: int,
         entries: int,
         run: bytes,
-        least: int = 3,
+        least: int = LEAST_PHONES,
         lost: float = LOST,
         treacherous: float = TREACHEROUS,
     ) -> None:

@@ -8,7 +8,7 @@ from fedkeys.counts import Vocabulary
 from fedkeys.delta import Delta
 from fedkeys.delta.table import entries_in, sketch_of_length, table_of
 from fedkeys.phone.secure import SecurePhone
-from fedkeys.privacy.neighbours import LOST, TREACHEROUS
+from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS
 
 
 class SummedDelta:
@@ -31,7 +31,7 @@ class SummedDelta:
         delta: Delta,
         base: Vocabulary,
         run: bytes,
-        least: int = 3,
+        least: int = LEAST_PHONES,
         lost: float = LOST,
         treacherous: float = TREACHEROUS,
     ) -> None:

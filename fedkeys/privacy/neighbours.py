@@ -29,6 +29,8 @@ from fedkeys.errors import UsageError
 
 LOST, TREACHEROUS = 1 / 3, 0.1
 
+LEAST_PHONES = 3
+
 SECRECY_BITS = 40
 SUCCESS_BITS = 20
 
@@ -61,8 +63,10 @@ class Neighbourhood:
             UsageError: there are too few phones, the parts leave nobody to trust, or the extra `privacy` is not
                 installed.
         """
-        if phones < 3:
-            raise UsageError(f"a cohort of {phones} hides nobody", remedy="sum up 3 phones or more")
+        if phones < LEAST_PHONES:
+            raise UsageError(
+                f"a sum of {phones} phones hides nobody", remedy=f"add up {LEAST_PHONES} phones or more"
+            )
         if not (0 <= lost < 1 and treacherous >= 0 and lost + treacherous < 1):
             raise UsageError(
                 f"of the phones {lost:g} may be lost and {treacherous:g} treacherous",

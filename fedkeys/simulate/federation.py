@@ -27,7 +27,7 @@ from fedkeys.simulate.checkpoint import Checkpoint
 from fedkeys.simulate.lesson import Lesson, OnStep, give_lesson
 from fedkeys.simulate.member import Member, Record
 from fedkeys.simulate.mixing import MixPlan
-from fedkeys.simulate.summing import STEPS, Participant, summed
+from fedkeys.simulate.summing import STEPS, Participant, Summing
 from fedkeys.sources import Corpus, PhoneTexts
 from fedkeys.sources.parts import count_first
 
@@ -342,6 +342,7 @@ class Federation:
     ) -> Iterator[Answer[str]]:
         """Add phones of a cohort up, so many together, and give an answer to each."""
         assert self._plan.together is not None
+        summing = Summing(self.aggregator, rng)
         waiting: list[Participant] = []
         sums = max(1, len(cohort) // self._plan.together)
         ends = set(np.linspace(0, len(cohort), sums + 1)[1:].round().astype(int).tolist())
@@ -358,7 +359,7 @@ class Federation:
                 del self._members[texts.name]
             done += 1
             if done in ends:
-                yield from summed(self.aggregator, waiting, self._base, number, rng)
+                yield from summing.summed(waiting, self._base, number)
                 sizes += [one.sent for one in waiting if one.sent]
                 waiting = []
             on_phone(number, done / len(cohort))

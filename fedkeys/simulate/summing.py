@@ -7,7 +7,7 @@ next asked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from fedkeys.delta.secure import RUN_SIZE, Step
 from fedkeys.errors import RefusedError
 from fedkeys.phone.summed import SummedDelta
 from fedkeys.simulate.member import Member
+
+_MARGIN = 1.15  # more room than the last sum has needed
 
 STEPS = (Step.KEYS, Step.BOXES, Step.MASKED, Step.CONFIRMATIONS, Step.SHARES)
 
@@ -41,71 +43,89 @@ class Participant:
     is_late: bool = False
     sent: int = 0
     got: int = 0
-    delta: SummedDelta | None = field(default=None, repr=False)
 
     def takes(self, step: Step) -> bool:
         """Whether it is there for a step."""
         return self.lost_at is None or step < self.lost_at
 
 
-def summed(
-    aggregator: Aggregator,
-    participants: Sequence[Participant],
-    base: Vocabulary | None,
-    number: int,
-    rng: np.random.Generator,
-) -> Iterator[Answer[str]]:
-    """Add the deltas of some phones up, and merge the sum.
+class Summing:
+    """Adds phones up, sum by sum.
 
     Args:
-        aggregator: merges it.
-        participants: the phones; they are told what became of it by whoever asks.
-        base: the vocabulary to write against.
-        number: of the round.
-        rng: names the run, and draws who is whose neighbour.
+        aggregator: merges the sums.
+        rng: names runs, and draws who is whose neighbour.
     """
-    vocabulary = base or Vocabulary([])
-    taking_part: dict[bytes, Participant] = {}
-    for one in participants:
-        phone = one.member.phone
-        if (
-            one.member.record.pending is not None
-        ):  # what it was not told of the last time, it learns when it is asked
-            if phone.sequence in aggregator.merged_of(phone.pseudonym):
-                yield Answer(one.name, Fate.KNOWN)
-                continue
-            one.member.refused()
-        taking_part[phone.pseudonym] = one
-    run = rng.bytes(RUN_SIZE)
-    cohort = CohortSum(aggregator, run, vocabulary, rng)
-    for one in taking_part.values():
-        one.member.upload(base, number)
-        one.delta = SummedDelta(one.member.phone.delta(), vocabulary, run)
-    merged: set[bytes] = set()
-    failure: RefusedError | None = None
-    try:
-        _take_steps(cohort, taking_part)
-        merged.update(cohort.merge())
-    except RefusedError as error:
-        failure = error
-    for pseudonym, one in taking_part.items():
-        one.delta = None
-        if pseudonym in merged:
-            yield Answer(one.name, Fate.MERGED)
-        elif one.is_late:
-            yield Answer(one.name, Fate.LATE)
-        elif failure is not None:
-            yield Answer(one.name, Fate.FAILED, failure)
+
+    def __init__(self, aggregator: Aggregator, rng: np.random.Generator) -> None:
+        self._aggregator = aggregator
+        self._rng = rng
+        self._part = 1.0
+
+    def summed(
+        self, participants: Sequence[Participant], base: Vocabulary | None, number: int
+    ) -> Iterator[Answer[str]]:
+        """Add the deltas of some phones up, and merge the sum.
+
+        Args:
+            participants: the phones; they are told what became of it by whoever asks.
+            base: the vocabulary to write against.
+            number: of the round.
+        """
+        taking_part: dict[bytes, Participant] = {}
+        for one in participants:
+            phone = one.member.phone
+            if one.member.record.pending is not None:  # of what became of that it is told when it is asked
+                if phone.sequence in self._aggregator.merged_of(phone.pseudonym):
+                    yield Answer(one.name, Fate.KNOWN)
+                    continue
+                one.member.refused()
+            one.member.upload(base, number)
+            taking_part[phone.pseudonym] = one
+        merged, failure = self._merge(taking_part, base or Vocabulary([]))
+        for pseudonym, one in taking_part.items():
+            if pseudonym in merged:
+                yield Answer(one.name, Fate.MERGED)
+            elif one.is_late:
+                yield Answer(one.name, Fate.LATE)
+            elif failure is not None:
+                yield Answer(one.name, Fate.FAILED, failure)
+
+    def _merge(
+        self, taking_part: Mapping[bytes, Participant], base: Vocabulary
+    ) -> tuple[frozenset[bytes], RefusedError | None]:
+        """Make a sum; and again, larger, if there was too little room in it."""
+        only: Sequence[tuple[bytes, int]] | None = None
+        while True:
+            run = self._rng.bytes(RUN_SIZE)
+            cohort = CohortSum(self._aggregator, run, base, self._rng, self._part, only)
+            deltas = {
+                pseudonym: SummedDelta(one.member.phone.delta(), base, run)
+                for pseudonym, one in taking_part.items()
+                if only is None or pseudonym in dict(only)
+            }
+            try:
+                _take_steps(cohort, taking_part, deltas)
+                merged = frozenset(cohort.merge())
+            except RefusedError as error:
+                if not cohort.is_crowded or only is not None:
+                    return frozenset(), error
+                self._part, only = 1.0, cohort.survivors
+            else:
+                self._part = min(1.0, _MARGIN * cohort.distinct)
+                return merged, None
 
 
-def _take_steps(cohort: CohortSum, taking_part: Mapping[bytes, Participant]) -> None:
-    told: dict[bytes, bytes] = dict.fromkeys(taking_part, b"")
+def _take_steps(
+    cohort: CohortSum, taking_part: Mapping[bytes, Participant], deltas: Mapping[bytes, SummedDelta]
+) -> None:
+    told: dict[bytes, bytes] = dict.fromkeys(deltas, b"")
     for step in STEPS:
         for pseudonym, message in told.items():
             one = taking_part[pseudonym]
-            if not one.takes(step) or one.delta is None:
+            if not one.takes(step):
                 continue
-            take = getattr(one.delta, step.name.lower())
+            take = getattr(deltas[pseudonym], step.name.lower())
             said = take(message) if message else take()
             one.sent += len(said)
             cohort.receive(said)

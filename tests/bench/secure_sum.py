@@ -1,7 +1,7 @@
 """What a sum that nobody sees into costs: `python -m tests.bench.secure_sum [--phones 1000] [--length 500000]`
 
-Phones with random vectors of uint32 take part in one run, of whom a third is lost after half of the steps or at one
-that is chosen. CPU time of the server, and of all phones together; bytes of one phone, beside its vector in the clear.
+Phones with random vectors of uint32 take part in one run, of whom a third is lost at one step. CPU time of the
+server, and of all phones together; bytes of one phone, beside its vector in the clear.
 """
 
 import argparse
@@ -13,7 +13,12 @@ from fedkeys.aggregator.secure import SecureSum
 from fedkeys.delta.secure import Step
 from fedkeys.phone.secure import SecurePhone
 
-_STEPS = {"boxes": Step.BOXES, "masked": Step.MASKED, "confirmations": Step.CONFIRMATIONS, "shares": Step.SHARES}
+_STEPS = {
+    "boxes": Step.BOXES,
+    "masked": Step.MASKED,
+    "confirmations": Step.CONFIRMATIONS,
+    "shares": Step.SHARES,
+}
 
 
 def main() -> None:
@@ -31,7 +36,7 @@ def main() -> None:
     phones = {name: clock.phones(SecurePhone, name, 0, given.length, run) for name in names}
     sent: dict[bytes, int] = dict.fromkeys(names, 0)
     wanted = np.zeros(given.length, np.uint32)
-    messages = {name: b"" for name in names}
+    messages = dict.fromkeys(names, b"")
     for step in (Step.KEYS, *_STEPS.values()):
         if step is _STEPS[given.lost_at]:
             messages = {name: message for name, message in messages.items() if name not in lost}
@@ -56,8 +61,8 @@ def main() -> None:
     survivors = [sent[name] for name, _ in server.survivors]
     vector_bytes = 4 * given.length
     print(
-        f"{given.phones:,} phones, vectors of {given.length:,} numbers, {len(lost):,} lost before {given.lost_at}: "
-        f"the sum of {len(survivors):,} is exact"
+        f"{given.phones:,} phones, vectors of {given.length:,} numbers, {len(lost):,} lost before "
+        f"{given.lost_at}: the sum of {len(survivors):,} is exact"
     )
     print(f"server {clock.of_server:.1f} s, all phones {clock.of_phones:.1f} s")
     print(
@@ -72,14 +77,14 @@ class _Clock:
     def __init__(self) -> None:
         self.of_server = self.of_phones = 0.0
 
-    def server(self, work, *arguments):  # noqa: ANN
+    def server(self, work, *arguments):
         begin = time.thread_time()
         try:
             return work(*arguments)
         finally:
             self.of_server += time.thread_time() - begin
 
-    def phones(self, work, *arguments):  # noqa: ANN
+    def phones(self, work, *arguments):
         begin = time.thread_time()
         try:
             return work(*arguments)

@@ -1,0 +1,475 @@
+"""Secure aggregation: sums that nobody sees into; needs the extra `privacy`."""
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedkeys import Phone
+from fedkeys.aggregator import Aggregator
+from fedkeys.aggregator.cohorts import CohortSum
+from fedkeys.aggregator.secure import SecureSum
+from fedkeys.counts import Vocabulary
+from fedkeys.delta import DEFAULT_BOUNDS
+from fedkeys.delta.secure import SecureMessage, Step, survivors_of
+from fedkeys.delta.table import Table, hash_of, read_table, salt_of, table_of
+from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
+from fedkeys.phone.secure import SecurePhone
+from fedkeys.phone.summed import SummedDelta
+from fedkeys.privacy.masks import SecretKey, add_mask, derived, opened_box, sealed_box
+from fedkeys.privacy.neighbours import Neighbourhood
+from fedkeys.privacy.shares import PRIME, joined, split
+from fedkeys.privacy.sketch import Sketch
+from fedkeys.simulate import Federation, Plan
+from fedkeys.simulate.summing import STEPS
+from fedkeys.sources import open_corpus, shipped_corpus
+from tests.strategies import corpora
+
+shamirs = pytest.importorskip("shamirs", reason="needs fedkeys[privacy]")
+pytest.importorskip("cryptography", reason="needs fedkeys[privacy]")
+pytest.importorskip("scipy", reason="needs fedkeys[privacy]")
+
+RUN = bytes(range(16))
+
+
+class Run:
+    """A run of a sum over vectors, whose messages are kept."""
+
+    def __init__(self, vectors: np.ndarray, seed: int = 0, run: bytes = RUN) -> None:
+        self.vectors = vectors
+        self.server = SecureSum(run, lambda _: vectors.shape[1], np.random.default_rng(seed))
+        self.phones = [SecurePhone(n.to_bytes(16), 0, vectors.shape[1], run) for n in range(len(vectors))]
+        self.heard: list[bytes] = []
+        self.told: Mapping[int, bytes] = dict.fromkeys(range(len(vectors)), b"")
+
+    def say(self, number: int, step: Step) -> bytes:
+        phone, message = self.phones[number], self.told[number]
+        if step is Step.KEYS:
+            return phone.keys()
+        if step is Step.MASKED:
+            return phone.masked(message, self.vectors[number])
+        found: bytes = getattr(phone, step.name.lower())(message)
+        return found
+
+    def take(self, step: Step, lost: Iterable[int] = ()) -> None:
+        for number in sorted(set(self.told) - set(lost)):
+            self.heard.append(self.say(number, step))
+            self.server.receive(self.heard[-1])
+        if step is not Step.SHARES:
+            self.told = self.server.advance()
+
+    def take_all(self, lost_at: Mapping[int, Step]) -> np.ndarray:
+        for step in STEPS:
+            self.take(step, [number for number, at in lost_at.items() if at <= step])
+        return self.server.total()
+
+
+def vectors_of(phones: int, length: int = 5, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 1 << 32, (phones, length), dtype=np.uint32)
+
+
+@settings(max_examples=40)
+@given(st.data(), st.integers(5, 24))
+def test_any_third_may_be_lost_at_any_step(data: st.DataObject, phones: int) -> None:
+    # Numbers are given in the order of coming, so that one that never came has none.
+    lost = data.draw(st.sets(st.integers(0, phones - 1), max_size=phones // 3))
+    at = {number: data.draw(st.sampled_from(STEPS[1:])) for number in sorted(lost)}
+    run = Run(vectors_of(phones), data.draw(st.integers(0, 9)))
+    total = run.take_all(at)
+    inside = [number for number in range(phones) if at.get(number, Step.SHARES) > Step.MASKED]
+    assert np.array_equal(total, run.vectors[inside].sum(axis=0, dtype=np.uint32))
+    assert run.server.survivors == [(number.to_bytes(16), 0) for number in inside]
+
+
+def test_a_sparse_graph_of_neighbours_loses_a_third_too() -> None:
+    phones = 120
+    assert Neighbourhood.of(phones).neighbours < phones - 1
+    rng = np.random.default_rng(1)
+    lost = {
+        int(number): STEPS[1 + place % 4]
+        for place, number in enumerate(rng.choice(phones, phones // 3, replace=False))
+    }
+    run = Run(vectors_of(phones, 3), 1)
+    inside = [number for number in range(phones) if lost.get(number, Step.SHARES) > Step.MASKED]
+    assert np.array_equal(run.take_all(lost), run.vectors[inside].sum(axis=0, dtype=np.uint32))
+
+
+@pytest.mark.parametrize("step", STEPS[1:])
+def test_fewer_than_the_threshold_are_refused_and_tell_nothing(step: Step) -> None:
+    phones = 12
+    threshold = Neighbourhood.of(phones).threshold
+    run = Run(vectors_of(phones))
+    with pytest.raises(RefusedError, match="needed"):
+        run.take_all(dict.fromkeys(range(threshold, phones), step))
+    assert not [message for message in run.heard if SecureMessage.from_bytes(message).step is Step.SHARES][
+        threshold:
+    ]
+
+
+def test_shares_of_too_few_are_no_secret() -> None:
+    secret = bytes(range(32))
+    shares = dict(enumerate(split(secret, 9, 5), 1))
+    assert joined({at: shares[at] for at in (2, 3, 5, 7, 9)}, 5) == secret
+    assert joined(shares, 5) == secret
+    theirs = [shamirs.share(at, int.from_bytes(share), PRIME) for at, share in shares.items()]
+    assert shamirs.interpolate(theirs[2:7]) == int.from_bytes(secret)
+    with pytest.raises(RefusedError, match="4 shares of a secret of which 5"):
+        joined({at: shares[at] for at in range(1, 5)}, 5)
+    forged = {**shares, 1: (PRIME - 1).to_bytes(33)}
+    assert joined(forged, 5) != secret
+    beyond = [share.value.to_bytes(33) for share in shamirs.shares(PRIME - 1, 9, PRIME, 5)]
+    with pytest.raises(RefusedError, match="belong to no secret"):
+        joined(dict(enumerate(beyond, 1)), 5)
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(1, 40_000))
+def test_a_mask_is_the_key_stream_of_aes(seed: bytes, length: int) -> None:
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    vector = np.arange(length, dtype=np.uint32)
+    add_mask(vector, seed)
+    stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor().update(bytes(4 * length))
+    assert np.array_equal(vector - np.arange(length, dtype=np.uint32), np.frombuffer(stream, "<u4"))
+    add_mask(vector, seed, subtract=True)
+    assert np.array_equal(vector, np.arange(length, dtype=np.uint32))
+
+
+def test_two_keys_agree_and_a_box_opens_for_its_purpose_alone() -> None:
+    mine, yours, theirs = SecretKey(), SecretKey(), SecretKey()
+    assert mine.agreed(yours.public) == yours.agreed(mine.public) != mine.agreed(theirs.public)
+    key = derived(mine.agreed(yours.public), b"box")
+    box = sealed_box(key, b"share", b"run")
+    assert opened_box(key, box, b"run") == b"share"
+    for wrong in ((derived(key, b"x"), box, b"run"), (key, box, b"other"), (key, box[:-1] + b"x", b"run")):
+        with pytest.raises(RefusedError, match="not from whom"):
+            opened_box(*wrong)
+    with pytest.raises(RefusedError, match="no secret can be agreed"):
+        mine.agreed(bytes(32))
+    assert mine.raw.hex() not in repr(mine)
+
+
+def test_what_the_server_hears_tells_no_word_and_looks_random() -> None:
+    phones = [*islice(open_corpus(shipped_corpus()).phones(), 6)]
+    deltas = [
+        Phone(phone.texts[:40], bounds=DEFAULT_BOUNDS, pseudonym=n.to_bytes(16)).delta()
+        for n, phone in enumerate(phones)
+    ]
+    heard = cohort_of(deltas, Aggregator(bounds=DEFAULT_BOUNDS))[1]
+    words = {word for delta in deltas for word in delta.words if len(word) > 7}  # shorter ones come by chance
+    assert len(words) > 30
+    everything = b"".join(heard)
+    assert not [word for word in words if word.encode() in everything]
+    vectors = [
+        message.body[0] for data in heard if (message := SecureMessage.from_bytes(data)).step is Step.MASKED
+    ]
+    for vector in vectors[:5]:
+        assert len(zlib.compress(vector)) > len(vector)
+        bits = np.unpackbits(np.frombuffer(vector, np.uint8))
+        assert abs(bits.mean() - 0.5) < 6 * 0.5 / len(bits) ** 0.5
+        counts = np.bincount(np.frombuffer(vector, np.uint8), minlength=256)
+        expected = len(vector) / 256
+        assert abs(((counts - expected) ** 2 / expected).sum() - 255) < 7 * (2 * 255) ** 0.5
+    both = np.frombuffer(vectors[0], "<u4") ^ np.frombuffer(vectors[1], "<u4")
+    assert np.count_nonzero(both == 0) < 10  # no mask comes twice
+
+
+def cohort_of(
+    deltas: list[Any], aggregator: Aggregator, base: Vocabulary | None = None, part: float = 1.0
+) -> tuple[CohortSum, list[bytes]]:
+    """Sum deltas up; give the run, and all that the server heard."""
+    vocabulary = base or Vocabulary([])
+    cohort = CohortSum(aggregator, RUN, vocabulary, np.random.default_rng(0), part)
+    phones = {delta.phone: SummedDelta(delta, vocabulary, RUN) for delta in deltas}
+    told: dict[bytes, bytes] = dict.fromkeys(phones, b"")
+    heard: list[bytes] = []
+    for step in STEPS:
+        for name, message in told.items():
+            take = getattr(phones[name], step.name.lower())
+            heard.append(take(message) if message else take())
+            cohort.receive(heard[-1])
+        if step is not Step.SHARES:
+            told = {cohort.name(phone): message for phone, message in cohort.advance().items()}
+    cohort.merge()
+    return cohort, heard
+
+
+@settings(max_examples=25)
+@given(st.lists(corpora, min_size=3, max_size=6), st.booleans(), st.sampled_from([2, 3, 4]))
+def test_a_sum_is_what_merging_one_by_one_gives(fleet: list[list[str]], has_base: bool, order: int) -> None:
+    base = Vocabulary(["a", "cat", "hello", "the"]) if has_base else None
+    phones = [Phone(texts, order=order, pseudonym=n.to_bytes(16)) for n, texts in enumerate(fleet)]
+    deltas = [phone.delta(base) for phone in phones]
+    plain, unseen = (Aggregator(bases=[base] if base else []) for _ in range(2))
+    plain.add_messages([delta.data for delta in deltas])
+    cohort_of(deltas, unseen, base)
+    for min_phones in (1, 2, 3):
+        assert unseen.release(min_phones).payload_digest == plain.release(min_phones).payload_digest
+    assert (unseen.phones, unseen.deltas) == (plain.phones, plain.deltas)
+    with pytest.raises(RefusedError, match="hides nobody"):
+        cohort_of(deltas, unseen, base)  # all are merged already, so that nobody is left
+
+
+def test_too_little_room_is_seen_and_nothing_is_merged() -> None:
+    deltas = [Phone([f"{a}{b} {b}{a}" for a in "bcdf" for b in "aeiou"]).delta() for _ in range(3)]
+    aggregator = Aggregator()
+    with pytest.raises(RefusedError, match="cannot be told apart"):
+        cohort_of([Phone(words_of(n)).delta() for n in range(12)], aggregator, part=0.01)
+    assert aggregator.deltas == 0
+    cohort_of(deltas, aggregator)
+    assert aggregator.deltas == 3
+
+
+def words_of(number: int) -> list[str]:
+    letters = "bcdfghklmn"
+    return [f"{letters[number % 10]}{a}{b}{c}ing" for a in "aeiou" for b in letters for c in "aeiou"][:200]
+
+
+@given(
+    st.integers(0, 300),
+    st.integers(1, 4),
+    st.integers(0, 5),
+    st.integers(1, 3),
+    st.integers(0, (1 << 64) - 1),
+)
+def test_a_sketch_gives_exactly_what_was_added(
+    size: int, limbs: int, phones: int, numbers: int, salt: int
+) -> None:
+    rng = np.random.default_rng(size)
+    keys = np.unique(rng.integers(0, 1 << 20, (size, limbs), dtype=np.uint32), axis=0)
+    sketch = Sketch.of(len(keys), limbs, numbers, salt)
+    total, times = np.zeros(sketch.length, np.uint32), np.zeros(len(keys), np.int64)
+    sums = np.zeros((len(keys), numbers), np.uint32)
+    for _ in range(phones):
+        has = rng.random(len(keys)) < 0.5
+        own = rng.integers(0, 1 << 32, (np.count_nonzero(has), numbers), dtype=np.uint32)
+        total += sketch.vector(keys[has], own)
+        times += has
+        sums[has] += own
+    found, often, added = sketch.decoded(total)
+    assert np.array_equal(found, keys[times > 0])
+    assert np.array_equal(often, times[times > 0])
+    assert np.array_equal(added, sums[times > 0])
+
+
+def test_what_is_no_sum_of_sketches_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    sketch = Sketch.of(500, 5, 2, 1)
+    keys = rng.integers(0, 1 << 20, (500, 5), dtype=np.uint32)
+    vector = sketch.vector(keys, keys[:, :2])
+    for wrong in (
+        rng.integers(0, 1 << 32, sketch.length, dtype=np.uint32),
+        vector + np.eye(1, sketch.length, 3, np.uint32)[0],
+        sketch.vector(rng.integers(0, 1 << 20, (2000, 5), dtype=np.uint32), np.zeros((2000, 2), np.uint32)),
+    ):
+        with pytest.raises(RefusedError, match="cannot be told apart"):
+            sketch.decoded(wrong)
+    with pytest.raises(UsageError):
+        sketch.decoded(vector[:-1])
+
+
+def without(step: Step, change: Callable[[SecureMessage], SecureMessage]) -> None:
+    """Take a run to a step, change what phone 1 sends, and expect the server to refuse it and to go on."""
+    run = Run(vectors_of(6))
+    who = 0 if step is Step.KEYS else 1  # who comes first is the first
+    for each in STEPS:
+        if each is step:
+            good = run.say(who, step)
+            bad = change(SecureMessage.from_bytes(good))
+            with pytest.raises(FedkeysError):
+                run.server.receive(bad.to_bytes())
+            run.server.receive(good)
+            with pytest.raises(RefusedError, match="second message"):
+                run.server.receive(good)
+            for number in sorted(set(run.told) - {who}):
+                run.server.receive(run.say(number, step))
+            if step is not Step.SHARES:
+                run.told = run.server.advance()
+                with pytest.raises(RefusedError, match="step"):
+                    run.server.receive(good)  # replayed
+        else:
+            run.take(each)
+    assert np.array_equal(run.server.total(), run.vectors.sum(axis=0, dtype=np.uint32))
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda message: SecureMessage(message.step, bytes(16), message.phone, message.body),
+        lambda message: SecureMessage(Step((message.step + 1) % 9), message.run, message.phone, message.body),
+        lambda message: SecureMessage(message.step, message.run, message.phone, message.body[:-1]),
+        lambda message: SecureMessage(message.step, message.run, message.phone, [*message.body, 1.5]),
+        lambda message: SecureMessage(
+            message.step,
+            message.run,
+            message.phone,
+            [entry[:-4] if isinstance(entry, bytes) else entry for entry in message.body],
+        ),
+    ],
+)
+def test_wrong_messages_change_nothing_on_the_server(step: Step, change: Any) -> None:
+    without(step, change)
+
+
+def test_a_phone_takes_no_step_twice_and_no_message_of_another() -> None:
+    run = Run(vectors_of(6))
+    other = Run(vectors_of(6), run=bytes(16))
+    for each in (run, other):
+        each.take(Step.KEYS)
+    for wrong in (other.told[0], run.told[1][:-1], b"", run.told[0][:-9] + bytes(9)):
+        with pytest.raises(FedkeysError):
+            run.phones[0].boxes(wrong)
+    with pytest.raises(RefusedError, match="taken, or is not due"):
+        run.phones[0].keys()
+    with pytest.raises(FedkeysError):
+        run.phones[0].masked(run.told[0], run.vectors[0])
+    roster = run.told[0]
+    run.take(Step.BOXES)
+    with pytest.raises(RefusedError):
+        run.phones[0].boxes(roster)
+    mixed = SecureMessage.from_bytes(run.told[0])
+    body = [*mixed.body]
+    body[1], body[3] = body[3], body[1]
+    with pytest.raises(RefusedError, match="not from whom"):
+        run.phones[0].masked(
+            SecureMessage(mixed.step, mixed.run, mixed.phone, body).to_bytes(), run.vectors[0]
+        )
+
+
+def test_a_phone_sums_up_with_no_fewer_than_it_wants_and_no_weaker_roster() -> None:
+    run = Run(vectors_of(6))
+    run.phones[0] = SecurePhone(bytes(16), 0, 5, RUN, least=7)
+    run.take(Step.KEYS)
+    with pytest.raises(RefusedError, match="hides too little"):
+        run.phones[0].boxes(run.told[0])
+    roster = SecureMessage.from_bytes(run.told[1])
+    for body in (
+        [40, *roster.body[1:]],  # says that there are many, with the neighbours of few
+        [*roster.body[:2], *roster.body[5:]],
+        [*roster.body[:2], *roster.body[2:5], *roster.body[2:5], *roster.body[8:]],
+    ):
+        with pytest.raises(RefusedError):
+            run.phones[1].boxes(SecureMessage(roster.step, RUN, 1, body).to_bytes())
+
+
+def test_who_sees_other_survivors_gives_no_share_away() -> None:
+    """A server that tells some phones that one of them is lost, to get shares of both of its secrets."""
+    run = Run(vectors_of(6))
+    for step in STEPS[:3]:
+        run.take(step)
+    seen, lie = survivors_of(range(6), 6), survivors_of(range(5), 6)
+    tags = {
+        number: SecureMessage.from_bytes(
+            run.phones[number].confirmations(
+                SecureMessage(Step.SURVIVORS, RUN, number, [lie if number < 2 else seen]).to_bytes()
+            )
+        ).body
+        for number in range(6)
+    }
+    others = [number for number in range(5) if number != 0]
+    passed_on = [
+        entry
+        for other in others
+        for entry in (other, tags[other][sorted({*range(5 if other < 2 else 6)} - {other}).index(0)])
+    ]
+    message = SecureMessage(Step.CONFIRMATIONS_OF_IT, RUN, 0, passed_on).to_bytes()
+    with pytest.raises(RefusedError, match="not from whom"):
+        run.phones[0].shares(message)
+    with pytest.raises(RefusedError, match="confirm the survivors"):
+        run.phones[0].shares(SecureMessage(Step.CONFIRMATIONS_OF_IT, RUN, 0, passed_on[:2]).to_bytes())
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_sound_message_or_refused(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        SecureMessage.from_bytes(data)
+
+
+@pytest.mark.parametrize("phones", [3, 4, 10, 31, 60, 100, 1000])
+def test_being_a_neighbour_is_mutual_and_parameters_hold(phones: int) -> None:
+    hood = Neighbourhood.of(phones)
+    around = hood.tied(np.random.default_rng(0).permutation(phones))
+    assert all(len(set(some)) == hood.neighbours and number not in some for number, some in enumerate(around))
+    assert all(number in around[other] for number, some in enumerate(around) for other in some)
+    assert phones // 10 < hood.threshold or hood.neighbours < phones - 1
+    assert hood.threshold <= hood.neighbours
+
+
+def test_neighbourhoods_that_keep_nothing_are_refused() -> None:
+    for wrong in ((2,), (10, 0.9, 0.2), (10, 0.5, 0.45), (10, -0.1), (10, 1.0)):
+        with pytest.raises(UsageError):
+            Neighbourhood.of(*wrong)
+
+
+def test_two_words_of_one_hash_are_refused_and_so_are_forged_sums() -> None:
+    base = Vocabulary([])
+    table = table_of(Phone(["hello world", "hello World"]).delta(), base, 1)
+    ones = np.ones(len(table.keys), np.int64)
+    delta = Phone(["x"]).delta()
+    from fedkeys.delta.batch import Head
+
+    head = Head(b"", "fedkeys", delta.phone, 0, 0, b"", 0, None, (), (), (), b"")
+    assert read_table(table, ones, base, 1, head).heads[0].words == ("hello", "world")
+    for at in range(len(table.keys)):  # whatever row is missing, unless nothing else is made of it
+        keys, numbers = (np.delete(column, at, axis=0) for column in table)
+        try:
+            words = read_table(Table(keys, numbers), ones[1:], base, 1, head)
+            assert len(words.counts) + len(words.forms) < len(table.keys)
+        except RefusedError:
+            pass
+    with pytest.raises(RefusedError, match="more phones than have sent it"):
+        read_table(Table(table.keys, table.numbers + 1), ones, base, 1, head)
+    with pytest.raises(RefusedError):
+        read_table(table, ones, base, 2, head)  # another salt
+    with pytest.raises(RefusedError, match=r"which the vocabulary has|has another's name|no name"):
+        read_table(table, ones, Vocabulary(["hello"]), 1, head)
+    assert hash_of("hello", 1) != hash_of("hello", 2)
+    assert salt_of(RUN) != salt_of(bytes(16))
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.15])
+def test_rounds_under_masks_release_what_plain_ones_do(dropout: float) -> None:
+    models: list[list[bytes]] = []
+    for together in (None, 15):
+        plan = Plan(rounds=2, bounds=DEFAULT_BOUNDS, dropout=dropout, together=together)
+        federation = Federation(open_corpus(shipped_corpus()), plan, np.random.default_rng(3))
+        rounds = list(federation.run())
+        assert not any(round_.failed for round_ in rounds)
+        models.append([round_.model.payload_digest for round_ in rounds if round_.model])
+    assert models[0] == models[1]
+
+
+def test_a_crowded_sum_is_made_again_of_the_same_phones(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fedkeys.simulate import summing
+
+    monkeypatch.setattr(summing, "_MARGIN", 0.2)  # far too little room for all sums but the first
+    models: list[bytes] = []
+    for together in (None, 10):
+        plan = Plan(bounds=DEFAULT_BOUNDS, together=together)
+        (only,) = Federation(open_corpus(shipped_corpus()), plan, np.random.default_rng(3)).run()
+        assert only.model
+        assert only.failed == 0
+        models.append(only.model.payload_digest)
+    assert models[0] == models[1]
+
+
+def test_from_the_command_line(fedkeys: Any) -> None:
+    plain = fedkeys("simulate", "--json")
+    unseen = fedkeys("simulate", "--secure", "--together", "10", "--json")
+    assert unseen.returncode == 0, unseen.stderr
+    import json
+
+    assert (
+        json.loads(unseen.stdout)["rounds"][0]["payload"] == json.loads(plain.stdout)["rounds"][0]["payload"]
+    )
+    for arguments, said in (
+        (["--together", "20"], "add --secure"),
+        (["--secure", "--checkpoint", "c"], "masks do not come again"),
+    ):
+        refused = fedkeys("simulate", *arguments)
+        assert (refused.returncode, said in refused.stderr) == (2, True)
