@@ -273,6 +273,10 @@ def test_a_private_federation_from_the_command_line(fedkeys: Any, tmp_path: Path
     assert "It is (4, 1e-06)-differentially private for one phone, all that it sent in 1 round" in shown
     assert "not differential privacy" not in shown
     assert fedkeys("predict", "m.model", "see you").stdout.startswith("tomorrow\t")
+    told = json.loads(fedkeys("aggregate", "--state", "state", "--status", "--json").stdout)["budget"]
+    assert (told["made"], told["releases"], told["epsilon"]) == (1, 1, 4.0)
+    assert told["spent"] <= 4.0
+    assert "1 of 1" in fedkeys("aggregate", "--state", "state", "--status").stdout
     again = fedkeys("aggregate", *options)
     assert (again.returncode, "the budget is spent" in again.stderr) == (2, True)
     plain = fedkeys("aggregate", "--state", "state", "--max-norm", "4096", "--out", "p.model")
@@ -299,6 +303,8 @@ def test_a_simulated_private_federation_of_rounds(fedkeys: Any, tmp_path: Path) 
         (["simulate", "--epsilon", "0"], "epsilon is 0"),
         (["simulate", "--epsilon", "4", "--dp-delta", "2"], "delta of differential privacy is 2"),
         (["aggregate", "x.delta", "--epsilon", "4", "--dry-run"], "to look at one spends the budget"),
+        (["aggregate", "x.delta", "--out", "m", "--releases", "4"], "--releases without noise"),
+        (["aggregate", "x.delta", "--out", "m", "--dp-delta", "1e-9"], "--dp-delta without noise"),
         (["evaluate", ".", "--model", "m.model", "--epsilon", "4"], "already, and --epsilon to make one"),
         (["simulate", "--epsilon", "4", "--checkpoint", "c"], "cannot be resumed: their noise"),
         (["aggregate", "x.delta", "--epsilon", "4", "--out", "m", "--releases", "2"], "name it with --state"),
@@ -315,10 +321,16 @@ def test_what_cannot_be_private_is_refused(fedkeys: Any, arguments: list[str], s
     assert "Traceback" not in result.stderr
 
 
+def test_a_promise_that_is_worth_little_is_called_so(fedkeys: Any) -> None:
+    said = " ".join(fedkeys("simulate", "--epsilon", "40", "--dp-delta", "0.1").stderr.split())
+    assert "a delta of 0.1 lets something of one in 10 phones through, and there are 30" in said
+    assert "promises a phone next to nothing" in said
+
+
 def test_thirty_phones_are_too_few_and_that_is_said(fedkeys: Any) -> None:
     result = fedkeys("simulate", "--epsilon", "1", "--out", "m.model")
     assert result.returncode == 0
-    assert "at this epsilon noise hides all that 30 phones have said" in " ".join(result.stderr.split())
+    assert "hide all that was said by 30 phones" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("last", ["hi", "hi there old man"])

@@ -353,6 +353,7 @@ class Aggregator:
             "deltas": self.deltas,
             "withdrawn": self._ledger.withdrawn,
             "refused": self._state.refusals(),
+            "budget": self._releases.account(),
             "ngrams": sum(map(len, self._state.runs)),
             "runs": len(self._state.runs),
             "bytes": self._state.bytes_on_disk,

@@ -121,7 +121,8 @@ class Spending:
             raise UsageError(
                 f"the budget is spent: {len(self.events)} of {budget.releases} releases have cost an epsilon of "
                 f"{self.epsilon:.3f} of {budget.epsilon:g}",
-                remedy="keep the last model; a further release would break what was promised",
+                remedy="keep the last model; a release that was begun and not written counts too, and "
+                "a further one would break what was promised",
             )
         return after
 

@@ -5,7 +5,7 @@ noise is drawn; sums that were released without noise are never released with it
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,13 @@ class Releases:
         """Give what was spent of a budget."""
         text = self._state.spent()
         return Spending.read(text) if text else Spending(plain=bool(self._state.facts().get("plain")))
+
+    def account(self) -> dict[str, Any] | None:
+        """Tell what was spent of a budget; None if nothing was released."""
+        spent = self.spending()
+        if spent.budget is None:
+            return {"plain": True} if spent.plain else None
+        return {**asdict(spent.budget), "made": len(spent.events), "spent": spent.epsilon}
 
     def release(
         self,

@@ -15,6 +15,7 @@ from fedkeys.cli.console import (
     require_open,
     size,
     warn_of_nothing,
+    warn_of_promise,
 )
 from fedkeys.cli.files import check_output, check_writable, existing
 from fedkeys.cli.options import (
@@ -33,6 +34,7 @@ from fedkeys.cli.options import (
     bounds_of,
     budget_of,
     bytes_of,
+    given_of,
 )
 from fedkeys.cli.progress import adding_up, progress
 
@@ -40,6 +42,7 @@ _MOST_SHOWN = 50  # inputs that are set aside
 
 
 def command(
+    context: typer.Context,
     inputs: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -137,15 +140,20 @@ def command(
         raise UsageError("--blocklist is for a model, and none is made", remedy="name it with --out")
     if prune is not None and out is None and not dry_run:
         raise UsageError("--prune is for a model, and none is made", remedy="name it with --out")
-    if epsilon is not None and (out is None or dry_run):
+    ignored = given_of(context, "dp_delta", "releases")
+    if ignored and epsilon is None:
         raise UsageError(
-            "--epsilon is for a model: to look at one spends the budget",
-            remedy="name it with --out, without --dry-run",
+            f"{', '.join(ignored)} without noise, so that counts would be released", remedy="add --epsilon"
         )
     if epsilon is not None and partial is not None:
         raise UsageError(
             "a partial would not know of the budget of --epsilon",
             remedy="merge partials first, and release then",
+        )
+    if epsilon is not None and (out is None or dry_run):
+        raise UsageError(
+            "--epsilon is for a model: to look at one spends the budget",
+            remedy="name it with --out, without --dry-run",
         )
     if epsilon is not None and state is None and releases > 1:
         raise UsageError("--releases are counted in a state", remedy="name it with --state")
@@ -222,6 +230,7 @@ def command(
                 "pruned_from": model.header["release"].get("pruned_from"),
                 "payload": model.payload_digest.hex(),
                 "epsilon": model.header["epsilon"],
+                "dp_delta": model.header["dp_delta"],
                 "blocked": len(set(blocked)),
                 "bytes": len(model.to_bytes()),
                 "out": None if dry_run else str(out),
@@ -236,6 +245,7 @@ def command(
     narrate(_sentence(report, state))
     if "ngrams" in report:
         warn_of_nothing(model, min_phones)
+        warn_of_promise(model)
     if intake.refused:
         raise PartialError(f"{many(set_aside, 'input')} set aside, all others are merged")
 
@@ -300,8 +310,22 @@ def _tell(state: Path | None, federation: str, json: bool) -> None:
         ["deltas accepted", f"{found['deltas']:,}"],
         ["deltas withdrawn", f"{found['withdrawn']:,}"],
         *([f"refused, {reason}", f"{times:,}"] for reason, times in found["refused"].items()),
+        *_of_budget(found["budget"]),
         ["n-grams", f"{found['ngrams']:,}"],
         ["parts on disk", f"{found['runs']:,}"],
         ["size", size(found["bytes"])],
     ]
     print_table("", [str(state), ""], rows)
+
+
+def _of_budget(budget: dict[str, Any] | None) -> list[list[str]]:
+    """What is said of what a state has spent."""
+    if budget is None:
+        return []
+    if "plain" in budget:
+        return [["private releases", "none any more: one without noise was made"]]
+    return [
+        ["budget, epsilon", f"{budget['epsilon']:g} at a delta of {budget['dp_delta']:g}"],
+        ["releases made", f"{budget['made']:,} of {budget['releases']:,}"],
+        ["spent, epsilon", f"{budget['spent']:.3f}"],
+    ]

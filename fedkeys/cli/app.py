@@ -133,5 +133,6 @@ def _clean_up_when_ended() -> None:
 
 
 def _fail(sentence: str, status: int) -> None:
-    typer.secho(for_stderr(f"fedkeys: {sentence}"), err=True, fg="red")
+    colour = False if os.environ.get("NO_COLOR") else None
+    typer.secho(for_stderr(f"fedkeys: {sentence}"), err=True, fg="red", color=colour)
     sys.exit(status)

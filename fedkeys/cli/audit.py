@@ -116,8 +116,9 @@ def print_finding(found: Mapping[str, Any]) -> None:
     print_table(
         f"{many(found['canary_phones'], 'phone')} with canaries among {many(found['phones'], 'other')}; "
         f"released by {rule}",
-        ("a canary's phones, typing it each", "planted", "released", "extracted", "exposure, bits"),
+        ("phones x times", "planted", "released", "extracted", "exposure, bits"),
         [_row(some) for some in _by_phones_and_repeats(found["canaries"])],
+        dispensable=("exposure, bits", "planted"),
     )
     tell(_of_reach(found["canaries"]))
     if found["secure"]:
@@ -130,6 +131,12 @@ def print_finding(found: Mapping[str, Any]) -> None:
             f"words of {lies['released']:,} released."
         )
     tell(_of_membership(found))
+    claimed, provable = found["epsilon_claimed"], found["epsilon_provable"]
+    if claimed is not None and provable <= claimed:
+        tell(
+            f"Guessing in so few trials could not refute an epsilon of {claimed:g}, whatever the noise: that "
+            "rests on the noise that was measured. Give more --trials."
+        )
     verdict = "Nothing that was promised was seen broken." if found["ok"] else "Broken:"
     tell("\n".join([verdict, *(f"- {sentence}" for sentence in found["broken"])]))
 
@@ -159,7 +166,7 @@ def _row(some: Sequence[Mapping[str, Any]]) -> list[str]:
     planted = sum(entry["planted"] for entry in some)
     exposure = sum(entry["exposure"] * entry["planted"] for entry in some) / planted
     return [
-        f"{many(some[0]['phones'], 'phone')}, {many(some[0]['repeats'], 'time')}",
+        f"{some[0]['phones']} x {some[0]['repeats']}",
         f"{planted:,}",
         *(f"{sum(entry[name] for entry in some):,}" for name in ("released", "extracted")),
         f"{exposure:.1f}",
@@ -176,7 +183,7 @@ def _of_membership(found: Mapping[str, Any]) -> str:
             "it takes took part: at least K phones is no promise against that."
         )
     return (
-        f"In {many(seen['trials'], 'trial')} a phone's taking part was told with an advantage of "
+        f"In {many(seen['trials'], 'trial')} a phone's taking part was told with a measured advantage of "
         f"{seen['advantage']:.3f} (epsilon allows {seen['bound']:.3f}), so epsilon is at least "
         f"{found['epsilon_lower_bound']:.2f}, and {found['epsilon_claimed']:g} is claimed; so many trials can "
         f"prove {found['epsilon_provable']:.1f} at the most. One phone moves sums by at least "

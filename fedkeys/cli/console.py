@@ -176,8 +176,9 @@ def warn_of_nothing(model: "Model", min_phones: int) -> None:
     phones = model.header["phones"]
     if model.header["epsilon"] is not None:
         narrate(
-            f"warning: the model holds no word: at this epsilon noise hides all that {many(phones, 'phone')} have "
-            "said; let more phones take part, have them vote (--max-norm), or raise --epsilon"
+            "warning: the model holds no word: noise at this epsilon, and --min-phones, hide all that was said by "
+            f"{many(phones, 'phone')}; let more phones take part, have them vote under the same --max-norm, raise "
+            "--epsilon, or lower --min-phones"
         )
         return
     if phones < min_phones:
@@ -185,3 +186,18 @@ def warn_of_nothing(model: "Model", min_phones: int) -> None:
     else:
         why = f"no word that may be told was sent by at least {min_phones:,} of {many(phones, 'phone')}"
     narrate(f"warning: the model holds no word: {why}; let more phones take part, or lower --min-phones")
+
+
+_WEAK_EPSILON = 10.0
+
+
+def warn_of_promise(model: "Model") -> None:
+    """Say where what a model promises is worth little."""
+    epsilon, dp_delta, phones = (model.header[name] for name in ("epsilon", "dp_delta", "phones"))
+    if epsilon is not None and dp_delta * phones >= 1:
+        narrate(
+            f"warning: a delta of {dp_delta:g} lets something of one in {1 / dp_delta:,.0f} phones through, and "
+            f"there are {phones:,}; give a --dp-delta well below {1 / phones:.1g}"
+        )
+    if epsilon is not None and epsilon > _WEAK_EPSILON * (1 + 1e-6):
+        narrate(f"warning: an epsilon of {epsilon:.3g} promises a phone next to nothing; 1 to 10 are usual")

@@ -218,9 +218,8 @@ def _promise(header: Mapping[str, Any]) -> str:
     return (
         f"It is ({header['epsilon']:.3g}, {header['dp_delta']:g})-differentially private for {privacy['unit']}: "
         "whoever sees it, and knows all else, finds it at most "
-        f"{factor:,.3g} times as likely or unlikely as before that this phone said what it did, "
-        "but for a chance of "
-        f"{header['dp_delta']:g}{rest if planned > 1 else ''}.\n"
+        f"{factor:,.3g} times as likely or unlikely as before that this phone sent what it did rather than "
+        f"nothing, but for what a delta of {header['dp_delta']:g} lets through{rest if planned > 1 else ''}.\n"
     )
 
 

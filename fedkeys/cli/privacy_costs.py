@@ -49,6 +49,7 @@ def print_costs(points: Sequence[Mapping[str, Any]], worth: Mapping[str, Mapping
                 for point, bare in zip(*of_prior, strict=True)
             ],
         )
+    most = max(point["phones"] for point in points)
     print_table(
         "with public words, a private release saves more keys than none from how many phones on\n"
         "(95 % sure for other users; noise and fleets were drawn once)",
@@ -56,7 +57,10 @@ def print_costs(points: Sequence[Mapping[str, Any]], worth: Mapping[str, Mapping
         [
             (
                 f"{epsilon:g}",
-                *(f"{from_[epsilon]:,}" if from_[epsilon] else "never" for from_ in worth.values()),
+                *(
+                    f"{from_[epsilon]:,}" if from_[epsilon] else f"not up to {most:,}"
+                    for from_ in worth.values()
+                ),
             )
             for epsilon in worth["known"]
         ],

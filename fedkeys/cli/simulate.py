@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedkeys.cli.console import many, narrate, print_json, print_table, size, tell, warn_of_nothing
+from fedkeys.cli.console import (
+    many,
+    narrate,
+    print_json,
+    print_table,
+    size,
+    tell,
+    warn_of_nothing,
+    warn_of_promise,
+)
 from fedkeys.cli.files import check_output, check_writable
 from fedkeys.cli.options import (
     DpDeltaOption,
@@ -163,6 +172,7 @@ def command(
             "no round started, so there is no model", remedy="lower --min-available, or raise --available"
         )
     warn_of_nothing(model, min_phones)
+    warn_of_promise(model)
     if mix and lesson is None:
         raise PartialError(
             "no mix was trained: it takes two phones that have held messages back, of 10 or more each",
@@ -235,6 +245,8 @@ def as_dict(round_: "Round") -> dict[str, Any]:
         "bytes_down": round_.bytes_down,
         "ngrams": round_.model.ngrams if round_.model else [],
         "payload": round_.model.payload_digest.hex() if round_.model else None,
+        "epsilon": round_.model.header["epsilon"] if round_.model else None,
+        "dp_delta": round_.model.header["dp_delta"] if round_.model else None,
         "seconds": round(round_.seconds, 3),
     }
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fedkeys.aggregator import Budget
+from fedkeys.aggregator.budget import histogram_of
 from fedkeys.delta import DEFAULT_BOUNDS, Bounds
 from fedkeys.errors import UsageError
 from fedkeys.evaluate.crafted import merged
@@ -61,7 +62,7 @@ class PrivacyCosts:
         users, new_users: how many are replayed whom the fleets know, and whom they do not.
 
     Raises:
-        UsageError: there is no epsilon, or nobody to replay.
+        UsageError: there is no epsilon, or nobody to replay, or the extra `privacy` is not installed.
     """
 
     bounds: Bounds
@@ -75,8 +76,8 @@ class PrivacyCosts:
     def __post_init__(self) -> None:
         if not self.epsilons or min(self.users, self.new_users) < 1:
             raise UsageError("nothing to compare", remedy="give an epsilon, and 1 user or more of each kind")
-        for epsilon in self.epsilons:
-            Budget(epsilon, self.dp_delta)
+        for epsilon in self.epsilons:  # what is missing, or cannot be priced, is said before hours of work
+            _ = histogram_of(Budget(epsilon, self.dp_delta).event(), self.bounds).threshold
 
 
 @dataclass(frozen=True, slots=True)
