@@ -1,8 +1,10 @@
 """Secure aggregation: sums that nobody sees into; needs the extra `privacy`."""
 
+import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -458,17 +460,32 @@ def test_a_crowded_sum_is_made_again_of_the_same_phones(monkeypatch: pytest.Monk
     assert models[0] == models[1]
 
 
+def test_what_crosses_is_shown(fedkeys: Any, tmp_path: Path) -> None:
+    done = fedkeys("simulate", "--secure", "--together", "10", "--transcript", "kept")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "kept").iterdir())) == len(Step)
+    said = " ".join(fedkeys("inspect", "kept/4-masked.secure").stdout.split())
+    assert "as likely for any other delta" in said
+    assert "there is no pattern in it" in said
+    told = json.loads(fedkeys("inspect", "kept/4-masked.secure", "--json").stdout)
+    assert (told["step"], told["phone"]) == (4, 0)
+    assert told["deflated_to"] > 1
+    for file in (tmp_path / "kept").iterdir():
+        assert fedkeys("inspect", file).returncode == 0
+    (tmp_path / "cut.secure").write_bytes((tmp_path / "kept" / "0-keys.secure").read_bytes()[:-1])
+    assert "cut.secure: the checksum" in fedkeys("inspect", "cut.secure").stderr
+
+
 def test_from_the_command_line(fedkeys: Any) -> None:
     plain = fedkeys("simulate", "--json")
     unseen = fedkeys("simulate", "--secure", "--together", "10", "--json")
     assert unseen.returncode == 0, unseen.stderr
-    import json
-
     assert (
         json.loads(unseen.stdout)["rounds"][0]["payload"] == json.loads(plain.stdout)["rounds"][0]["payload"]
     )
     for arguments, said in (
         (["--together", "20"], "add --secure"),
+        (["--transcript", "kept"], "add --secure"),
         (["--secure", "--checkpoint", "c"], "masks do not come again"),
     ):
         refused = fedkeys("simulate", *arguments)

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from fedkeys.model import Model
 
 _SHOWN = 20
+_MOST_SECURE = 1 << 30  # bytes of one message
 
 
 def command(
     file: Annotated[
-        Path, typer.Argument(help="A delta, signed or not, a withdrawal or a model.", show_default=False)
+        Path,
+        typer.Argument(
+            help="A delta, signed or not, a withdrawal, a message of a sum under masks, or a model.",
+            show_default=False,
+        ),
     ],
     base: Annotated[
         Path | None,
@@ -60,10 +65,15 @@ def command(
 
     if phone and not corpus:
         raise UsageError("--phone is a phone of a corpus", remedy="name it with --corpus")
-    # A model is a msgpack array of three, whose first is a map; a delta is one of fourteen, an envelope of four.
+    # A model is a msgpack array of three, whose first is a map; a delta is one of fourteen, an envelope of four, a
+    # message of a sum under masks of seven.
     if existing(file).suffix == PARTIAL_SUFFIX:
         raise UsageError("is a partial aggregate, for fedkeys aggregate to merge", file=file)
-    if file.open("rb").read(1) == b"\x93":
+    first = file.open("rb").read(1)
+    if first == b"\x97":
+        _secure(file, json)
+        return
+    if first == b"\x93":
         if corpus:
             raise UsageError("is a model, which leaves out no phone's messages", file=file)
         _model(Model.load(file), file, json)
@@ -88,6 +98,70 @@ def command(
     _delta(delta, signed, known, all_)
     if missing:
         missing.show(None if all_ else _SHOWN)
+
+
+_OF_STEP = {
+    "keys": "A phone begins: its pseudonym, the number of its delta, how many entries that has, rounded up, and "
+    "two public keys of this sum alone.",
+    "roster": "A phone is told its neighbours, with their public keys, and how long vectors are.",
+    "boxes": "A phone shares its two secrets out, in boxes that one neighbour each can open: any few of the "
+    "shares tell nothing of them.",
+    "boxes for one": "A phone is handed its neighbours' boxes for it.",
+    "masked": "A phone sends what it has to say. Each number is a cell of the sketch of its delta, plus a mask of "
+    "its own, plus or minus one with each neighbour, modulo 2^32. Every mask is the key stream of AES-256 under a "
+    "secret of 256 bits, so that to whoever lacks one of them these numbers are as likely for any other delta. In "
+    "the sum of all phones the neighbours' masks cancel; those of their own are taken off with shares of their "
+    "neighbours.",
+    "survivors": "A phone is told whose vectors are in the sum.",
+    "confirmations": "A phone vouches to its neighbours for the survivors that it was told.",
+    "confirmations of it": "A phone is handed what its neighbours vouch for.",
+    "shares": "A phone gives one share away for each neighbour: of its own mask's seed if it survives, of its key "
+    "if it was lost; never of both.",
+}
+
+
+def _secure(file: Path, json: bool) -> None:
+    """Show a message of a sum under masks."""
+    import zlib
+
+    from fedkeys.container import read_bytes
+    from fedkeys.delta.secure import SecureMessage, Step
+    from fedkeys.errors import FormatError
+
+    try:
+        data = read_bytes(file, _MOST_SECURE)
+        message = SecureMessage.from_bytes(data)
+    except FormatError as error:
+        raise error.at(file) from None
+    name = message.step.name.lower().replace("_", " ")
+    facts: dict[str, Any] = {
+        "step": int(message.step),
+        "name": name,
+        "run": message.run.hex(),
+        "phone": message.phone,
+        "bytes": len(data),
+    }
+    if message.step is Step.MASKED:
+        (vector,) = message.body
+        facts |= {
+            "numbers": len(vector) // 4,
+            "deflated_to": len(zlib.compress(vector)) / max(1, len(vector)),
+        }
+    if json:
+        print_json(facts)
+        return
+    rows = [
+        (key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+        for key, value in facts.items()
+    ]
+    print_table("message of a sum under masks", ("", ""), rows)
+    tell(_OF_STEP[name])
+    if message.step is Step.MASKED:
+        shown = " ".join(f"{int.from_bytes(vector[at : at + 4], 'little'):,}" for at in range(0, 24, 4))
+        tell(
+            f"It begins {shown} ... As a file it cannot be made smaller (deflated it has "
+            f"{facts['deflated_to']:.1%} of its size): there is no pattern in it."
+        )
 
 
 def _check_signature(data: bytes, envelope: "Envelope | None", federation: str, enrolled: Path) -> None:

@@ -90,6 +90,14 @@ def command(
     ] = None,
     secure: SecureOption = False,
     together: TogetherOption = None,
+    transcript: Annotated[
+        Path | None,
+        typer.Option(
+            "--transcript",
+            metavar="DIR",
+            help="With --secure: keep what one phone sends and is told, for fedkeys inspect.",
+        ),
+    ] = None,
     mix: Annotated[
         bool,
         typer.Option(
@@ -134,6 +142,8 @@ def command(
 
     if resume and checkpoint is None:
         raise UsageError("--resume needs to know where the rounds are", remedy="name it with --checkpoint")
+    if transcript is not None and not secure:
+        raise UsageError("--transcript is of sums under masks", remedy="add --secure, or leave it out")
     plan = Plan(
         rounds=rounds,
         cohort=_cohort(cohort),
@@ -153,7 +163,10 @@ def command(
     if out is not None:
         check_output(out, None, [Path(spec), *Path(spec).glob("*.txt")])
         check_writable(out)
-    history, lesson = run(spec, plan, seed, checkpoint, resume)
+    keep = _keeping(transcript) if transcript else None
+    history, lesson = run(spec, plan, seed, checkpoint, resume, keep)
+    if transcript is not None:
+        narrate(f"what one phone has sent and was told is in {transcript}, for fedkeys inspect")
     if not history:
         raise UsageError("all rounds are done", file=checkpoint, remedy="its models are in it")
     model = history[-1].model
@@ -181,7 +194,12 @@ def command(
 
 
 def run(
-    corpus: str, plan: "Plan", seed: int, checkpoint: Path | None = None, resume: bool = False
+    corpus: str,
+    plan: "Plan",
+    seed: int,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    on_message: Callable[[bytes], None] | None = None,
 ) -> "tuple[list[Round], Lesson | None]":
     """Run a federation with progress on stderr; give its rounds, and what came of training the mix."""
     import numpy as np
@@ -193,7 +211,8 @@ def run(
     with progress() as step:
         source.names(lambda part: step("reading", part))
         prior = public_prior() if plan.mix else None
-        federation = Federation(source, plan, np.random.default_rng(seed), checkpoint, resume, prior)
+        keep = on_message or (lambda _: None)
+        federation = Federation(source, plan, np.random.default_rng(seed), checkpoint, resume, prior, keep)
         done: list[Round] = []
         before = federation.aggregator.round
         try:
@@ -205,6 +224,24 @@ def run(
                 narrate(f"{last} of {plan.all_rounds} rounds are done; go on with --resume")
             raise
         return done, federation.lesson
+
+
+def _keeping(directory: Path) -> Callable[[bytes], None]:
+    """Give what writes the messages of the first sum down, one a file."""
+    from fedkeys.delta.secure import SecureMessage
+
+    directory.mkdir(parents=True, exist_ok=True)
+    runs: list[bytes] = []
+
+    def keep(data: bytes) -> None:
+        message = SecureMessage.from_bytes(data)
+        runs[1:] = []
+        runs.append(message.run)
+        if message.run == runs[0]:
+            name = message.step.name.lower().replace("_", "-")
+            (directory / f"{int(message.step)}-{name}.secure").write_bytes(data)
+
+    return keep
 
 
 def _counting(step: Step, merged: "Merged") -> Callable[[int, float], None]:

@@ -27,7 +27,7 @@ from fedkeys.simulate.checkpoint import Checkpoint
 from fedkeys.simulate.lesson import Lesson, OnStep, give_lesson
 from fedkeys.simulate.member import Member, Record
 from fedkeys.simulate.mixing import MixPlan
-from fedkeys.simulate.summing import STEPS, Participant, Summing
+from fedkeys.simulate.summing import STEPS, OnMessage, Participant, Summing
 from fedkeys.sources import Corpus, PhoneTexts
 from fedkeys.sources.parts import count_first
 
@@ -188,6 +188,7 @@ class Federation:
         checkpoint: directory that keeps what was reached after each round; None to keep nothing.
         resume: go on with the rounds that the checkpoint holds.
         prior: public words that phones train the mix with.
+        on_message: told all that one phone of each sum under masks sends and is told.
 
     Attributes:
         lesson: what came of training the mix; None before that, and where too few phones could train it.
@@ -206,10 +207,12 @@ class Federation:
         checkpoint: Path | None = None,
         resume: bool = False,
         prior: Prior | None = None,
+        on_message: OnMessage = lambda _: None,
     ) -> None:
         self._corpus = corpus
         self._plan = plan
         self._prior = prior
+        self._on_message = on_message
         self.lesson: Lesson | None = None
         self._names = sorted(corpus.names())
         if not self._names:
@@ -342,7 +345,7 @@ class Federation:
     ) -> Iterator[Answer[str]]:
         """Add phones of a cohort up, so many together, and give an answer to each."""
         assert self._plan.together is not None
-        summing = Summing(self.aggregator, rng)
+        summing = Summing(self.aggregator, rng, self._on_message)
         waiting: list[Participant] = []
         sums = max(1, len(cohort) // self._plan.together)
         ends = set(np.linspace(0, len(cohort), sums + 1)[1:].round().astype(int).tolist())

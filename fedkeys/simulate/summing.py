@@ -6,7 +6,7 @@ takes none after it; of a sum that failed nothing is merged, and its phones send
 next asked.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from fedkeys.delta.secure import RUN_SIZE, Step
 from fedkeys.errors import RefusedError
 from fedkeys.phone.summed import SummedDelta
 from fedkeys.simulate.member import Member
+
+OnMessage = Callable[[bytes], None]
 
 _MARGIN = 1.15  # more room than the last sum has needed
 
@@ -55,11 +57,15 @@ class Summing:
     Args:
         aggregator: merges the sums.
         rng: names runs, and draws who is whose neighbour.
+        on_message: told all that the first phone of each sum sends and is told.
     """
 
-    def __init__(self, aggregator: Aggregator, rng: np.random.Generator) -> None:
+    def __init__(
+        self, aggregator: Aggregator, rng: np.random.Generator, on_message: OnMessage = lambda _: None
+    ) -> None:
         self._aggregator = aggregator
         self._rng = rng
+        self._on_message = on_message
         self._part = 1.0
 
     def summed(
@@ -105,7 +111,7 @@ class Summing:
                 if only is None or pseudonym in dict(only)
             }
             try:
-                _take_steps(cohort, taking_part, deltas)
+                _take_steps(cohort, taking_part, deltas, self._on_message)
                 merged = frozenset(cohort.merge())
             except RefusedError as error:
                 if not cohort.is_crowded or only is not None:
@@ -117,8 +123,12 @@ class Summing:
 
 
 def _take_steps(
-    cohort: CohortSum, taking_part: Mapping[bytes, Participant], deltas: Mapping[bytes, SummedDelta]
+    cohort: CohortSum,
+    taking_part: Mapping[bytes, Participant],
+    deltas: Mapping[bytes, SummedDelta],
+    on_message: OnMessage,
 ) -> None:
+    first = next(iter(deltas), b"")
     told: dict[bytes, bytes] = dict.fromkeys(deltas, b"")
     for step in STEPS:
         for pseudonym, message in told.items():
@@ -128,8 +138,12 @@ def _take_steps(
             take = getattr(deltas[pseudonym], step.name.lower())
             said = take(message) if message else take()
             one.sent += len(said)
+            if pseudonym == first:
+                on_message(said)
             cohort.receive(said)
         if step is not Step.SHARES:
             told = {cohort.name(phone): message for phone, message in cohort.advance().items()}
+            if first in told:
+                on_message(told[first])
             for pseudonym, message in told.items():
                 taking_part[pseudonym].got += len(message) * taking_part[pseudonym].takes(step)
