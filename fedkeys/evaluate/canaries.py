@@ -35,6 +35,7 @@ _REFERENCES = 1000  # sentences that nobody typed, for each kind, beside which a
 
 _WORDS = 5
 _COMMON = 2000
+_FREQUENT, _FOLLOWERS = 300, 50
 _TRIES = 50  # for a next word
 _ENDS = "bcdfghjklmnprstvwz", "aeiou"
 _SYLLABLES = 4
@@ -243,8 +244,8 @@ class _Common:
     def _next(self, kind: Kind, words: Sequence[str]) -> str | None:
         """Draw a word that goes on; None where none is found in a few tries."""
         choices: Sequence[str] = self._words
-        if kind is Kind.TRIPLES and words:
-            choices = self._after(words[-1])
+        if kind is Kind.TRIPLES:  # of pairs that are frequent, or no release would hold them
+            choices = self._after(words[-1]) if words else self._words[:_FREQUENT]
         before = words[-(_NEW[kind] - 1) :]
         for _ in range(_TRIES if choices else 0):
             word = choices[int(self._rng.integers(len(choices)))]
@@ -254,10 +255,10 @@ class _Common:
         return None
 
     def _after(self, word: str) -> list[str]:
-        """The common words that somebody has typed after one."""
+        """The most frequent of the common words that somebody has typed after one."""
         (match,) = self._model.state([word]).matches or (None,)
-        ids = [] if match is None else np.intersect1d(match.successors, self._ids).tolist()
-        return [self._model.vocabulary.word(id_) for id_ in ids]
+        ids = [] if match is None else match.successors[np.isin(match.successors, self._ids)].tolist()
+        return [self._model.vocabulary.word(id_) for id_ in ids[:_FOLLOWERS]]
 
 
 def _holds(model: Model, ngram: Sequence[str]) -> bool:
