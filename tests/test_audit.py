@@ -323,7 +323,8 @@ def test_canaries_are_nobody_elses() -> None:
         tuple(words[at : at + size])
         for phone in corpus.phones()
         for text in phone.texts
-        for words in [re.findall(r"[a-z']+", text.lower())]
+        for sentence in re.split(r"[.!?:;]|\d+", text.lower())
+        for words in [re.findall(r"[a-z']+", sentence)]
         for size in (1, 2, 3)
         for at in range(len(words) - size + 1)
     )
