@@ -359,6 +359,35 @@ def test_a_phone_sums_up_with_no_fewer_than_it_wants_and_no_weaker_roster() -> N
             run.phones[1].boxes(SecureMessage(roster.step, RUN, 1, body).to_bytes())
 
 
+def test_vectors_that_fill_a_memory_are_refused() -> None:
+    run = Run(vectors_of(6))
+    run.take(Step.KEYS)
+    roster = SecureMessage.from_bytes(run.told[0])
+    body = [roster.body[0], (1 << 32) - 1, *roster.body[2:]]
+    with pytest.raises(RefusedError, match="numbers, where a phone takes up to"):
+        run.phones[0].boxes(SecureMessage(Step.ROSTER, RUN, 0, body).to_bytes())
+    greedy = CohortSum(Aggregator(), RUN, Vocabulary([]), np.random.default_rng(0))
+    for number in range(4):
+        greedy.receive(SecurePhone(number.to_bytes(16), 0, (1 << 32) - 64, RUN).keys())
+    with pytest.raises(RefusedError, match="of which a sum has up to"):
+        greedy.advance()
+
+
+def test_a_summed_delta_is_not_withdrawn_nor_sent_again() -> None:
+    phones = [
+        Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate(("a", "b", "c"))
+    ]
+    deltas = [phone.delta() for phone in phones]
+    aggregator = Aggregator()
+    cohort_of(deltas, aggregator)
+    before = aggregator.release(1).payload_digest
+    with pytest.raises(RefusedError):
+        aggregator.withdraw(deltas[0].data)
+    with pytest.raises(RefusedError):
+        aggregator.add(deltas[0])
+    assert aggregator.release(1).payload_digest == before
+
+
 def test_who_sees_other_survivors_gives_no_share_away() -> None:
     """A server that tells some phones that one of them is lost, to get shares of both of its secrets."""
     run = Run(vectors_of(6))

@@ -13,7 +13,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fedkeys.delta.secure import MOST_PHONES, RUN_SIZE, SecureMessage, Step, purpose, survivors_of
+from fedkeys.delta.secure import (
+    MOST_NUMBERS,
+    MOST_PHONES,
+    RUN_SIZE,
+    SecureMessage,
+    Step,
+    purpose,
+    survivors_of,
+)
 from fedkeys.errors import FormatError, RefusedError, UsageError
 from fedkeys.privacy.masks import SecretKey, Vector, add_mask, derived
 from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS, Neighbourhood
@@ -197,7 +205,13 @@ class SecureSum:
         if len(self._names) < LEAST_PHONES:
             raise RefusedError(f"a sum of {len(self._names)} phones hides nobody", remedy="ask more phones")
         hood = Neighbourhood.of(len(self._names), *self._parts)
-        self._sum = np.zeros(self._length(self._entries), np.uint32)
+        length = self._length(self._entries)
+        if not 0 < length <= MOST_NUMBERS:
+            raise RefusedError(
+                f"vectors of {length:,} numbers, of which a sum has up to {MOST_NUMBERS:,}",
+                remedy="sum fewer phones up, or bound what each may say",
+            )
+        self._sum = np.zeros(length, np.uint32)
         self._threshold = hood.threshold
         self._around = hood.tied(self._rng.permutation(len(self._names)))
         rosters: dict[int, bytes] = {}

@@ -32,13 +32,14 @@ One msgpack array of these seven entries:
     seed
                             of its own mask if it survives, of its key for masks if it does not]
 
-*What secrets are for.* A secret is derived for a purpose: the ASCII letters "fedkeys ", the purpose's name, a
-zero byte, the run's 16 bytes, and numbers of phones as big-endian uint32. Names are "own mask" of a seed,
-"mask" of what two keys for masks agree on, and "box" and "tag" of what two keys for boxes agree on, with the
-numbers of sender and receiver.
+*What secrets are for.* A secret is derived for a purpose: the ASCII letters "fedkeys ", the purpose's name, a zero
+byte, the run's 16 bytes, and numbers of phones as big-endian uint32. Names are "own mask" of a seed, "mask" of what
+two keys for masks agree on, and "box" and "tag" of what two keys for boxes agree on, with the numbers of sender and
+receiver.
 
-Keys are those of X25519 (RFC 7748). A box holds a share of a key and one of a seed, 33 bytes each, big-endian, and
-16 bytes that vouch for it (`fedkeys.privacy.masks`). A tag is an empty box about the survivors.
+A vector has at most 2^26 numbers. Keys are those of X25519 (RFC 7748). A box holds a share of a key and one of a
+seed, 33 bytes each, big-endian, and 16 bytes that vouch for it (`fedkeys.privacy.masks`). A tag is an empty box
+about the survivors.
 """
 
 from collections.abc import Iterable, Sequence
@@ -55,6 +56,7 @@ SECURE_FORMAT = "fedkeys.secure"
 SECURE_VERSION = 1
 RUN_SIZE = 16
 MOST_PHONES = 1 << 16
+MOST_NUMBERS = 1 << 26  # of a vector: 256 MiB
 
 BOX_SIZE = 82
 TAG_SIZE = 16

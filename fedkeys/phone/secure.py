@@ -17,7 +17,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from fedkeys.delta.secure import RUN_SIZE, SecureMessage, Step, purpose, survivors_in
+from fedkeys.delta.secure import MOST_NUMBERS, RUN_SIZE, SecureMessage, Step, purpose, survivors_in
 from fedkeys.errors import FormatError, RefusedError, UsageError
 from fedkeys.privacy.masks import SEED_SIZE, SecretKey, Vector, add_mask, derived, opened_box, sealed_box
 from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS, Neighbourhood
@@ -95,6 +95,8 @@ class SecurePhone:
         phones, length, *entries = message.body
         hood = Neighbourhood.of(phones, *self._parts) if phones >= self._least else None
         numbers = entries[::3]
+        if not 0 < length <= MOST_NUMBERS:
+            raise RefusedError(f"vectors of {length:,} numbers, where a phone takes up to {MOST_NUMBERS:,}")
         if hood is None or len(numbers) != hood.neighbours:
             raise RefusedError(
                 f"a roster of {phones} phones, and {len(numbers)} neighbours, hides too little"
