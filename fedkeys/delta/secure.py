@@ -14,13 +14,15 @@ One msgpack array of these seven entries:
     step        whole number, see below
     run         16 bytes, random, and of one run only
     phone       whole number below 2^16: which phone sends it, or is to get it, by its place in the roster; 0 in
-    step 0 body        array, see below checksum    8 bytes: BLAKE2b with 8 bytes of digest over all bytes of
-    the message before them
+                step 0
+    body        array, see below
+    checksum    8 bytes: BLAKE2b with 8 bytes of digest over all bytes of the message before them
 
     step                    body
-    0  keys                 [pseudonym, 16 bytes; public key for masks, public key for boxes, 32 bytes each]
-    1  roster               [how many phones there are; then of each neighbour in ascending order its number,
-                            and both of its public keys]
+    0  keys                 [pseudonym, 16 bytes; the number of the delta that is added up; how many entries it
+                            has, rounded up; public key for masks, public key for boxes, 32 bytes each]
+    1  roster               [how many phones there are; how long vectors are; then of each neighbour in ascending
+                            order its number, and both of its public keys]
     2  boxes                [of each neighbour in ascending order the box for it, of 82 bytes]
     3  boxes for one        [of each neighbour that has sent boxes, in ascending order: its number, the box]
     4  masked               [the vector: little-endian uint32]
@@ -28,14 +30,14 @@ One msgpack array of these seven entries:
                             set if its vector is in the sum]
     6  confirmations        [of each surviving neighbour in ascending order a tag of 16 bytes for it]
     7  confirmations of it  [of each surviving neighbour that has confirmed, in ascending order: its number, the
-    tag] 8  shares               [of each neighbour of step 3, in ascending order, a share of 33 bytes: of the
-    seed
-                            of its own mask if it survives, of its key for masks if it does not]
+                            tag]
+    8  shares               [of each neighbour of step 3, in ascending order, a share of 33 bytes: of the seed of
+                            its own mask if it survives, of its key for masks if it does not]
 
 *What secrets are for.* A secret is derived for a purpose: the ASCII letters "fedkeys ", the purpose's name, a zero
-byte, the run's 16 bytes, and numbers of phones as big-endian uint32. Names are "own mask" of a seed, "mask" of what
-two keys for masks agree on, and "box" and "tag" of what two keys for boxes agree on, with the numbers of sender and
-receiver.
+byte, the run's 16 bytes, and numbers of phones as big-endian uint32. Names are "own mask" of a seed, "mask" of
+what two keys for masks agree on, and "box" and "tag" of what two keys for boxes agree on, with the numbers of
+sender and receiver.
 
 A vector has at most 2^26 numbers. Keys are those of X25519 (RFC 7748). A box holds a share of a key and one of a
 seed, 33 bytes each, big-endian, and 16 bytes that vouch for it (`fedkeys.privacy.masks`). A tag is an empty box
