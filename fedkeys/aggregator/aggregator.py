@@ -198,20 +198,29 @@ class Aggregator:
                 vocabulary that it is written against; nothing has changed.
             UsageError: the state takes only what enrolled phones signed.
         """
-        require_enrolment(self._state, None)
         (head,) = batch.heads
         check_federation(head, self.federation)
         self._sums.check(head)
         for error in self._sums.contradictions(batch).values():
             raise error
-        known = self._state.entries(phone for phone, _ in deltas)
-        if any(number in known.get(phone, {}) for phone, number in deltas):
-            raise RefusedError("a sum with a delta that is merged already")
+        for phone, number in deltas:
+            self.check_is_new(phone, number)
         self._sums.add(batch)
         self._state.enter([(phone, number, head.digest) for phone, number in deltas])
         self.merged.deltas += len(deltas)
         self.merged.rows += len(batch.counts)
         self._merged_some()
+
+    def check_is_new(self, phone: bytes, number: int) -> None:
+        """Refuse a delta that cannot be part of a sum.
+
+        Raises:
+            RefusedError: it is merged already, or was withdrawn.
+            UsageError: the state takes only what enrolled phones signed.
+        """
+        require_enrolment(self._state, None)
+        if number in self._state.entries([phone]).get(phone, {}):
+            raise RefusedError("a sum with a delta that is merged already, or was withdrawn")
 
     def add_partial(self, path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
         """Merge what another aggregator has merged.

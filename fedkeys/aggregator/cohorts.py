@@ -26,6 +26,7 @@ from fedkeys.delta.secure import SecureMessage, Step
 from fedkeys.delta.table import Table, read_table, sketch_for, sketch_of_length
 from fedkeys.errors import RefusedError
 from fedkeys.privacy.neighbours import LOST, TREACHEROUS
+from fedkeys.privacy.sketch import MOST_ADDED
 
 
 class CohortSum:
@@ -85,10 +86,14 @@ class CohortSum:
         Raises:
             FormatError, RefusedError: as of `SecureSum.receive`.
         """
-        if self._sum.step is Step.KEYS:
-            message = SecureMessage.from_bytes(data)
-            if message.step is Step.KEYS and message.body[1] in self._aggregator.merged_of(message.body[0]):
+        message = SecureMessage.from_bytes(data)
+        if self._sum.step is Step.KEYS is message.step:
+            phone, number, *_ = message.body
+            if number in self._aggregator.merged_of(phone):
                 return False
+            self._aggregator.check_is_new(phone, number)
+            if self._sum.heard == MOST_ADDED:
+                raise RefusedError(f"a sum has no more than {MOST_ADDED:,} phones")
         self._sum.receive(data)
         return True
 

@@ -10,6 +10,7 @@ phones as were allowed for, learns the sum, who took part, and how long vectors 
 """
 
 from collections.abc import Callable, Sequence
+from math import floor
 
 import numpy as np
 
@@ -262,7 +263,13 @@ class SecureSum:
         return joined(shares, self._threshold)
 
     def _check_enough(self, phones: set[int]) -> None:
-        """Refuse to go on where somebody has too few neighbours left."""
+        """Refuse to go on where more are lost than may be, or somebody has too few neighbours left."""
+        needed = len(self._names) - floor(self._parts[0] * len(self._names))
+        if self._step is not Step.CONFIRMATIONS and len(phones) < needed:
+            raise RefusedError(
+                f"{len(phones)} of {len(self._names)} phones are left, of whom {needed} are needed",
+                remedy="let more phones take part, or fewer be lost; nothing was learnt of any",
+            )
         for number in phones:
             left = len(phones.intersection(self._around[number]))
             if left < self._threshold:

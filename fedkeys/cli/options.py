@@ -120,7 +120,7 @@ TogetherOption = Annotated[
         "--together",
         metavar="N",
         min=10,
-        max=4096,
+        max=2048,
         show_default=f"{DEFAULT_TOGETHER}",
         help="With --secure: about how many phones are in one sum.",
     ),

@@ -10,7 +10,7 @@ Words are an open set, so an n-gram is named by hashes. A key has 100 bits, in f
     an n-gram       0, 59 bits of the hash of its prefix, 40 bits of the hash of its last word
     a written form  the same, with the form's hash in place of the prefix's, and the style, or the hash of the
                     letters where it has none, in place of the word's
-    a name          1, 13 zeros, 5 bits of a place, 8 bits of a letter, 40 bits of the hash of a word or of letters
+    a name          1, 11 bits of a place, 8 bits of a letter, 40 bits of the hash of a word or of letters
                     without a style, 40 bits of letters: six bytes of its UTF-8 from six times the place on,
                     zeros at the end. Words of the vocabulary go without.
 
@@ -42,6 +42,7 @@ LIMBS, NUMBERS = 5, 2
 
 _LEAST_ORDER = 2
 
+_ANOTHER_SALT = "sum up again, with another salt"
 _CHUNK = 6
 _NAME = 1 << 19  # in the highest limb
 _PREFIX_MASK = np.uint64((1 << 59) - 1)
@@ -143,9 +144,9 @@ def read_table(table: Table, times: NDArray[np.int64], base: Vocabulary, salt: i
         RefusedError: it is no sum of tables of sound deltas, or two words or n-grams of it have one hash.
     """
     is_name = table.keys[:, 0] >= _NAME
-    named = _named(table.keys[is_name], salt)
+    named = _named(table.keys[is_name], times[is_name], salt)
     counts, marks = (table.numbers[~is_name, at].astype(np.int64) for at in range(NUMBERS))
-    if (marks > times[~is_name]).any():
+    if (marks > times[~is_name]).any() or (marks > counts).any():
         raise RefusedError("a sum in which an n-gram has more phones than have sent it")
     rows = _Rows(*_hashes(table.keys[~is_name]), counts, marks)
     at_first, _ = rows.after(np.array([_root(salt)], np.uint64))
@@ -212,9 +213,9 @@ def _ids(
     known = {mark: mark for mark in range(FIRST_WORD)}
     known.update((hash_of(word, salt), id_) for id_, word in enumerate(base.words, FIRST_WORD))
     if len(known) != FIRST_WORD + len(base):
-        raise RefusedError(
-            "two words of the vocabulary have one hash", remedy="sum up again, with another salt"
-        )
+        raise RefusedError("two words of the vocabulary have one hash", remedy=_ANOTHER_SALT)
+    if not known.keys().isdisjoint(named):
+        raise RefusedError("a word of a sum has the hash of one of the vocabulary", remedy=_ANOTHER_SALT)
     new = [hash_ for hash_ in hashes.tolist() if hash_ not in known]
     try:
         words = tuple(sorted(named[hash_] for hash_ in new))
@@ -268,19 +269,20 @@ def _names(texts: Sequence[str], salt: int) -> NDArray[np.uint32]:
     return np.array(rows, np.uint32).reshape(-1, LIMBS)
 
 
-def _named(keys: NDArray[np.uint32], salt: int) -> dict[int, str]:
+def _named(keys: NDArray[np.uint32], times: NDArray[np.int64], salt: int) -> dict[int, str]:
     """Put names together again: hash -> text.
 
     Raises:
         RefusedError: one is cut short, or two have one hash.
     """
     chunks: dict[int, dict[int, bytes]] = {}
-    for first, *limbs in keys.tolist():
+    often: dict[int, int] = {}
+    for (first, *limbs), added in zip(keys.tolist(), times.tolist(), strict=True):
         hash_, rest = (limbs[at] << LIMB_BITS | limbs[at + 1] for at in (0, 2))
         place = (first & ~_NAME) >> 8
         of_name = chunks.setdefault(hash_, {})
-        if place in of_name:
-            raise RefusedError("two words of a sum have one hash", remedy="sum up again, with another salt")
+        if place in of_name or often.setdefault(hash_, added) != added:
+            raise RefusedError("two words of a sum have one hash", remedy=_ANOTHER_SALT)
         of_name[place] = bytes([first & 0xFF]) + rest.to_bytes(_CHUNK - 1)
     found: dict[int, str] = {}
     for hash_, of_name in chunks.items():
@@ -341,5 +343,5 @@ def _found(lasts: Hashes, hashes: Hashes) -> NDArray[np.uint32]:
 
 def _distinct(prefixes: Hashes) -> Hashes:
     if len(np.unique(prefixes)) != len(prefixes):
-        raise RefusedError("two n-grams of a sum have one hash", remedy="sum up again, with another salt")
+        raise RefusedError("two n-grams of a sum have one hash", remedy=_ANOTHER_SALT)
     return prefixes

@@ -14,10 +14,19 @@ privacy-preserving machine learning" (figure 4, round 3), between neighbours. Th
 import secrets
 from collections.abc import Sequence
 from hashlib import blake2b
+from math import floor
 
 import numpy as np
 
-from fedkeys.delta.secure import MOST_NUMBERS, RUN_SIZE, SecureMessage, Step, purpose, survivors_in
+from fedkeys.delta.secure import (
+    MOST_NUMBERS,
+    MOST_PHONES,
+    RUN_SIZE,
+    SecureMessage,
+    Step,
+    purpose,
+    survivors_in,
+)
 from fedkeys.errors import FormatError, RefusedError, UsageError
 from fedkeys.privacy.masks import SEED_SIZE, SecretKey, Vector, add_mask, derived, opened_box, sealed_box
 from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS, Neighbourhood
@@ -93,7 +102,8 @@ class SecurePhone:
         """
         message = self._heard(Step.ROSTER, roster)
         phones, length, *entries = message.body
-        hood = Neighbourhood.of(phones, *self._parts) if phones >= self._least else None
+        is_sum = self._least <= phones <= MOST_PHONES
+        hood = Neighbourhood.of(phones, *self._parts) if is_sum else None
         numbers = entries[::3]
         if not 0 < length <= MOST_NUMBERS:
             raise RefusedError(f"vectors of {length:,} numbers, where a phone takes up to {MOST_NUMBERS:,}")
@@ -162,7 +172,8 @@ class SecurePhone:
         message = self._heard(Step.SURVIVORS, survivors)
         (bits,) = message.body
         alive = survivors_in(bits, self._phones)
-        if self._number not in alive or len(alive) < self._least:
+        most_lost = floor(self._parts[0] * self._phones)
+        if self._number not in alive or len(alive) < max(self._least, self._phones - most_lost):
             raise RefusedError(
                 f"a sum of {len(alive)} phones without this one, or of too few, is not asked for"
             )

@@ -19,7 +19,7 @@ chance: the treacherous ones are fewer than the threshold, and those who are lef
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from math import floor
 
 import numpy as np
@@ -50,7 +50,7 @@ class Neighbourhood:
     threshold: int
 
     @classmethod
-    @cache
+    @lru_cache(maxsize=256)
     def of(cls, phones: int, lost: float = LOST, treacherous: float = TREACHEROUS) -> "Neighbourhood":
         """Choose the fewest neighbours.
 

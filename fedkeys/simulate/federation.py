@@ -102,10 +102,10 @@ class Plan:
                 f"{'bounds' if self.bounds else 'no bounds'}",
                 remedy="plan a release for each round, under bounds",
             )
-        if self.together is not None and not LEAST_TOGETHER <= self.together <= MOST_ADDED:
+        if self.together is not None and not LEAST_TOGETHER <= self.together <= MOST_ADDED // 2:
             raise UsageError(
                 f"{self.together} phones are to be added up together",
-                remedy=f"choose {LEAST_TOGETHER} to {MOST_ADDED:,}",
+                remedy=f"choose {LEAST_TOGETHER} to {MOST_ADDED // 2:,}",
             )
         _ = self.rule
 
