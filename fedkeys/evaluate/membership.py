@@ -47,7 +47,6 @@ _CLEAR = 5.0  # standard deviations of the noise that the crowd's sums stand abo
 _MOST_NGRAMS = 400  # of the phone, so that its delta is short
 _LINES = 20
 _TINY = 1e-300
-_WITHIN = 0.99  # of the promised noise: what is measured has an error of less
 
 Scores = NDArray[np.float64]
 
@@ -67,7 +66,8 @@ class Membership:
         mu: how far the two fleets are apart at the most, by what was promised; `least_mu` is what was found,
             from below.
         noise: the standard deviation that was measured, in lengths of what one phone can add; `least_noise` is
-            promised.
+            promised; `freedom`: of
+            how many independent differences.
     """
 
     trials: int
@@ -80,11 +80,17 @@ class Membership:
     least_mu: float
     noise: float
     least_noise: float
+    freedom: int
 
     @property
     def is_too_quiet(self) -> bool:
-        """Whether there is less noise than was promised."""
-        return self.noise < _WITHIN * self.least_noise
+        """Whether there is less noise than was promised, by a bound on it from above."""
+        from scipy.stats import chi2
+
+        if not self.freedom:
+            return False
+        within = float(chi2.ppf(1 - CONFIDENCE, self.freedom)) / self.freedom
+        return bool(self.noise < self.least_noise * within**0.5)
 
 
 def membership(
@@ -133,7 +139,7 @@ def membership(
     least_noise = 1 / mu_of(budget.epsilon, budget.dp_delta)
     mu = loud * ngrams**0.5 / norm / least_noise
     noise = float(spreads.mean() ** 0.5) / norm if ngrams > 1 else least_noise
-    return _found(scores, coins, budget, mu, noise, least_noise)
+    return _found(scores, coins, budget, mu, noise, least_noise, trials * (ngrams - 1))
 
 
 def crowd_for(histogram: Histogram, loud: int) -> int:
@@ -152,7 +158,13 @@ def crowd_for(histogram: Histogram, loud: int) -> int:
 
 
 def _found(
-    scores: Scores, coins: NDArray[np.bool_], budget: Budget, mu: float, noise: float, least_noise: float
+    scores: Scores,
+    coins: NDArray[np.bool_],
+    budget: Budget,
+    mu: float,
+    noise: float,
+    least_noise: float,
+    freedom: int,
 ) -> Membership:
     """Draw lines by one half of the trials, and count by the other."""
     half = len(scores) // 2
@@ -177,6 +189,7 @@ def _found(
         least_mu=at_best(_Rates.mu),
         noise=noise,
         least_noise=least_noise,
+        freedom=freedom,
     )
 
 
