@@ -68,11 +68,6 @@ class CohortSum:
         self.distinct = 0.0
         self._sum = SecureSum(run, self._length, rng, lost, treacherous)
 
-    @property
-    def step(self) -> Step:
-        """The step whose messages are due."""
-        return self._sum.step
-
     def name(self, phone: int) -> bytes:
         """Give the pseudonym of a phone by its number."""
         return self._sum.name(phone)
@@ -86,16 +81,22 @@ class CohortSum:
         Raises:
             FormatError, RefusedError: as of `SecureSum.receive`.
         """
-        message = SecureMessage.from_bytes(data)
-        if self._sum.step is Step.KEYS is message.step:
-            phone, number, *_ = message.body
-            if number in self._aggregator.merged_of(phone):
-                return False
-            self._aggregator.check_is_new(phone, number)
-            if self._sum.heard == MOST_ADDED:
-                raise RefusedError(f"a sum has no more than {MOST_ADDED:,} phones")
+        if self._sum.step is Step.KEYS and self._is_merged(SecureMessage.from_bytes(data)):
+            return False
         self._sum.receive(data)
         return True
+
+    def _is_merged(self, message: SecureMessage) -> bool:
+        """Tell whether the delta that a phone begins with is merged already; refuse one that cannot take part."""
+        if message.step is not Step.KEYS:
+            return False
+        phone, number, *_ = message.body
+        if number in self._aggregator.merged_of(phone):
+            return True
+        self._aggregator.check_is_new(phone, number)
+        if self._sum.heard == MOST_ADDED:
+            raise RefusedError(f"a sum has no more than {MOST_ADDED:,} phones")
+        return False
 
     def advance(self) -> dict[int, bytes]:
         """End a step, as `SecureSum.advance` does.

@@ -60,8 +60,8 @@ class SecureSum:
         self._step = Step.KEYS
         self._ended = False
         self._heard: dict[int, SecureMessage] = {}
-        self._names: dict[bytes, int] = {}
-        self._sequences: list[int] = []
+        self._names: set[bytes] = set()
+        self._deltas: list[tuple[bytes, int]] = []
         self._entries: list[int] = []
         self._keys: list[tuple[bytes, bytes]] = []
         self._around: list[list[int]] = []
@@ -82,13 +82,12 @@ class SecureSum:
 
     def name(self, phone: int) -> bytes:
         """Give the pseudonym of a phone by its number."""
-        return list(self._names)[phone]
+        return self._deltas[phone][0]
 
     @property
     def survivors(self) -> list[tuple[bytes, int]]:
         """Pseudonym and number of each delta that is in the sum."""
-        names = list(self._names)
-        return [(names[number], self._sequences[number]) for number in sorted(self._alive)]
+        return [self._deltas[number] for number in sorted(self._alive)]
 
     def receive(self, data: bytes) -> None:
         """Take a message of a phone.
@@ -196,8 +195,8 @@ class SecureSum:
             raise RefusedError("a second message of one phone")
         if len(self._names) == MOST_PHONES:
             raise RefusedError(f"one run has no more than {MOST_PHONES:,} phones")
-        self._names[name] = len(self._names)
-        self._sequences.append(sequence)
+        self._names.add(name)
+        self._deltas.append((name, sequence))
         self._entries.append(entries)
         self._keys.append((keys[0], keys[1]))
         self._heard[len(self._names) - 1] = message

@@ -25,11 +25,10 @@ def crafted(
     bounds: Bounds,
     federation: str,
     *,
-    words: int | None = None,
     pairs: int = 0,
     sequence: int = 0,
 ) -> bytes:
-    """Write a delta of the first words of a vocabulary, and of the first pairs of neighbours among them.
+    """Write a delta of the words of a vocabulary, and of the first pairs of neighbours among them.
 
     Args:
         base: the vocabulary, which the aggregator must know.
@@ -37,11 +36,10 @@ def crafted(
         pseudonym: 16 bytes.
         bounds: that it says it keeps.
         federation: its name.
-        words: how many; None for all.
         pairs: how many, fewer than words.
         sequence: the delta's number.
     """
-    size = len(base) if words is None else words
+    size = len(base)
     rows = np.arange(size, dtype=np.uint32)
     first = _level(np.zeros(size, np.int64), rows, count)
     second = _level(np.arange(pairs), rows[1 : pairs + 1], count)

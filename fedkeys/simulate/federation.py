@@ -317,22 +317,24 @@ class Federation:
         on_phone: OnPhone,
     ) -> Iterator[Upload[str]]:
         """Give what the phones of a cohort send; notes how many bytes."""
-        done = 0
-        for texts in self._corpus.phones() if cohort else ():
-            place = cohort.get(texts.name)
-            if place is None:
-                continue
-            member = self._member(texts)
-            member.type_up_to(texts.texts, self._plan.typed_by(number, len(texts.texts)))
+        for done, (name, place, member) in enumerate(self._asked(number, cohort), 1):
             if member.phone.may_send and not fates.lost_before[place]:
                 upload = member.upload(self._base, number)
-                self._records[texts.name] = member.record
+                self._records[name] = member.record
                 sizes.append(sum(map(len, upload)))
-                yield Upload(texts.name, float(fates.seconds[place]), upload)
+                yield Upload(name, float(fates.seconds[place]), upload)
             elif number == self._plan.all_rounds:
-                del self._members[texts.name]
-            done += 1
+                del self._members[name]
             on_phone(number, done / len(cohort))
+
+    def _asked(self, number: int, cohort: Mapping[str, int]) -> Iterator[tuple[str, int, Member]]:
+        """Give the phones of a cohort with their places, each having typed what it has by this round."""
+        for texts in self._corpus.phones() if cohort else ():
+            place = cohort.get(texts.name)
+            if place is not None:
+                member = self._member(texts)
+                member.type_up_to(texts.texts, self._plan.typed_by(number, len(texts.texts)))
+                yield texts.name, place, member
 
     def _summed(
         self,
@@ -349,18 +351,11 @@ class Federation:
         waiting: list[Participant] = []
         sums = max(1, len(cohort) // self._plan.together)
         ends = set(np.linspace(0, len(cohort), sums + 1)[1:].round().astype(int).tolist())
-        done = 0
-        for texts in self._corpus.phones() if cohort else ():
-            place = cohort.get(texts.name)
-            if place is None:
-                continue
-            member = self._member(texts)
-            member.type_up_to(texts.texts, self._plan.typed_by(number, len(texts.texts)))
+        for done, (name, place, member) in enumerate(self._asked(number, cohort), 1):
             if member.phone.may_send:
-                waiting.append(self._participant(texts.name, place, member, fates, rng))
+                waiting.append(self._participant(name, place, member, fates, rng))
             elif number == self._plan.all_rounds:
-                del self._members[texts.name]
-            done += 1
+                del self._members[name]
             if done in ends:
                 yield from summing.summed(waiting, self._base, number)
                 sizes += [one.sent for one in waiting if one.sent]
@@ -378,7 +373,7 @@ class Federation:
             at = STEPS[int(rng.integers(0, 3))]
         elif fates.lost_after[place]:
             at = STEPS[int(rng.integers(3, 5))]
-        return Participant(name, place, member, at, is_late and not fates.lost_before[place])
+        return Participant(name, member, at, is_late and not fates.lost_before[place])
 
     def _carry(self, number: int, answer: Answer[str], cohort: Mapping[str, int], fates: _Fates) -> int:
         """Carry an answer back to its phone, unless it is lost; gives how many messages were merged."""

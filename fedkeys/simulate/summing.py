@@ -31,20 +31,18 @@ class Participant:
     """A phone in a sum.
 
     Attributes:
-        name: of the phone in its corpus; place: among all phones of it.
+        name: of the phone in its corpus.
         member: the phone.
         lost_at: the step that it does not take any more; None if it takes all.
         is_late: whether that is because it is too slow.
-        sent, got: how many bytes.
+        sent: how many bytes.
     """
 
     name: str
-    place: int
     member: Member
     lost_at: Step | None = None
     is_late: bool = False
     sent: int = 0
-    got: int = 0
 
     def takes(self, step: Step) -> bool:
         """Whether it is there for a step."""
@@ -102,21 +100,22 @@ class Summing:
     ) -> tuple[frozenset[bytes], RefusedError | None]:
         """Make a sum; and again, larger, if there was too little room in it."""
         only: Sequence[tuple[bytes, int]] | None = None
+        asked = taking_part
         while True:
             run = self._rng.bytes(RUN_SIZE)
             cohort = CohortSum(self._aggregator, run, base, self._rng, self._part, only)
             deltas = {
                 pseudonym: SummedDelta(one.member.phone.delta(), base, run)
-                for pseudonym, one in taking_part.items()
-                if only is None or pseudonym in dict(only)
+                for pseudonym, one in asked.items()
             }
             try:
-                _take_steps(cohort, taking_part, deltas, self._on_message)
+                _take_steps(cohort, asked, deltas, self._on_message)
                 merged = frozenset(cohort.merge())
             except RefusedError as error:
                 if not cohort.is_crowded or only is not None:
                     return frozenset(), error
                 self._part, only = 1.0, cohort.survivors
+                asked = {pseudonym: taking_part[pseudonym] for pseudonym, _ in only}
             else:
                 self._part = min(1.0, _MARGIN * cohort.distinct)
                 return merged, None
@@ -145,5 +144,3 @@ def _take_steps(
             told = {cohort.name(phone): message for phone, message in cohort.advance().items()}
             if first in told:
                 on_message(told[first])
-            for pseudonym, message in told.items():
-                taking_part[pseudonym].got += len(message) * taking_part[pseudonym].takes(step)
