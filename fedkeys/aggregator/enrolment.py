@@ -80,6 +80,20 @@ class Enrolment:
             )
         return head
 
+    def check_said(self, phone: bytes, said: bytes, signature: bytes) -> None:
+        """Refuse what no enrolled phone has signed.
+
+        Args:
+            phone: the pseudonym of who says so.
+            said: what it says.
+            signature: of that.
+
+        Raises:
+            RefusedError: the phone is not enrolled, or has not signed it.
+        """
+        if not self._key(phone).has_signed(said, signature):
+            raise RefusedError(f"the phone {phone.hex()[:8]} has not signed this")
+
     def _key_of(self, head: Head) -> PublicKey:
         """The key that has a delta's pseudonym."""
         if head.federation != self.federation:
@@ -87,10 +101,13 @@ class Enrolment:
                 f"belongs to the federation {head.federation!r}, these phones to {self.federation!r}",
                 remedy="name the federation with --federation",
             )
-        raw = self._keys.get(head.phone)
+        return self._key(head.phone)
+
+    def _key(self, phone: bytes) -> PublicKey:
+        raw = self._keys.get(phone)
         if raw is None:
             raise RefusedError(
-                f"the phone {head.phone.hex()[:8]} is not enrolled",
+                f"the phone {phone.hex()[:8]} is not enrolled",
                 remedy="the public key that fedkeys enroll made for it belongs into the directory of --enrolled",
             )
         return PublicKey(raw)

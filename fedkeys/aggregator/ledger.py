@@ -92,6 +92,16 @@ class Ledger:
         statement = "INSERT INTO ledger (phone, sequence, digest) VALUES (?, ?, ?)"
         self._connection.executemany(statement, sorted(deltas))
 
+    def reserve(self, deltas: Iterable[tuple[bytes, int, bytes]]) -> None:
+        """Note that deltas must not be merged but by `count`: as those that were taken back."""
+        statement = "INSERT INTO ledger (phone, sequence, digest, withdrawn) VALUES (?, ?, ?, 1)"
+        self._connection.executemany(statement, sorted(deltas))
+
+    def count(self, deltas: Iterable[tuple[bytes, int]]) -> None:
+        """Note that deltas were merged which were spent: phone and number of each."""
+        statement = "UPDATE ledger SET withdrawn = 0 WHERE phone = ? AND sequence = ?"
+        self._connection.executemany(statement, sorted(deltas))
+
     def rows(self) -> "Iterator[Row]":
         """Give everything, by phone and number, while nothing is changed."""
         query = "SELECT phone, sequence, digest, withdrawn FROM ledger ORDER BY phone, sequence"

@@ -70,6 +70,7 @@ class Fate(Enum):
     LATE = "late"
     REFUSED = "refused"
     FAILED = "failed"  # the sum that it was to be part of came to nothing
+    SPENT = "spent"  # the sum that it is part of was opened and could not be read: it is never merged
 
 
 class Upload(NamedTuple, Generic[Name]):

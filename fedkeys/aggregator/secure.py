@@ -10,60 +10,72 @@ phones as were allowed for, learns the sum, who took part, and how long vectors 
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from math import floor
 
 import numpy as np
 
+from fedkeys.aggregator.enrolment import Enrolment
 from fedkeys.delta.secure import (
     MOST_NUMBERS,
     MOST_PHONES,
-    RUN_SIZE,
     SecureMessage,
     Step,
+    Terms,
+    keys_said,
+    name_of,
     purpose,
     survivors_of,
 )
-from fedkeys.errors import FormatError, RefusedError, UsageError
+from fedkeys.errors import RefusedError, UsageError
 from fedkeys.privacy.masks import SecretKey, Vector, add_mask, derived
-from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS, Neighbourhood
+from fedkeys.privacy.neighbours import Neighbourhood
 from fedkeys.privacy.shares import joined
+
+
+@dataclass(frozen=True, slots=True)
+class _Phone:
+    """What a phone has said of itself: its pseudonym, the number of its delta, and how many entries that has; its
+    public keys for masks and for boxes, what commits it to its seed, and its signature."""
+
+    pseudonym: bytes
+    sequence: int
+    entries: int
+    masking: bytes
+    boxing: bytes
+    commitment: bytes
+    signature: bytes
 
 
 class SecureSum:
     """One run.
 
     Args:
-        run: 16 bytes, random, that no other run has.
+        terms: of the run.
         length: gives how long vectors are, of how many entries each phone has.
         rng: draws who is whose neighbour; from the operating system's source, unless a run is to be repeated.
-        lost: the part of the phones that may be lost on the way.
-        treacherous: the part of them that may tell what it knows.
-
-    Raises:
-        UsageError: the parts are out of their range.
+        enrolment: the phones that may take part, each signing its keys; None for whoever comes.
     """
 
     def __init__(
         self,
-        run: bytes,
+        terms: Terms,
         length: Callable[[Sequence[int]], int],
         rng: np.random.Generator,
-        lost: float = LOST,
-        treacherous: float = TREACHEROUS,
+        enrolment: Enrolment | None = None,
     ) -> None:
-        if len(run) != RUN_SIZE:
-            raise FormatError(f"a run has a name of {RUN_SIZE} bytes")
-        self._run = run
+        self._terms = terms
+        self._run = terms.run
         self._length = length
         self._rng = rng
-        self._parts = lost, treacherous
+        self._enrolment = enrolment
         self._step = Step.KEYS
         self._ended = False
         self._heard: dict[int, SecureMessage] = {}
-        self._names: set[bytes] = set()
-        self._deltas: list[tuple[bytes, int]] = []
-        self._entries: list[int] = []
-        self._keys: list[tuple[bytes, bytes]] = []
+        self._phones: list[_Phone] = []
+        self._taken: set[bytes] = set()  # pseudonyms and public keys
+        self._trial = SecretKey()  # with which it is tried whether others' keys are any
         self._around: list[list[int]] = []
         self._threshold = 0
         self._boxed: set[int] = set()
@@ -82,12 +94,13 @@ class SecureSum:
 
     def name(self, phone: int) -> bytes:
         """Give the pseudonym of a phone by its number."""
-        return self._deltas[phone][0]
+        return self._phones[phone].pseudonym
 
     @property
     def survivors(self) -> list[tuple[bytes, int]]:
         """Pseudonym and number of each delta that is in the sum."""
-        return [self._deltas[number] for number in sorted(self._alive)]
+        alive = [self._phones[number] for number in sorted(self._alive)]
+        return [(phone.pseudonym, phone.sequence) for phone in alive]
 
     def receive(self, data: bytes) -> None:
         """Take a message of a phone.
@@ -95,7 +108,8 @@ class SecureSum:
         Raises:
             FormatError: it is no sound message.
             RefusedError: it is of another step or run, of a phone that is none of this run or was lost, a
-                second one, or not what the roster asks for.
+                second one, or not what the roster asks for; or a phone comes with keys that are none, are another
+                one's, or are not signed though phones are enrolled.
         """
         message = SecureMessage.from_bytes(data)
         if (message.step, message.run) != (self._step, self._run) or self._ended:
@@ -137,10 +151,10 @@ class SecureSum:
         if self._step is Step.MASKED:
             self._alive = set(self._heard)
             self._check_enough(self._alive)
-            bits = survivors_of(self._alive, len(self._names))
+            body = [survivors_of(self._alive, len(self._phones)), name_of(self.survivors)]
             return self._to(
                 Step.CONFIRMATIONS,
-                {number: self._said(Step.SURVIVORS, number, [bits]) for number in self._alive},
+                {number: self._said(Step.SURVIVORS, number, body) for number in self._alive},
             )
         if self._step is Step.CONFIRMATIONS:
             return self._to(Step.SHARES, self._confirmations())
@@ -153,7 +167,8 @@ class SecureSum:
             uint32[n], the sum modulo 2^32 of the vectors of all survivors.
 
         Raises:
-            RefusedError: too few phones have given their shares; nothing comes of the run.
+            RefusedError: too few phones have given their shares, or more than one a wrong one of the same
+                secret; nothing comes of the run.
             UsageError: shares are not due yet, or this was asked before.
         """
         if self._step is not Step.SHARES or self._ended:
@@ -168,7 +183,7 @@ class SecureSum:
             key = SecretKey(secrets[number])
             for other in self._around[number]:
                 if other in self._alive:
-                    agreed = key.agreed(self._keys[other][0])
+                    agreed = key.agreed(self._phones[other].masking)
                     # What the other one did to its vector, undone.
                     add_mask(found, derived(agreed, purpose(b"mask", self._run)), subtract=other < number)
         return found
@@ -177,7 +192,7 @@ class SecureSum:
     def _due(self) -> set[int]:
         """Who is to take this step."""
         if self._step is Step.BOXES:
-            return set(range(len(self._names)))
+            return set(range(len(self._phones)))
         return self._boxed if self._step is Step.MASKED else self._alive
 
     def _entries_due(self, number: int) -> int | None:
@@ -190,22 +205,31 @@ class SecureSum:
         return len(among.intersection(around))
 
     def _take_keys(self, message: SecureMessage) -> None:
-        name, sequence, entries, *keys = message.body
-        if name in self._names:
+        phone = _Phone(*message.body)
+        if phone.pseudonym in self._taken:
             raise RefusedError("a second message of one phone")
-        if len(self._names) == MOST_PHONES:
+        if len(self._phones) == MOST_PHONES:
             raise RefusedError(f"one run has no more than {MOST_PHONES:,} phones")
-        self._names.add(name)
-        self._deltas.append((name, sequence))
-        self._entries.append(entries)
-        self._keys.append((keys[0], keys[1]))
-        self._heard[len(self._names) - 1] = message
+        keys = {phone.masking, phone.boxing}
+        if len(keys) < 2 or keys & self._taken:
+            raise RefusedError("a public key that another phone has, or that is there for two purposes")
+        if self._enrolment is not None:
+            said = keys_said(self._run, phone.pseudonym, (phone.masking, phone.boxing))
+            self._enrolment.check_said(phone.pseudonym, said, phone.signature)
+        for key in keys:
+            self._trial.agreed(key)
+        self._taken |= {phone.pseudonym, *keys}
+        self._phones.append(phone)
+        self._heard[len(self._phones) - 1] = message
 
     def _rosters(self) -> dict[int, bytes]:
-        if len(self._names) < LEAST_PHONES:
-            raise RefusedError(f"a sum of {len(self._names)} phones hides nobody", remedy="ask more phones")
-        hood = Neighbourhood.of(len(self._names), *self._parts)
-        length = self._length(self._entries)
+        if len(self._phones) < self._terms.least:
+            raise RefusedError(
+                f"a sum of {len(self._phones)} phones, of whom {self._terms.least} are needed",
+                remedy="ask more phones",
+            )
+        hood = Neighbourhood.of(len(self._phones), self._terms.lost, self._terms.treacherous)
+        length = self._length([phone.entries for phone in self._phones])
         if not 0 < length <= MOST_NUMBERS:
             raise RefusedError(
                 f"vectors of {length:,} numbers, of which a sum has up to {MOST_NUMBERS:,}",
@@ -213,11 +237,16 @@ class SecureSum:
             )
         self._sum = np.zeros(length, np.uint32)
         self._threshold = hood.threshold
-        self._around = hood.tied(self._rng.permutation(len(self._names)))
+        self._around = hood.tied(self._rng.permutation(len(self._phones)))
         rosters: dict[int, bytes] = {}
         for number, around in enumerate(self._around):
-            entries = [entry for other in around for entry in (other, *self._keys[other])]
-            rosters[number] = self._said(Step.ROSTER, number, [len(self._names), len(self._sum), *entries])
+            entries = [
+                entry
+                for other in around
+                for phone in [self._phones[other]]
+                for entry in (other, phone.pseudonym, phone.masking, phone.boxing, phone.signature)
+            ]
+            rosters[number] = self._said(Step.ROSTER, number, [len(self._phones), len(self._sum), *entries])
         return rosters
 
     def _boxes(self) -> dict[int, bytes]:
@@ -259,14 +288,22 @@ class SecureSum:
                 f"{len(shares)} neighbours of a phone have given shares, of whom {self._threshold} are needed",
                 remedy="let more phones take part, or fewer be lost; nothing was learnt of any",
             )
-        return joined(shares, self._threshold)
+        return joined(shares, self._threshold, partial(self._is_secret, number))
+
+    def _is_secret(self, number: int, secret: bytes) -> bool:
+        """Tell whether 32 bytes are the secret of a phone, of which it has told what commits it."""
+        phone = self._phones[number]
+        if number in self._alive:
+            return derived(secret, purpose(b"seed", self._run)) == phone.commitment
+        return SecretKey(secret).public == phone.masking
 
     def _check_enough(self, phones: set[int]) -> None:
         """Refuse to go on where more are lost than may be, or somebody has too few neighbours left."""
-        needed = len(self._names) - floor(self._parts[0] * len(self._names))
+        needed = len(self._phones) - floor(self._terms.lost * len(self._phones))
+        needed = max(needed, self._terms.least)
         if self._step is not Step.CONFIRMATIONS and len(phones) < needed:
             raise RefusedError(
-                f"{len(phones)} of {len(self._names)} phones are left, of whom {needed} are needed",
+                f"{len(phones)} of {len(self._phones)} phones are left, of whom {needed} are needed",
                 remedy="let more phones take part, or fewer be lost; nothing was learnt of any",
             )
         for number in phones:
@@ -282,5 +319,5 @@ class SecureSum:
         self._heard = {}
         return messages
 
-    def _said(self, step: Step, number: int, body: list[int | bytes]) -> bytes:
+    def _said(self, step: Step, number: int, body: Sequence[int | bytes]) -> bytes:
         return SecureMessage(step, self._run, number, body).to_bytes()

@@ -160,6 +160,16 @@ class State:
         with self._naming_the_disk():
             self.ledger.enter(deltas)
 
+    def reserve(self, deltas: Iterable[tuple[bytes, int, bytes]]) -> None:
+        """Note in the ledger that deltas are merged in one sum, or never: phone, number and digest of each."""
+        with self._naming_the_disk():
+            self.ledger.reserve(deltas)
+
+    def count(self, deltas: Iterable[tuple[bytes, int]]) -> None:
+        """Note in the ledger that the sum of such deltas is merged."""
+        with self._naming_the_disk():
+            self.ledger.count(deltas)
+
     def entries(self, phones: Iterable[bytes]) -> dict[bytes, dict[int, Entry]]:
         """Ask the ledger what is known of phones' deltas."""
         with self._naming_the_disk():

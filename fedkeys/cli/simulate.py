@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 # Columns that a narrow terminal does without, the first to go first.
 _DISPENSABLE = (
     *("median", "seconds", "messages", "available", "known", "model", "n-grams", "late", "lost", "refused"),
-    *("failed", "sent", "words"),
+    *("failed", "spent", "sent", "words"),
 )
 
 
@@ -180,6 +180,12 @@ def command(
         print_report(history, plan)
         if lesson:
             print_lesson(lesson)
+    for round_ in history:
+        if round_.failure:
+            narrate(
+                f"round {round_.number}: of {many(round_.failed + round_.spent, 'phone')} nothing was merged: "
+                f"{round_.failure}"
+            )
     if model is None:
         raise PartialError(
             "no round started, so there is no model", remedy="lower --min-available, or raise --available"
@@ -275,6 +281,7 @@ def as_dict(round_: "Round") -> dict[str, Any]:
         "known": round_.known,
         "refused": round_.refused,
         "failed": round_.failed,
+        "spent": round_.spent,
         "deltas": round_.deltas,
         "messages": round_.messages,
         "bytes_up": int(round_.bytes_up.sum()),
@@ -293,7 +300,7 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
     accounts = [as_dict(round_) for round_ in history]
     trouble = [
         name
-        for name in ("available", "lost", "late", "known", "refused", "failed")
+        for name in ("available", "lost", "late", "known", "refused", "failed", "spent")
         if any(account[name] != (account["phones"] if name == "available" else 0) for account in accounts)
     ]
     bounds, budget = plan.bounds, plan.budget

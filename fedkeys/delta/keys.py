@@ -55,11 +55,15 @@ class PublicKey:
 
     def signed(self, envelope: Envelope) -> bool:
         """Tell whether this key made the envelope's signature."""
+        return self.has_signed(signed_bytes(envelope.kind, envelope.message), envelope.signature)
+
+    def has_signed(self, said: bytes, signature: bytes) -> bool:
+        """Tell whether this key made a signature of some bytes."""
         key = _ed25519().Ed25519PublicKey.from_public_bytes(self.raw)
         from cryptography.exceptions import InvalidSignature
 
         try:
-            key.verify(envelope.signature, signed_bytes(envelope.kind, envelope.message))
+            key.verify(signature, said)
         except InvalidSignature:
             return False
         return True
@@ -116,6 +120,11 @@ class PhoneKey:
         return cls._of(_ed25519().Ed25519PrivateKey.generate())
 
     @classmethod
+    def of(cls, raw: bytes) -> "PhoneKey":
+        """Give the key that 32 secret bytes are (RFC 8032, section 5.1.5)."""
+        return cls._of(_ed25519().Ed25519PrivateKey.from_private_bytes(raw))
+
+    @classmethod
     def load(cls, path: Path) -> "PhoneKey":
         """Read a key from a PEM file.
 
@@ -152,7 +161,11 @@ class PhoneKey:
         Returns:
             The envelope as bytes, always the same for the same message.
         """
-        return Envelope(kind, self.private.sign(signed_bytes(kind, message)), message).to_bytes()
+        return Envelope(kind, self.signature(signed_bytes(kind, message)), message).to_bytes()
+
+    def signature(self, said: bytes) -> bytes:
+        """Sign bytes that say what they are for: 64 bytes, always the same for the same ones."""
+        return self.private.sign(said)
 
     @classmethod
     def _of(cls, private: "Ed25519PrivateKey") -> "PhoneKey":

@@ -20,39 +20,62 @@ One msgpack array of these seven entries:
 
     step                    body
     0  keys                 [pseudonym, 16 bytes; the number of the delta that is added up; how many entries it
-                            has, rounded up; public key for masks, public key for boxes, 32 bytes each]
+                            has, rounded up; public key for masks, public key for boxes, 32 bytes each;
+                            what commits it to its seed, 32 bytes; signature, 64 bytes or none]
     1  roster               [how many phones there are; how long vectors are; then of each neighbour in ascending
-                            order its number, and both of its public keys]
+                            order its number, its pseudonym, both of its public keys, and its signature]
     2  boxes                [of each neighbour in ascending order the box for it, of 82 bytes]
     3  boxes for one        [of each neighbour that has sent boxes, in ascending order: its number, the box]
     4  masked               [the vector: little-endian uint32]
     5  survivors            [a bit for each phone of the roster, the first in the lowest bit of the first byte,
-                            set if its vector is in the sum]
+                            set if its vector is in the sum; 16 bytes that name those deltas]
     6  confirmations        [of each surviving neighbour in ascending order a tag of 16 bytes for it]
     7  confirmations of it  [of each surviving neighbour that has confirmed, in ascending order: its number, the
                             tag]
     8  shares               [of each neighbour of step 3, in ascending order, a share of 33 bytes: of the seed of
                             its own mask if it survives, of its key for masks if it does not]
 
-*What secrets are for.* A secret is derived for a purpose: the ASCII letters "fedkeys ", the purpose's name, a zero
-byte, the run's 16 bytes, and numbers of phones as big-endian uint32. Names are "own mask" of a seed, "mask" of
-what two keys for masks agree on, and "box" and "tag" of what two keys for boxes agree on, with the numbers of
-sender and receiver.
+A vector has at most 2^26 numbers. A phone draws two keys of X25519 (RFC 7748) for a run, and 32 bytes of seed.
 
-A vector has at most 2^26 numbers. Keys are those of X25519 (RFC 7748). A box holds a share of a key and one of a
-seed, 33 bytes each, big-endian, and 16 bytes that vouch for it (`fedkeys.privacy.masks`). A tag is an empty box
-about the survivors.
+*What is derived.* Two keys agree on HKDF-SHA256 (RFC 5869) with 32 bytes of output: its input is the result of
+X25519, its salt both public keys, the lesser first, its info the letters "fedkeys". From that, and from a seed,
+secrets are derived for a purpose, by HKDF's second half alone (HKDF-Expand, 32 bytes). Its info is the purpose:
+the ASCII letters "fedkeys ", the purpose's name, a zero byte, the run's 16 bytes, and numbers of phones as
+big-endian uint32.
+
+    own mask        of a seed: the mask that its phone adds
+    seed            of a seed: what commits its phone to it
+    mask            of what two keys for masks agree on: the phone with the lesser number adds it, the other
+                    subtracts it
+    box, tag        of what two keys for boxes agree on, with the numbers of sender and receiver
+    keys            no secret's: what a signature begins with
+
+A mask is the key stream of AES-256 in counter mode from counter 0, as little-endian uint32, added modulo 2^32.
+
+*Boxes* are ChaCha20-Poly1305 (RFC 8439) with a nonce of zeros, since a key seals one, about the run's 16 bytes.
+One holds a share of its sender's key for masks and one of its seed, 33 bytes each, big-endian
+(`fedkeys.privacy.shares`), for the neighbour's place among those of its sender. A *tag* is an empty box about the
+run's 16 bytes and the BLAKE2b, 64 bytes, of both entries of step 5.
+
+*A signature* is Ed25519 (RFC 8032) over the purpose "keys", the pseudonym and both public keys. Deltas are *named*
+by 16 bytes of BLAKE2b over pseudonym and number, 8 bytes big-endian, of each, in ascending order.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from hashlib import blake2b
 from typing import Any
 
 import msgpack
 
 from fedkeys.container.sealed import SEAL_SIZE, check_seal, seal, unpack_list
-from fedkeys.errors import FormatError
+from fedkeys.delta.checks import PHONE_SIZE
+from fedkeys.delta.signed import SIGNATURE_SIZE
+from fedkeys.errors import FormatError, UsageError
+from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS
+
+LEAST_TOGETHER = 10  # phones: among fewer, what is everybody's is too nearly anybody's
 
 SECURE_FORMAT = "fedkeys.secure"
 SECURE_VERSION = 1
@@ -62,9 +85,11 @@ MOST_NUMBERS = 1 << 26  # of a vector: 256 MiB
 
 BOX_SIZE = 82
 TAG_SIZE = 16
+NAME_SIZE = 16  # of the deltas that are in a sum
+ROUNDED_TO = 64  # how many entries a phone has
 
 _ENTRIES = ("format", "version", "step", "run", "phone", "body", "checksum")
-_NUMBER, _KEY = "number", 32
+_NUMBER, _KEY, _ANY, _SIGNATURE = "number", {32}, "any", {0, SIGNATURE_SIZE}
 
 
 class Step(IntEnum):
@@ -81,22 +106,50 @@ class Step(IntEnum):
     SHARES = 8
 
 
-# What the entries of a body are, those that stand once and those that come again and again: a number, so many
-# bytes, or any bytes.
+# What the entries of a body are, those that stand once and those that come again and again: a number, bytes of one
+# of some lengths, or of any.
 _ONCE: dict[Step, tuple[Any, ...]] = {
-    Step.KEYS: (16, _NUMBER, _NUMBER, _KEY, _KEY),
+    Step.KEYS: ({PHONE_SIZE}, _NUMBER, _NUMBER, _KEY, _KEY, _KEY, _SIGNATURE),
     Step.ROSTER: (_NUMBER, _NUMBER),
-    Step.MASKED: (None,),
-    Step.SURVIVORS: (None,),
+    Step.MASKED: (_ANY,),
+    Step.SURVIVORS: (_ANY, {NAME_SIZE}),
 }
 _AGAIN: dict[Step, tuple[Any, ...]] = {
-    Step.ROSTER: (_NUMBER, _KEY, _KEY),
-    Step.BOXES: (BOX_SIZE,),
-    Step.BOXES_FOR_ONE: (_NUMBER, BOX_SIZE),
-    Step.CONFIRMATIONS: (TAG_SIZE,),
-    Step.CONFIRMATIONS_OF_IT: (_NUMBER, TAG_SIZE),
-    Step.SHARES: (33,),
+    Step.ROSTER: (_NUMBER, {PHONE_SIZE}, _KEY, _KEY, _SIGNATURE),
+    Step.BOXES: ({BOX_SIZE},),
+    Step.BOXES_FOR_ONE: (_NUMBER, {BOX_SIZE}),
+    Step.CONFIRMATIONS: ({TAG_SIZE},),
+    Step.CONFIRMATIONS_OF_IT: (_NUMBER, {TAG_SIZE}),
+    Step.SHARES: ({33},),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all sides of a run know beforehand.
+
+    Attributes:
+        run: 16 bytes, random, that no other run has.
+        least: the fewest phones of which a sum is made.
+        lost: the part of the phones that may be lost on the way.
+        treacherous: the part of them that may tell what it knows.
+
+    Raises:
+        UsageError: the run's name is not of this length, or the least too low.
+    """
+
+    run: bytes
+    least: int = LEAST_TOGETHER
+    lost: float = LOST
+    treacherous: float = TREACHEROUS
+
+    def __post_init__(self) -> None:
+        if len(self.run) != RUN_SIZE:
+            raise UsageError(f"a run has a name of {RUN_SIZE} bytes")
+        if self.least < LEAST_PHONES:
+            raise UsageError(
+                f"a sum of {self.least} phones hides nobody", remedy=f"choose {LEAST_PHONES} or more"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +202,17 @@ def purpose(name: bytes, run: bytes, *numbers: int) -> bytes:
     return b"fedkeys " + name + b"\0" + run + b"".join(number.to_bytes(4) for number in numbers)
 
 
+def keys_said(run: bytes, pseudonym: bytes, keys: Sequence[bytes]) -> bytes:
+    """Give the bytes that a phone's signature of its public keys is made of."""
+    return purpose(b"keys", run) + pseudonym + b"".join(keys)
+
+
+def name_of(deltas: Iterable[tuple[bytes, int]]) -> bytes:
+    """Name the deltas of a sum, by their pseudonyms and numbers."""
+    said = sorted(phone + number.to_bytes(8) for phone, number in deltas)
+    return blake2b(b"".join(said), digest_size=NAME_SIZE).digest()
+
+
 def survivors_of(alive: Iterable[int], phones: int) -> bytes:
     """Give the bits of step 5.
 
@@ -186,7 +250,7 @@ def _check_body(step: Step, body: Any) -> None:
         if kind is _NUMBER:
             if not _is_number(entry) or entry >= 1 << 32:
                 raise FormatError(f"a number of step {int(step)} is none, or too large")
-        elif not isinstance(entry, bytes) or kind not in (None, len(entry)):
+        elif not isinstance(entry, bytes) or (kind is not _ANY and len(entry) not in kind):
             raise FormatError(f"an entry of step {int(step)} is not as long as it should be")
 
 

@@ -5,21 +5,21 @@ numbers; one `Batch` that says what all the deltas together say. Laws: a sum of 
 their deltas gives, or refused; who reads it needs to know no word beforehand but those of the vocabulary that
 the deltas are written against.
 
-Words are an open set, so an n-gram is named by hashes. A key has 100 bits, in five limbs of 20, the highest first:
+Words are an open set, so an n-gram is named by hashes. A key has 120 bits, in six limbs of 20, the highest first:
 
-    an n-gram       0, 59 bits of the hash of its prefix, 40 bits of the hash of its last word
+    an n-gram       0, 59 bits of the hash of its prefix, 60 bits of the hash of its last word
     a written form  the same, with the form's hash in place of the prefix's, and the style, or the hash of the
                     letters where it has none, in place of the word's
-    a name          1, 11 bits of a place, 8 bits of a letter, 40 bits of the hash of a word or of letters
-                    without a style, 40 bits of letters: six bytes of its UTF-8 from six times the place on,
-                    zeros at the end. Words of the vocabulary go without.
+    a name          1, 11 bits of a place, 8 bits of a letter, 40 bits of letters, 60 bits of the hash of a word or
+                    of letters without a style: six bytes of its UTF-8 from six times the place on, zeros at
+                    the end. Words of the vocabulary go without.
 
-The hash of a word is 40 bits of BLAKE2b, keyed with the run's salt; 0 and 1 are those of the two marks. The
-hash of an n-gram is 59 bits of SplitMix64's mixing of its prefix's, xor its last word's, mixed itself; that of
-no words is the salt's. The hash of a word's forms is that of the word as an n-gram, with its lowest bit turned
-over before it is mixed again. Where two words, or two n-grams, of a sum have one hash the sum is refused, so
-that nothing is ever taken for something else. Numbers are two: the sum of the counts, and of the first-time
-marks.
+The hash of a word is the upper 60 bits of 8 bytes of BLAKE2b, keyed with the run's salt; 0 and 1 are those of the
+two marks. The hash of an n-gram is 59 bits of SplitMix64's mixing of its prefix's, xor its last word's, mixed
+itself; that of no words is the salt's. The hash of a word's forms is that of the word as an n-gram, with its
+lowest bit turned over before it is mixed again. Where two words, or two n-grams, of a sum have one hash the sum is
+refused, so that nothing is ever taken for something else: of a million words with a chance of 1 in 2 million.
+Numbers are two: the sum of the counts, of which one delta has fewer than 2^20, and of the first-time marks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,16 +34,18 @@ from fedkeys.counts.ngrams import pack_keys
 from fedkeys.delta.batch import Batch, Head
 from fedkeys.delta.checks import MAX_ORDER
 from fedkeys.delta.message import Delta
-from fedkeys.errors import RefusedError
-from fedkeys.privacy.sketch import LIMB_BITS, Sketch, mixed
+from fedkeys.errors import RefusedError, UsageError
+from fedkeys.privacy.sketch import LIMB_BITS, MOST_ADDED, Sketch, mixed
 from fedkeys.words import OTHER, is_word, is_written_form, style_of, styled
 
-LIMBS, NUMBERS = 5, 2
+LIMBS, NUMBERS = 6, 2
 
 _LEAST_ORDER = 2
 
 _ANOTHER_SALT = "sum up again, with another salt"
 _CHUNK = 6
+_WORD_LIMBS = 3
+_MOST_COUNT = (1 << 32) // MOST_ADDED  # so that sums stay below 2^32
 _NAME = 1 << 19  # in the highest limb
 _PREFIX_MASK = np.uint64((1 << 59) - 1)
 _LIMB_MASK = np.uint64((1 << LIMB_BITS) - 1)
@@ -55,7 +57,7 @@ class Table(NamedTuple):
     """What one phone adds.
 
     Attributes:
-        keys: uint32[n, 5], distinct.
+        keys: uint32[n, 6], distinct.
         numbers: uint32[n, 2], counts and first-time marks.
     """
 
@@ -95,6 +97,9 @@ def table_of(delta: Delta, base: Vocabulary, salt: int) -> Table:
         delta: written against `base`.
         base: a vocabulary that the server has too.
         salt: of the run.
+
+    Raises:
+        UsageError: it counts something more than a million times.
     """
     first_new = FIRST_WORD + len(base)
     words = [
@@ -127,7 +132,22 @@ def table_of(delta: Delta, base: Vocabulary, salt: int) -> Table:
     return Table(np.concatenate(keys), np.concatenate(numbers))
 
 
-def read_table(table: Table, times: NDArray[np.int64], base: Vocabulary, salt: int, head: Head) -> Batch:
+def known_hashes(base: Vocabulary, salt: int) -> dict[int, int]:
+    """Give the hashes of marks and of the words of a vocabulary, each with its id.
+
+    Raises:
+        RefusedError: two words have one hash.
+    """
+    known = {mark: mark for mark in range(FIRST_WORD)}
+    known.update((hash_of(word, salt), id_) for id_, word in enumerate(base.words, FIRST_WORD))
+    if len(known) != FIRST_WORD + len(base):
+        raise RefusedError("two words of the vocabulary have one hash", remedy=_ANOTHER_SALT)
+    return known
+
+
+def read_table(
+    table: Table, times: NDArray[np.int64], base: Vocabulary, salt: int, head: Head, phones: int
+) -> Batch:
     """Read a sum of tables.
 
     Args:
@@ -136,18 +156,25 @@ def read_table(table: Table, times: NDArray[np.int64], base: Vocabulary, salt: i
         base: the vocabulary that the deltas were written against.
         salt: of the run.
         head: what the message that says it is to say besides: federation, base, bounds.
+        phones: how many tables there are.
 
     Returns:
         One message that says what all of them say together; its marks count phones.
 
     Raises:
-        RefusedError: it is no sum of tables of sound deltas, or two words or n-grams of it have one hash.
+        RefusedError: it is no sum of tables of sound deltas that kept to their bounds, or two words or n-grams of
+            it have one hash.
     """
+    if (times > phones).any():
+        raise RefusedError("a sum to which a phone has added an n-gram more than once")
     is_name = table.keys[:, 0] >= _NAME
     named = _named(table.keys[is_name], times[is_name], salt)
     counts, marks = (table.numbers[~is_name, at].astype(np.int64) for at in range(NUMBERS))
     if (marks > times[~is_name]).any() or (marks > counts).any():
         raise RefusedError("a sum in which an n-gram has more phones than have sent it")
+    most = head.bounds["count"] if head.bounds else _MOST_COUNT
+    if (counts > times[~is_name] * most).any():
+        raise RefusedError("a sum in which an n-gram was counted more often than phones may")
     rows = _Rows(*_hashes(table.keys[~is_name]), counts, marks)
     at_first, _ = rows.after(np.array([_root(salt)], np.uint64))
     ids, words = _ids(rows.lasts[at_first], named, base, salt)
@@ -176,9 +203,9 @@ def read_table(table: Table, times: NDArray[np.int64], base: Vocabulary, salt: i
 
 
 def hash_of(word: str, salt: int) -> int:
-    """Give 40 bits of a word, or of letters, that are none of the marks'."""
-    found = blake2b(word.encode(), digest_size=5, key=salt.to_bytes(8)).digest()
-    return max(FIRST_WORD, int.from_bytes(found))
+    """Give 60 bits of a word, or of letters, that are none of the marks'."""
+    found = blake2b(word.encode(), digest_size=8, key=salt.to_bytes(8)).digest()
+    return max(FIRST_WORD, int.from_bytes(found) >> 4)
 
 
 class _Rows:
@@ -210,10 +237,7 @@ def _ids(
     hashes: Hashes, named: Mapping[int, str], base: Vocabulary, salt: int
 ) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Give the ids of words in vocabulary and new words, and the new words."""
-    known = {mark: mark for mark in range(FIRST_WORD)}
-    known.update((hash_of(word, salt), id_) for id_, word in enumerate(base.words, FIRST_WORD))
-    if len(known) != FIRST_WORD + len(base):
-        raise RefusedError("two words of the vocabulary have one hash", remedy=_ANOTHER_SALT)
+    known = known_hashes(base, salt)
     if not known.keys().isdisjoint(named):
         raise RefusedError("a word of a sum has the hash of one of the vocabulary", remedy=_ANOTHER_SALT)
     new = [hash_ for hash_ in hashes.tolist() if hash_ not in known]
@@ -259,13 +283,14 @@ def _forms(
 
 def _names(texts: Sequence[str], salt: int) -> NDArray[np.uint32]:
     """The keys that name words."""
-    rows: list[tuple[int, int, int, int, int]] = []
+    rows: list[tuple[int, ...]] = []
     for text in texts:
         hash_, letters = hash_of(text, salt), text.encode()
         for place in range(-(-len(letters) // _CHUNK)):
             chunk = letters[_CHUNK * place : _CHUNK * (place + 1)].ljust(_CHUNK, b"\0")
             rest = int.from_bytes(chunk[1:])
-            rows.append((_NAME | place << 8 | chunk[0], *_two_limbs(hash_), *_two_limbs(rest)))
+            first = _NAME | place << 8 | chunk[0]
+            rows.append((first, *_split(rest, _WORD_LIMBS - 1), *_split(hash_, _WORD_LIMBS)))
     return np.array(rows, np.uint32).reshape(-1, LIMBS)
 
 
@@ -278,7 +303,7 @@ def _named(keys: NDArray[np.uint32], times: NDArray[np.int64], salt: int) -> dic
     chunks: dict[int, dict[int, bytes]] = {}
     often: dict[int, int] = {}
     for (first, *limbs), added in zip(keys.tolist(), times.tolist(), strict=True):
-        hash_, rest = (limbs[at] << LIMB_BITS | limbs[at + 1] for at in (0, 2))
+        rest, hash_ = _whole(limbs[: _WORD_LIMBS - 1]), _whole(limbs[_WORD_LIMBS - 1 :])
         place = (first & ~_NAME) >> 8
         of_name = chunks.setdefault(hash_, {})
         if place in of_name or often.setdefault(hash_, added) != added:
@@ -296,14 +321,21 @@ def _named(keys: NDArray[np.uint32], times: NDArray[np.int64], salt: int) -> dic
     return found
 
 
-def _two_limbs(value: int) -> tuple[int, int]:
-    return value >> LIMB_BITS, value & int(_LIMB_MASK)
+def _split(value: int, limbs: int) -> list[int]:
+    return [value >> LIMB_BITS * at & int(_LIMB_MASK) for at in reversed(range(limbs))]
+
+
+def _whole(limbs: Sequence[int]) -> int:
+    return sum(limb << LIMB_BITS * at for at, limb in enumerate(reversed(limbs)))
 
 
 def _limbs(prefixes: Hashes, lasts: Hashes) -> NDArray[np.uint32]:
-    """Pack 59 and 40 bits into five limbs."""
-    parts = [(prefixes >> np.uint64(LIMB_BITS * at)) & _LIMB_MASK for at in (2, 1, 0)]
-    parts += [(lasts >> np.uint64(LIMB_BITS * at)) & _LIMB_MASK for at in (1, 0)]
+    """Pack 59 and 60 bits into six limbs."""
+    parts = [
+        (hashes >> np.uint64(LIMB_BITS * at)) & _LIMB_MASK
+        for hashes in (prefixes, lasts)
+        for at in reversed(range(_WORD_LIMBS))
+    ]
     return np.column_stack(parts).astype(np.uint32)
 
 
@@ -311,11 +343,17 @@ def _hashes(keys: NDArray[np.uint32]) -> tuple[Hashes, Hashes]:
     """Unpack what `_limbs` has packed."""
     limbs = keys.astype(np.uint64)
     width = np.uint64(LIMB_BITS)
-    prefixes = (limbs[:, 0] << width | limbs[:, 1]) << width | limbs[:, 2]
-    return prefixes, limbs[:, 3] << width | limbs[:, 4]
+    prefixes, lasts = (
+        (limbs[:, at] << width | limbs[:, at + 1]) << width | limbs[:, at + 2] for at in (0, _WORD_LIMBS)
+    )
+    return prefixes, lasts
 
 
 def _columns(counts: NDArray[np.int64], marks: NDArray[np.int64]) -> NDArray[np.uint32]:
+    if (counts >= _MOST_COUNT).any():
+        raise UsageError(
+            f"an n-gram was counted {counts.max():,} times, of which a sum takes fewer than {_MOST_COUNT:,}"
+        )
     return np.column_stack([counts, marks]).astype(np.uint32)
 
 

@@ -87,6 +87,7 @@ class Phone:
         self.sequence = 0
         self._waiting: list[str] = _messages(texts)
         self._pending: _Sent | None = None
+        self._bound: bytes | None = None
         self._lexicon = Lexicon()
         self._accepted: list[_Sent] = []
         self._sent = NgramCounts.empty(order)
@@ -105,6 +106,19 @@ class Phone:
         """Whether there is something new, and its bounds let it send another delta."""
         most = self.bounds.max_deltas if self.bounds else None
         return bool(self._waiting) and (most is None or len(self._accepted) < most)
+
+    @property
+    def bound(self) -> bytes | None:
+        """The name of the deltas of a sum to which shares opened the last delta; it is never part of another."""
+        return self._bound
+
+    def bind(self, name: bytes) -> None:
+        """Note that shares are given away of a sum that the last delta is in.
+
+        Args:
+            name: of the deltas of that sum (`fedkeys.delta.secure`).
+        """
+        self._bound = name
 
     def type(self, texts: Iterable[str]) -> None:
         """Add messages, oldest first; the next new delta counts them."""
@@ -129,7 +143,14 @@ class Phone:
 
         Its earlier deltas prove that it keeps its bounds, and marks nothing twice, to an aggregator that
         keeps of them only digests.
+
+        Raises:
+            UsageError: the delta is in a sum that was opened: seen alone, it would tell of the others too.
         """
+        if self._bound is not None:
+            raise UsageError(
+                "a delta of a sum that was opened is not sent alone", remedy="say what became of it"
+            )
         shown = [sent.delta.data for sent in self._accepted] if self.bounds else []
         return [*shown, self.delta(base, round).data]
 
@@ -147,8 +168,24 @@ class Phone:
         self.sequence += 1
 
     def refused(self) -> None:
-        """The aggregator will never merge the last delta: its messages count as new again."""
+        """The aggregator will never merge the last delta: its messages count as new again.
+
+        Raises:
+            UsageError: there is no delta whose fate is unknown, or it is in a sum that was opened, and its
+                messages must not come again in another.
+        """
+        if self._bound is not None:
+            raise UsageError("a delta of a sum that was opened cannot be taken back", remedy="call spent()")
         self._settled()
+
+    def spent(self) -> None:
+        """The last delta is in a sum that was opened and could not be read: nothing that it said was ever sent.
+
+        Its messages are not counted again, and its number is not used again: whoever saw that sum could tell from
+        another one with them what the difference is.
+        """
+        self.accepted()
+        self.withdrawn()
 
     def withdrawn(self, deltas: int = 1) -> None:
         """The aggregator has taken back this many of the last accepted deltas: what they said was never sent.
@@ -176,7 +213,7 @@ class Phone:
     def _settled(self) -> _Sent:
         if self._pending is None:
             raise UsageError("no delta is under way", remedy="call delta() first")
-        pending, self._pending = self._pending, None
+        pending, self._pending, self._bound = self._pending, None, None
         return pending
 
     def _new_delta(self, base: Vocabulary, round: int) -> _Sent:

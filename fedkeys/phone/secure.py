@@ -3,7 +3,8 @@
 In: a vector, and what the server passes on. Out: messages, one a step. Laws: the vector leaves the phone under
 masks only, one of its own and one with each neighbour; of a neighbour it never gives both shares away, nor any
 before as many neighbours as the threshold have said that they see the same survivors; each step is taken once,
-in its order.
+in its order; who knows the keys of its federation masks with no others; once shares of a sum were given away,
+what is in it is never part of another.
 
 The protocol is that of Bell et al. 2020, "Secure single-server aggregation with (poly)logarithmic overhead"
 (algorithm 2), with the confirmations of Bonawitz et al. 2017, "Practical secure aggregation for
@@ -12,43 +13,52 @@ privacy-preserving machine learning" (figure 4, round 3), between neighbours. Th
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from math import floor
+from typing import NamedTuple
 
 import numpy as np
 
+from fedkeys.delta.keys import PhoneKey, PublicKey
 from fedkeys.delta.secure import (
     MOST_NUMBERS,
     MOST_PHONES,
-    RUN_SIZE,
+    ROUNDED_TO,
     SecureMessage,
     Step,
+    Terms,
+    keys_said,
     purpose,
     survivors_in,
 )
-from fedkeys.errors import FormatError, RefusedError, UsageError
+from fedkeys.errors import RefusedError, UsageError
 from fedkeys.privacy.masks import SEED_SIZE, SecretKey, Vector, add_mask, derived, opened_box, sealed_box
-from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS, Neighbourhood
+from fedkeys.privacy.neighbours import Neighbourhood
 from fedkeys.privacy.shares import SHARE_SIZE, split
 
-_ROUNDED = 64
+
+class _Agreed(NamedTuple):
+    """What a phone and a neighbour alone can make: of their keys for masks, and for boxes."""
+
+    masks: bytes
+    boxes: bytes
 
 
 class SecurePhone:
     """One phone in one run.
 
     Args:
+        terms: of the run.
         pseudonym: 16 bytes that name it in its federation.
         sequence: the number of its delta, or of whatever else is added up.
         entries: how many there are of what decides how long vectors are; told rounded up.
-        run: 16 bytes that name the run.
-        least: the fewest phones that it lets its vector be summed up with.
-        lost, treacherous: the parts of them that may be lost, and that may tell what they know, as agreed
-            beforehand.
-
-    Attributes:
-        length: how long vectors are, once the roster has said so.
+        vector: gives uint32[n], what is added up, of the n that the run asks for; it may refuse.
+        signer: signs its keys, where phones are enrolled.
+        known: the public keys of the phones of its federation, by pseudonym; then it masks with none whose keys
+            none of them has signed. Without it whoever passes keys on is believed.
+        only: the name of the deltas of a sum that it has given shares of: it takes part in no other.
+        on_shares: told that name before any share is given away.
 
     Raises:
         UsageError: the extra `privacy` is not installed.
@@ -56,22 +66,27 @@ class SecurePhone:
 
     def __init__(
         self,
+        terms: Terms,
         pseudonym: bytes,
         sequence: int,
         entries: int,
-        run: bytes,
-        least: int = LEAST_PHONES,
-        lost: float = LOST,
-        treacherous: float = TREACHEROUS,
+        vector: Callable[[int], Vector],
+        *,
+        signer: PhoneKey | None = None,
+        known: Mapping[bytes, PublicKey] | None = None,
+        only: bytes | None = None,
+        on_shares: Callable[[bytes], None] = lambda _: None,
     ) -> None:
-        if len(run) != RUN_SIZE:
-            raise FormatError(f"a run has a name of {RUN_SIZE} bytes")
+        self._terms = terms
+        self._run = terms.run
         self._pseudonym = pseudonym
         self._sequence = sequence
-        self._entries = -(-entries // _ROUNDED) * _ROUNDED
-        self._run = run
-        self._least = least
-        self._parts = lost, treacherous
+        self._entries = -(-entries // ROUNDED_TO) * ROUNDED_TO
+        self._vector = vector
+        self._signer = signer
+        self._known = known
+        self._only = only
+        self._on_shares = on_shares
         self._next = int(Step.KEYS)
         self._masking = SecretKey()
         self._boxing = SecretKey()
@@ -79,32 +94,36 @@ class SecurePhone:
         self._number = 0
         self._threshold = 0
         self._phones = 0
-        self.length = 0
-        self._keys: dict[int, tuple[bytes, bytes]] = {}  # neighbour -> public keys for masks and for boxes
-        self._agreed: dict[int, bytes] = {}  # neighbour -> what boxes and tags are made of
+        self._length = 0
+        self._agreed: dict[int, _Agreed] = {}  # by neighbour
         self._held: dict[int, tuple[bytes, bytes]] = {}  # neighbour -> shares of its key and of its seed
-        self._survivors = b""
+        self._name = b""  # of the deltas in the sum
+        self._about = b""  # what a tag vouches for
         self._alive: set[int] = set()
 
     def keys(self) -> bytes:
         """Give the first message: the phone's public keys."""
         self._take(Step.KEYS)
-        return self._said(
-            Step.KEYS,
-            [self._pseudonym, self._sequence, self._entries, self._masking.public, self._boxing.public],
-        )
+        keys = self._masking.public, self._boxing.public
+        said = keys_said(self._run, self._pseudonym, keys)
+        commitment = derived(self._seed, purpose(b"seed", self._run))
+        signature = self._signer.signature(said) if self._signer else b""
+        body = [self._pseudonym, self._sequence, self._entries, *keys, commitment, signature]
+        return self._said(Step.KEYS, body)
 
     def boxes(self, roster: bytes) -> bytes:
         """Share the secrets out to the neighbours of a roster.
 
         Raises:
-            RefusedError: the roster is not one that keeps a secret.
+            RefusedError: the roster is not one that keeps a secret, or names a phone that is not known, or has
+                not signed its keys.
         """
         message = self._heard(Step.ROSTER, roster)
         phones, length, *entries = message.body
-        is_sum = self._least <= phones <= MOST_PHONES
-        hood = Neighbourhood.of(phones, *self._parts) if is_sum else None
-        numbers = entries[::3]
+        is_sum = self._terms.least <= phones <= MOST_PHONES
+        hood = Neighbourhood.of(phones, self._terms.lost, self._terms.treacherous) if is_sum else None
+        around = [entries[at : at + 5] for at in range(0, len(entries), 5)]
+        numbers = [number for number, *_ in around]
         if not 0 < length <= MOST_NUMBERS:
             raise RefusedError(f"vectors of {length:,} numbers, where a phone takes up to {MOST_NUMBERS:,}")
         if hood is None or len(numbers) != hood.neighbours:
@@ -117,73 +136,78 @@ class SecurePhone:
             or max(*numbers, message.phone) >= phones
         ):
             raise RefusedError("a roster that names a phone twice, or one that is not in it")
-        self._keys = dict(zip(numbers, zip(entries[1::3], entries[2::3], strict=True), strict=True))
-        if (
-            len({key for keys in self._keys.values() for key in keys} | self._own_keys)
-            != 2 * len(numbers) + 2
-        ):
+        public = [key for _, _, *keys, _ in around for key in keys]
+        if len({*public, self._masking.public, self._boxing.public}) != len(public) + 2:
             raise RefusedError("a roster that has a key twice")
+        agreed: dict[int, _Agreed] = {}
+        for number, pseudonym, masking, boxing, signature in around:
+            self._check_known(pseudonym, (masking, boxing), signature)
+            agreed[number] = _Agreed(self._masking.agreed(masking), self._boxing.agreed(boxing))
+        self._agreed = agreed
         self._number, self._phones, self._threshold = message.phone, phones, hood.threshold
-        self.length = length
+        self._length = length
         self._take(Step.BOXES)
         of_key = split(self._masking.raw, len(numbers), hood.threshold)
         of_seed = split(self._seed, len(numbers), hood.threshold)
         made: list[bytes] = []
         for number, *shares in zip(numbers, of_key, of_seed, strict=True):
-            self._agreed[number] = self._boxing.agreed(self._keys[number][1])
-            key = derived(self._agreed[number], purpose(b"box", self._run, self._number, number))
+            key = derived(self._agreed[number].boxes, purpose(b"box", self._run, self._number, number))
             made.append(sealed_box(key, b"".join(shares), self._run))
         return self._said(Step.BOXES, made)
 
-    def masked(self, boxes: bytes, vector: Vector) -> bytes:
+    def masked(self, boxes: bytes) -> bytes:
         """Give the vector under masks.
 
         Args:
             boxes: those of the neighbours that have sent some.
-            vector: uint32[n].
 
         Raises:
             RefusedError: a box is not from whom it is said to be, or so few neighbours have sent one that the
-                vector could not be hidden, or never be found again.
+                vector could not be hidden, or never be found again; or there is no vector of this length.
         """
         message = self._heard(Step.BOXES_FOR_ONE, boxes)
         numbers = message.body[::2]
         self._check_neighbours(numbers)
         for number, box in zip(numbers, message.body[1::2], strict=True):
-            key = derived(self._agreed[number], purpose(b"box", self._run, number, self._number))
+            key = derived(self._agreed[number].boxes, purpose(b"box", self._run, number, self._number))
             shares = opened_box(key, box, self._run)
             self._held[number] = shares[:SHARE_SIZE], shares[SHARE_SIZE:]
-        if vector.shape != (self.length,):
-            raise UsageError(f"a vector of {len(vector):,} numbers, where {self.length:,} are added up")
+        vector = self._vector(self._length)
+        if vector.shape != (self._length,):
+            raise UsageError(f"a vector of {len(vector):,} numbers, where {self._length:,} are added up")
         self._take(Step.MASKED)
         sent = vector.astype(np.uint32)
         add_mask(sent, derived(self._seed, purpose(b"own mask", self._run)))
         for number in numbers:
-            agreed = self._masking.agreed(self._keys[number][0])
-            add_mask(sent, derived(agreed, purpose(b"mask", self._run)), subtract=self._number > number)
+            seed = derived(self._agreed[number].masks, purpose(b"mask", self._run))
+            add_mask(sent, seed, subtract=self._number > number)
         return self._said(Step.MASKED, [sent.astype("<u4").tobytes()])
 
     def confirmations(self, survivors: bytes) -> bytes:
         """Tell surviving neighbours which survivors this phone sees.
 
         Raises:
-            RefusedError: it is not among them itself, or too few neighbours are.
+            RefusedError: it is not among them itself, or too few neighbours are, or it has given shares of a sum
+                of others.
         """
         message = self._heard(Step.SURVIVORS, survivors)
-        (bits,) = message.body
+        bits, name = message.body
         alive = survivors_in(bits, self._phones)
-        most_lost = floor(self._parts[0] * self._phones)
-        if self._number not in alive or len(alive) < max(self._least, self._phones - most_lost):
+        most_lost = floor(self._terms.lost * self._phones)
+        if self._number not in alive or len(alive) < max(self._terms.least, self._phones - most_lost):
             raise RefusedError(
                 f"a sum of {len(alive)} phones without this one, or of too few, is not asked for"
             )
+        if self._only not in (None, name):
+            raise RefusedError("another sum of what was summed up before, and the difference would tell")
         self._alive = alive & set(self._held)
         if len(self._alive) < self._threshold:
             raise RefusedError(
                 f"{len(self._alive)} neighbours are left, of whom {self._threshold} are needed to take masks off"
             )
         self._take(Step.CONFIRMATIONS)
-        self._survivors = bits
+        self._name = name
+        self._about = self._run + blake2b(bits + name).digest()
         tags = [
             sealed_box(self._key_of_tag(self._number, number), b"", self._about)
             for number in sorted(self._alive)
@@ -210,27 +234,29 @@ class SecurePhone:
             opened_box(self._key_of_tag(number, self._number), tag, self._about)
         given = [self._held[number][number in self._alive] for number in sorted(self._held)]
         self._take(Step.SHARES)
+        self._on_shares(self._name)
         self._held.clear()
         return self._said(Step.SHARES, given)
 
     def _check_neighbours(self, numbers: Sequence[int]) -> None:
-        if list(numbers) != sorted(set(numbers)) or not set(numbers) <= set(self._keys):
+        if list(numbers) != sorted(set(numbers)) or not set(numbers) <= set(self._agreed):
             raise RefusedError("a box from a phone that is no neighbour, or a second one")
         if len(numbers) < self._threshold:
             raise RefusedError(f"{len(numbers)} neighbours are left, of whom {self._threshold} are needed")
 
-    @property
-    def _own_keys(self) -> set[bytes]:
-        return {self._masking.public, self._boxing.public}
+    def _check_known(self, pseudonym: bytes, keys: Sequence[bytes], signature: bytes) -> None:
+        """Refuse keys that no phone of the federation has signed, where those are known."""
+        if self._known is None:
+            return
+        key = self._known.get(pseudonym)
+        if key is None or not key.has_signed(keys_said(self._run, pseudonym, keys), signature):
+            raise RefusedError(
+                f"a roster with keys that the phone {pseudonym.hex()[:8]} has not signed, or that is not known"
+            )
 
     def _key_of_tag(self, sender: int, receiver: int) -> bytes:
         other = receiver if sender == self._number else sender
-        return derived(self._agreed[other], purpose(b"tag", self._run, sender, receiver))
-
-    @property
-    def _about(self) -> bytes:
-        """What a tag vouches for."""
-        return self._run + blake2b(self._survivors).digest()
+        return derived(self._agreed[other].boxes, purpose(b"tag", self._run, sender, receiver))
 
     def _said(self, step: Step, body: Sequence[object]) -> bytes:
         return SecureMessage(step, self._run, self._number, body).to_bytes()

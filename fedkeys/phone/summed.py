@@ -1,67 +1,52 @@
-"""`SummedDelta`: a delta that is added to others without anybody's seeing it.
+"""`summed`: a phone's delta, added to others without anybody's seeing it.
 
-In: a delta, and what the server passes on. Out: messages, one a step. Law: what leaves the phone says the
-delta's length, rounded up, and its number; all else goes under masks.
+In: a phone, and the terms of a run. Out: its part in the run. Laws: what leaves the phone says the delta's length,
+rounded up, and its number, all else goes under masks; a delta of a sum that was opened is in no other.
 """
 
+from collections.abc import Mapping
+
 from fedkeys.counts import Vocabulary
-from fedkeys.delta import Delta
+from fedkeys.delta.keys import PhoneKey, PublicKey
+from fedkeys.delta.secure import Terms
 from fedkeys.delta.table import entries_in, sketch_of_length, table_of
+from fedkeys.phone.device import Phone
 from fedkeys.phone.secure import SecurePhone
-from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS
+from fedkeys.privacy.masks import Vector
 
 
-class SummedDelta:
-    """One phone's part in one run.
+def summed(
+    phone: Phone,
+    base: Vocabulary,
+    terms: Terms,
+    signer: PhoneKey | None = None,
+    known: Mapping[bytes, PublicKey] | None = None,
+) -> SecurePhone:
+    """Give a phone's part in one run.
 
     Args:
-        delta: what is added up.
-        base: the vocabulary that it is written against.
-        run: 16 bytes that name the run.
-        least: the fewest phones that it is added up with.
-        lost, treacherous: the parts of them that may be lost, and that may tell what they know, as agreed
-            beforehand.
+        phone: its last delta is added up, the one whose fate is not known, or else a new one.
+        base: the vocabulary that the run writes against.
+        terms: of the run.
+        signer, known: its own key and those of its federation, as of `SecurePhone`.
 
     Raises:
         UsageError: the extra `privacy` is not installed.
     """
+    delta = phone.delta(base)
 
-    def __init__(
-        self,
-        delta: Delta,
-        base: Vocabulary,
-        run: bytes,
-        least: int = LEAST_PHONES,
-        lost: float = LOST,
-        treacherous: float = TREACHEROUS,
-    ) -> None:
-        self._delta = delta
-        self._base = base
-        self._run = run
-        entries = entries_in(delta)
-        self._phone = SecurePhone(delta.phone, delta.sequence, entries, run, least, lost, treacherous)
+    def vector(length: int) -> Vector:
+        sketch = sketch_of_length(length, terms.run)
+        return sketch.vector(*table_of(delta, base, sketch.salt))
 
-    def keys(self) -> bytes:
-        """Give the first message, as `SecurePhone` does."""
-        return self._phone.keys()
-
-    def boxes(self, roster: bytes) -> bytes:
-        """Share the secrets out, as `SecurePhone` does."""
-        return self._phone.boxes(roster)
-
-    def masked(self, boxes: bytes) -> bytes:
-        """Give the delta as a sketch under masks, as `SecurePhone` does.
-
-        Raises:
-            RefusedError: as there; or vectors are to be of a length that no sketch has.
-        """
-        sketch = sketch_of_length(self._phone.length, self._run)
-        return self._phone.masked(boxes, sketch.vector(*table_of(self._delta, self._base, sketch.salt)))
-
-    def confirmations(self, survivors: bytes) -> bytes:
-        """Confirm the survivors, as `SecurePhone` does."""
-        return self._phone.confirmations(survivors)
-
-    def shares(self, confirmations: bytes) -> bytes:
-        """Give shares away, as `SecurePhone` does."""
-        return self._phone.shares(confirmations)
+    return SecurePhone(
+        terms,
+        phone.pseudonym,
+        delta.sequence,
+        entries_in(delta),
+        vector,
+        signer=signer,
+        known=known,
+        only=phone.bound,
+        on_shares=phone.bind,
+    )

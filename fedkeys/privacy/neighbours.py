@@ -9,8 +9,8 @@ Bell et al. 2020, "Secure single-server aggregation with (poly)logarithmic overh
 Harary graph over the phones in random order, of which each is tied to the nearest ones on both sides. Lost and
 treacherous phones are then random in it, and what may go wrong is bounded for each phone, and added up:
 
-    a phone has as many treacherous neighbours as shares are needed         hypergeometric tail, 2^-40
-    those who are neither lost nor treacherous fall in two parts            n (lost + treacherous)^(k/2), 2^-40
+    a phone has as many treacherous neighbours as shares are needed         hypergeometric tail, 2^-41
+    those who are neither lost nor treacherous fall in two parts            n (lost + treacherous)^(k/2), 2^-41
     a phone has fewer neighbours left than shares are needed                hypergeometric tail, 2^-20
 
 The last one costs a round and no secret. Of what keeps to it the greatest threshold is taken: it also keeps out
@@ -31,7 +31,7 @@ LOST, TREACHEROUS = 1 / 3, 0.1
 
 LEAST_PHONES = 3
 
-SECRECY_BITS = 40
+SECRECY_BITS = 41  # of each of the two
 SUCCESS_BITS = 20
 
 

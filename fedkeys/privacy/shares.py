@@ -8,7 +8,7 @@ polynomials, from the operating system's source. Of its interpolation, which tak
 used: the constant term of Lagrange's formula is a line of arithmetic.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fedkeys.errors import RefusedError, UsageError
@@ -38,19 +38,33 @@ def split(secret: bytes, holders: int, threshold: int) -> list[bytes]:
     return [share.value.to_bytes(SHARE_SIZE) for share in made]
 
 
-def joined(shares: Mapping[int, bytes], threshold: int) -> bytes:
+def joined(shares: Mapping[int, bytes], threshold: int, is_right: Callable[[bytes], bool]) -> bytes:
     """Give the secret of which these are shares.
+
+    One wrong share does no harm where there is one more than needed.
 
     Args:
         shares: by the number of their holder, from 1.
         threshold: how many are enough.
+        is_right: tells whether some 32 bytes are the secret.
 
     Raises:
-        RefusedError: they are fewer, or shares of no secret of 32 bytes.
+        RefusedError: they are fewer, or so many of them are wrong that the secret is not found.
     """
     if len(shares) < threshold:
         raise RefusedError(f"{len(shares)} shares of a secret of which {threshold} are needed")
-    points = sorted(shares)[:threshold]
+    holders = sorted(shares)
+    without = [None, *holders[:threshold]] if len(holders) > threshold else [None]
+    for wrong in without:
+        points = [holder for holder in holders if holder != wrong][:threshold]
+        value = _at_zero(shares, points)
+        if value < 1 << 8 * SECRET_SIZE and is_right(secret := value.to_bytes(SECRET_SIZE)):
+            return secret
+    raise RefusedError("shares that belong to no secret, more of them than can be told apart")
+
+
+def _at_zero(shares: Mapping[int, bytes], points: Sequence[int]) -> int:
+    """The value at 0 of the polynomial that has the values of some shares."""
     # The polynomial at 0 is the sum of its values, each times the product of x / (x - y) over the other places x.
     total = 0
     for place in points:
@@ -60,10 +74,7 @@ def joined(shares: Mapping[int, bytes], threshold: int) -> bytes:
                 above = above * other % PRIME
                 below = below * (other - place) % PRIME
         total += int.from_bytes(shares[place]) * above * pow(below, -1, PRIME)
-    value = total % PRIME
-    if value >= 1 << 8 * SECRET_SIZE:
-        raise RefusedError("shares that belong to no secret")
-    return value.to_bytes(SECRET_SIZE)
+    return total % PRIME
 
 
 def _shamirs() -> Any:

@@ -16,22 +16,34 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.aggregator import Aggregator, Answer, Budget, Fate, RoundRule, Upload, collect, select
+from fedkeys.aggregator import (
+    Aggregator,
+    Answer,
+    Budget,
+    Enrolment,
+    Fate,
+    RoundRule,
+    Upload,
+    collect,
+    select,
+)
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Bounds
+from fedkeys.delta.keys import PhoneKey
+from fedkeys.delta.secure import LEAST_TOGETHER
 from fedkeys.errors import UsageError
 from fedkeys.model import Model
 from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER, Prior
 from fedkeys.privacy.sketch import MOST_ADDED
 from fedkeys.simulate.checkpoint import Checkpoint
+from fedkeys.simulate.keyring import Keyring
 from fedkeys.simulate.lesson import Lesson, OnStep, give_lesson
 from fedkeys.simulate.member import Member, Record
 from fedkeys.simulate.mixing import MixPlan
-from fedkeys.simulate.summing import STEPS, OnMessage, Participant, Summing
+from fedkeys.simulate.steps import STEPS, OnMessage
+from fedkeys.simulate.summing import Participant, Summing
 from fedkeys.sources import Corpus, PhoneTexts
 from fedkeys.sources.parts import count_first
-
-LEAST_TOGETHER = 10  # phones: among fewer, what is everybody's is too nearly anybody's
 
 _MIDDLING_SECONDS = 30.0  # of a phone, from being asked to its upload's arrival
 _SPREAD = 1.0  # the standard deviation of its logarithm
@@ -138,7 +150,8 @@ class Round(NamedTuple):
         phones: how many there are; available: how many could be reached; sampled: how many were asked.
         lost: how many were lost on the way; late: how many came too late; known: how many had been merged
             before, their answer lost; refused: how many were refused; failed: how many were in a sum under
-            masks that came to nothing.
+            masks that came to nothing; spent: how many were in one that was opened and could not be read, twice.
+        failure: why a sum of this round came to nothing; None where none did.
         deltas: how many were merged; a phone with nothing new sends none.
         messages: how many messages they counted.
         bytes_up: bytes of each upload, whatever became of it, in the order in which they were sent.
@@ -156,6 +169,8 @@ class Round(NamedTuple):
     known: int
     refused: int
     failed: int
+    spent: int
+    failure: str | None
     deltas: int
     messages: int
     bytes_up: NDArray[np.int64]
@@ -235,7 +250,14 @@ class Federation:
             self._checkpoint.begin(plan, self._names, self._seed)
         self._key = np.random.default_rng([self._seed, 0]).bytes(32)
         state = self._checkpoint.state if self._checkpoint else None
-        self.aggregator = Aggregator(plan.federation, state=state, all_or_nothing=True, bounds=plan.bounds)
+        self._keyring = Keyring(self._key, self._names, plan.federation) if plan.together else None
+        self.aggregator = Aggregator(
+            plan.federation,
+            state=state,
+            all_or_nothing=True,
+            bounds=plan.bounds,
+            enrolment=Enrolment(self._keyring.public.values(), plan.federation) if self._keyring else None,
+        )
         self._members: dict[str, Member] = {}
         self._records: dict[str, Record] = {}
         self._model: Model | None = None
@@ -279,8 +301,11 @@ class Federation:
             answers = self._summed(number, cohort, fates, sizes, rng, on_phone)
         tally = dict.fromkeys(Fate, 0)
         messages = 0
+        failure: str | None = None
         for answer in answers:
             tally[answer.fate] += 1
+            if answer.fate in (Fate.FAILED, Fate.SPENT) and answer.reason is not None:
+                failure = str(answer.reason)
             messages += self._carry(number, answer, cohort, fates)
         if cohort:
             self._release()
@@ -294,6 +319,8 @@ class Federation:
             known=tally[Fate.KNOWN],
             refused=tally[Fate.REFUSED],
             failed=tally[Fate.FAILED],
+            spent=tally[Fate.SPENT],
+            failure=failure,
             deltas=tally[Fate.MERGED],
             messages=messages,
             bytes_up=np.array(sizes, np.int64),
@@ -347,13 +374,15 @@ class Federation:
     ) -> Iterator[Answer[str]]:
         """Add phones of a cohort up, so many together, and give an answer to each."""
         assert self._plan.together is not None
-        summing = Summing(self.aggregator, rng, self._on_message)
+        assert self._keyring is not None
+        summing = Summing(self.aggregator, self._keyring.public, rng, self._on_message)
         waiting: list[Participant] = []
         sums = max(1, len(cohort) // self._plan.together)
         ends = set(np.linspace(0, len(cohort), sums + 1)[1:].round().astype(int).tolist())
         for done, (name, place, member) in enumerate(self._asked(number, cohort), 1):
             if member.phone.may_send:
-                waiting.append(self._participant(name, place, member, fates, rng))
+                signer = self._keyring.of(name)
+                waiting.append(self._participant(name, place, member, signer, fates, rng))
             elif number == self._plan.all_rounds:
                 del self._members[name]
             if done in ends:
@@ -363,7 +392,13 @@ class Federation:
             on_phone(number, done / len(cohort))
 
     def _participant(
-        self, name: str, place: int, member: Member, fates: _Fates, rng: np.random.Generator
+        self,
+        name: str,
+        place: int,
+        member: Member,
+        signer: PhoneKey,
+        fates: _Fates,
+        rng: np.random.Generator,
     ) -> Participant:
         """Decide at which step a phone is lost, if it is."""
         deadline = self._plan.deadline
@@ -373,7 +408,7 @@ class Federation:
             at = STEPS[int(rng.integers(0, 3))]
         elif fates.lost_after[place]:
             at = STEPS[int(rng.integers(3, 5))]
-        return Participant(name, member, at, is_late and not fates.lost_before[place])
+        return Participant(name, member, signer, at, is_late and not fates.lost_before[place])
 
     def _carry(self, number: int, answer: Answer[str], cohort: Mapping[str, int], fates: _Fates) -> int:
         """Carry an answer back to its phone, unless it is lost; gives how many messages were merged."""
@@ -384,6 +419,8 @@ class Federation:
                 member.accepted()
             elif answer.fate is Fate.REFUSED:
                 member.refused()
+            elif answer.fate is Fate.SPENT:
+                member.spent()
             self._records[answer.name] = member.record
         if number == self._plan.all_rounds:  # nobody asks it again
             del self._members[answer.name]
@@ -408,8 +445,12 @@ class Federation:
         """Give a phone as it was left, or as the checkpoint says."""
         name = texts.name
         if name not in self._members:
-            pseudonym = blake2b(name.encode(), key=self._key, digest_size=16).digest()
             plan = self._plan
+            pseudonym = (
+                self._keyring.of(name).public.pseudonym(plan.federation)
+                if self._keyring
+                else blake2b(name.encode(), key=self._key, digest_size=16).digest()
+            )
             member = self._members[name] = Member(
                 plan.order, plan.federation, pseudonym, plan.bounds, plan.rounds
             )

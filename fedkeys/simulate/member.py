@@ -25,7 +25,7 @@ class Record(NamedTuple):
     """What a phone has sent.
 
     Attributes:
-        accepted: the deltas that it knows to be merged, in order.
+        accepted: the deltas that it knows to be merged, or spent, in order.
         pending: the one whose fate it does not know, if there is one.
     """
 
@@ -100,6 +100,12 @@ class Member:
     def accepted(self) -> None:
         """Its last delta is merged."""
         self.phone.accepted()
+        accepted, pending = self.record
+        self.record = Record((*accepted, *filter(None, [pending])))
+
+    def spent(self) -> None:
+        """Its last delta is in a sum that could not be read: its messages are counted in none."""
+        self.phone.spent()
         accepted, pending = self.record
         self.record = Record((*accepted, *filter(None, [pending])))
 

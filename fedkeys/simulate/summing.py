@@ -1,12 +1,12 @@
 """Summing up: a round in which the aggregator sees sums of phones, and of none alone.
 
 In: simulated phones, and what chance has in store for them. Out: an answer to each, as
-`fedkeys.aggregator.collect` gives one. Laws: phones and server meet in bytes; a phone that is lost at a step
-takes none after it; of a sum that failed nothing is merged, and its phones send what they have when they are
-next asked.
+`fedkeys.aggregator.collect` gives one. Laws: of a sum that failed before shares were asked for nothing is merged,
+and its phones send what they have when they are next asked; of one that failed afterwards, and again of the same
+phones, it is spent.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +14,14 @@ import numpy as np
 from fedkeys.aggregator import Aggregator, Answer, Fate
 from fedkeys.aggregator.cohorts import CohortSum
 from fedkeys.counts import Vocabulary
-from fedkeys.delta.secure import RUN_SIZE, Step
+from fedkeys.delta.keys import PhoneKey, PublicKey
+from fedkeys.delta.secure import RUN_SIZE, Step, Terms
 from fedkeys.errors import RefusedError
-from fedkeys.phone.summed import SummedDelta
+from fedkeys.phone.summed import summed
 from fedkeys.simulate.member import Member
-
-OnMessage = Callable[[bytes], None]
+from fedkeys.simulate.steps import OnMessage, take_steps
 
 _MARGIN = 1.15  # more room than the last sum has needed
-
-STEPS = (Step.KEYS, Step.BOXES, Step.MASKED, Step.CONFIRMATIONS, Step.SHARES)
 
 
 @dataclass(slots=True)
@@ -33,6 +31,7 @@ class Participant:
     Attributes:
         name: of the phone in its corpus.
         member: the phone.
+        signer: what it signs with.
         lost_at: the step that it does not take any more; None if it takes all.
         is_late: whether that is because it is too slow.
         sent: how many bytes.
@@ -40,13 +39,10 @@ class Participant:
 
     name: str
     member: Member
+    signer: PhoneKey
     lost_at: Step | None = None
     is_late: bool = False
     sent: int = 0
-
-    def takes(self, step: Step) -> bool:
-        """Whether it is there for a step."""
-        return self.lost_at is None or step < self.lost_at
 
 
 class Summing:
@@ -54,14 +50,20 @@ class Summing:
 
     Args:
         aggregator: merges the sums.
+        known: the public keys of all phones, by pseudonym.
         rng: names runs, and draws who is whose neighbour.
         on_message: told all that the first phone of each sum sends and is told.
     """
 
     def __init__(
-        self, aggregator: Aggregator, rng: np.random.Generator, on_message: OnMessage = lambda _: None
+        self,
+        aggregator: Aggregator,
+        known: Mapping[bytes, PublicKey],
+        rng: np.random.Generator,
+        on_message: OnMessage = lambda _: None,
     ) -> None:
         self._aggregator = aggregator
+        self._known = known
         self._rng = rng
         self._on_message = on_message
         self._part = 1.0
@@ -80,67 +82,67 @@ class Summing:
         for one in participants:
             phone = one.member.phone
             if one.member.record.pending is not None:  # of what became of that it is told when it is asked
-                if phone.sequence in self._aggregator.merged_of(phone.pseudonym):
-                    yield Answer(one.name, Fate.KNOWN)
+                known = self._fate_of(one.member)
+                if known is not None:
+                    yield Answer(one.name, known)
                     continue
                 one.member.refused()
             one.member.upload(base, number)
             taking_part[phone.pseudonym] = one
-        merged, failure = self._merge(taking_part, base or Vocabulary([]))
+        fates, failure = self._merge(taking_part, base or Vocabulary([]))
         for pseudonym, one in taking_part.items():
-            if pseudonym in merged:
-                yield Answer(one.name, Fate.MERGED)
+            fate = fates.get(pseudonym)
+            if fate is not None:
+                yield Answer(one.name, fate, failure)
             elif one.is_late:
                 yield Answer(one.name, Fate.LATE)
             elif failure is not None:
                 yield Answer(one.name, Fate.FAILED, failure)
 
+    def _fate_of(self, member: Member) -> Fate | None:
+        """Tell what became of a phone's last delta; None if it may be part of another sum."""
+        phone = member.phone
+        if phone.sequence in self._aggregator.merged_of(phone.pseudonym):
+            return Fate.KNOWN
+        is_spent = phone.bound is not None or self._aggregator.is_spent(phone.pseudonym, phone.sequence)
+        return Fate.SPENT if is_spent else None
+
     def _merge(
         self, taking_part: Mapping[bytes, Participant], base: Vocabulary
-    ) -> tuple[frozenset[bytes], RefusedError | None]:
-        """Make a sum; and again, larger, if there was too little room in it."""
-        only: Sequence[tuple[bytes, int]] | None = None
-        asked = taking_part
-        while True:
-            run = self._rng.bytes(RUN_SIZE)
-            cohort = CohortSum(self._aggregator, run, base, self._rng, self._part, only)
-            deltas = {
-                pseudonym: SummedDelta(one.member.phone.delta(), base, run)
-                for pseudonym, one in asked.items()
-            }
-            try:
-                _take_steps(cohort, asked, deltas, self._on_message)
-                merged = frozenset(cohort.merge())
-            except RefusedError as error:
-                if not cohort.is_crowded or only is not None:
-                    return frozenset(), error
-                self._part, only = 1.0, cohort.survivors
-                asked = {pseudonym: taking_part[pseudonym] for pseudonym, _ in only}
-            else:
-                self._part = min(1.0, _MARGIN * cohort.distinct)
-                return merged, None
+    ) -> tuple[dict[bytes, Fate], RefusedError | None]:
+        """Make a sum, and again if it was opened and could not be read; give the fates of those in it."""
+        cohort = CohortSum(self._aggregator, self._terms(), base, self._rng, self._part)
+        failure = self._try(cohort, taking_part, base)
+        if failure is not None and cohort.is_asked:
+            same = {pseudonym: taking_part[pseudonym] for pseudonym, _ in cohort.survivors}
+            cohort = cohort.again(self._terms())
+            failure = self._try(cohort, same, base)
+            if failure is not None:
+                return dict.fromkeys(same, Fate.SPENT), failure
+        if failure is not None:
+            return {}, failure
+        self._part = min(1.0, _MARGIN * cohort.distinct)
+        return {pseudonym: Fate.MERGED for pseudonym, _ in cohort.survivors}, None
 
+    def _try(
+        self, cohort: CohortSum, taking_part: Mapping[bytes, Participant], base: Vocabulary
+    ) -> RefusedError | None:
+        """Take all steps of a run, and merge its sum; give why that failed."""
+        phones = {
+            pseudonym: summed(one.member.phone, base, cohort.terms, one.signer, self._known)
+            for pseudonym, one in taking_part.items()
+        }
+        lost_at = {name: one.lost_at for name, one in taking_part.items() if one.lost_at is not None}
 
-def _take_steps(
-    cohort: CohortSum,
-    taking_part: Mapping[bytes, Participant],
-    deltas: Mapping[bytes, SummedDelta],
-    on_message: OnMessage,
-) -> None:
-    first = next(iter(deltas), b"")
-    told: dict[bytes, bytes] = dict.fromkeys(deltas, b"")
-    for step in STEPS:
-        for pseudonym, message in told.items():
-            one = taking_part[pseudonym]
-            if not one.takes(step):
-                continue
-            take = getattr(deltas[pseudonym], step.name.lower())
-            said = take(message) if message else take()
-            one.sent += len(said)
-            if pseudonym == first:
-                on_message(said)
-            cohort.receive(said)
-        if step is not Step.SHARES:
-            told = {cohort.name(phone): message for phone, message in cohort.advance().items()}
-            if first in told:
-                on_message(told[first])
+        def on_sent(pseudonym: bytes, size: int) -> None:
+            taking_part[pseudonym].sent += size
+
+        try:
+            take_steps(cohort, phones, lost_at, on_sent, self._on_message)
+            cohort.merge()
+        except RefusedError as error:
+            return error
+        return None
+
+    def _terms(self) -> Terms:
+        return Terms(self._rng.bytes(RUN_SIZE))

@@ -10,7 +10,7 @@ import time
 import numpy as np
 
 from fedkeys.aggregator.secure import SecureSum
-from fedkeys.delta.secure import Step
+from fedkeys.delta.secure import Step, Terms
 from fedkeys.phone.secure import SecurePhone
 
 _STEPS = {
@@ -28,12 +28,19 @@ def main() -> None:
     parser.add_argument("--lost-at", choices=_STEPS, default="masked")
     given = parser.parse_args()
     rng = np.random.default_rng(0)
-    run = rng.bytes(16)
+    terms = Terms(rng.bytes(16))
     names = [rng.bytes(16) for _ in range(given.phones)]
     lost = {names[at] for at in rng.choice(given.phones, given.phones // 3, replace=False).tolist()}
     clock = _Clock()
-    server = clock.server(SecureSum, run, lambda _: given.length, rng)
-    phones = {name: clock.phones(SecurePhone, name, 0, given.length, run) for name in names}
+    server = clock.server(SecureSum, terms, lambda _: given.length, rng)
+
+    def drawn(at: int) -> np.ndarray:
+        return np.random.default_rng([0, at]).integers(0, 1 << 16, given.length, dtype=np.uint32)
+
+    phones = {
+        name: clock.phones(SecurePhone, terms, name, 0, given.length, lambda _, at=at: drawn(at))
+        for at, name in enumerate(names)
+    }
     sent: dict[bytes, int] = dict.fromkeys(names, 0)
     wanted = np.zeros(given.length, np.uint32)
     messages = dict.fromkeys(names, b"")
@@ -43,12 +50,8 @@ def main() -> None:
         for name, message in messages.items():
             phone = phones[name]
             if step is Step.MASKED:
-                vector = np.random.default_rng([0, names.index(name)]).integers(
-                    0, 1 << 16, given.length, dtype=np.uint32
-                )
-                wanted += vector
-                said = clock.phones(phone.masked, message, vector)
-            elif step is Step.KEYS:
+                wanted += drawn(names.index(name))
+            if step is Step.KEYS:
                 said = clock.phones(phone.keys)
             else:
                 said = clock.phones(getattr(phone, step.name.lower()), message)
