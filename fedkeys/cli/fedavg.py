@@ -10,7 +10,16 @@ import typer
 from fedkeys.cli import fedavg_studies
 from fedkeys.cli.console import narrate, print_json, print_table
 from fedkeys.cli.fedavg_plots import plot_schedule, plot_sum
-from fedkeys.cli.fedavg_report import RoundsOption, percent, print_rounds, report
+from fedkeys.cli.fedavg_report import (
+    BitsOption,
+    RoundsOption,
+    SecureOption,
+    percent,
+    print_rounds,
+    report,
+    secure_mean,
+    warn_of_sums,
+)
 from fedkeys.cli.options import JsonOption, SeedOption
 from fedkeys.cli.plots import PlotOption
 from fedkeys.cli.progress import progress
@@ -73,6 +82,8 @@ def classifier(
     epochs: EpochsOption = 10,
     rate: RateOption = 0.5,
     alpha: AlphaOption = 0.0,
+    secure: SecureOption = False,
+    bits: BitsOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
     plot: PlotOption = None,
@@ -85,7 +96,13 @@ def classifier(
 
     fleet = classifier_devices(devices, samples, skew, np.random.default_rng(seed))
     algorithm = algorithm_named(
-        model.value, fleet[0].features, rate=rate, epochs=epochs, batch_size=16, alpha=alpha
+        model.value,
+        fleet[0].features,
+        rate=rate,
+        epochs=epochs,
+        batch_size=16,
+        alpha=alpha,
+        secure=secure_mean(secure, bits),
     )
     with progress() as step:
         comparison = compare(fleet, algorithm, rounds, seed, step)
@@ -114,6 +131,8 @@ def hospitals(
     epochs: EpochsOption = 1,
     rate: RateOption = 0.3,
     alpha: AlphaOption = 0.1,
+    secure: SecureOption = False,
+    bits: BitsOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
     plot: PlotOption = None,
@@ -141,7 +160,14 @@ def hospitals(
         if roles.dropped:
             narrate(f"left out, with more than 3 in 10 values missing: {', '.join(roles.dropped)}")
     clients = standardised(clients, scale.value)
-    algorithm = algorithm_named(model.value, clients[0].features, rate=rate, epochs=epochs, alpha=alpha)
+    algorithm = algorithm_named(
+        model.value,
+        clients[0].features,
+        rate=rate,
+        epochs=epochs,
+        alpha=alpha,
+        secure=secure_mean(secure, bits),
+    )
     with progress() as step:
         comparison = compare(clients, algorithm, rounds, seed, step)
     smallest = _smallest(clients, comparison)
@@ -223,6 +249,8 @@ def schedule(
     ] = 0.3,
     rounds: RoundsOption = 20,
     skew: SkewOption = 0.3,
+    secure: SecureOption = False,
+    bits: BitsOption = None,
     seed: SeedOption = 0,
     json: JsonOption = False,
     plot: PlotOption = None,
@@ -235,12 +263,14 @@ def schedule(
     from fedkeys.fedavg.scenarios import attendance, classifier_devices
 
     fleet = classifier_devices(devices, 40, skew, np.random.default_rng(seed))
+    mean = secure_mean(secure, bits)
 
     def with_availability(chance: float) -> FederatedAveraging:
         return FederatedAveraging(
             LogisticRegression(fleet[0].features),
             LocalTraining(epochs=2, batch_size=16, learning_rate=0.3),
             participation=Participation(chance, cohort, minimum),
+            secure=mean,
         )
 
     chances = (0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
@@ -263,6 +293,7 @@ def schedule(
             }
         )
         return
+    warn_of_sums([metrics for _, metrics in comparison.rounds])
     print_rounds(comparison)
     narrate(
         f"with {percent(available)} available: {percent(comparison.federated.accuracy)} federated, "

@@ -6,13 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedkeys.cli.console import narrate, print_json, print_table, size
+from fedkeys.cli.console import many, narrate, print_json, print_table, size
 from fedkeys.cli.fedavg_plots import plot_comparison
+from fedkeys.errors import UsageError
 
 if TYPE_CHECKING:
+    from fedkeys.fedavg import SecureMean
     from fedkeys.fedavg.comparison import Comparison
     from fedkeys.fedavg.gathered import Metrics
 
+SecureOption = Annotated[
+    bool, typer.Option("--secure", help="Sum updates under masks: the server sees none of them.")
+]
+BitsOption = Annotated[
+    int | None,
+    typer.Option("--bits", min=2, max=24, help="With --secure: bits of a number.  [default: 16]"),
+]
 RoundsOption = Annotated[int, typer.Option("--rounds", min=1, help="How many rounds.")]
 
 
@@ -23,6 +32,7 @@ def report(title: str, comparison: "Comparison", json: bool, plot: Path | None, 
     refused = sum(metrics.refused for _, metrics in comparison.rounds)
     if refused:
         narrate(f"{refused} updates were left out: their numbers were not finite; try a lower --rate")
+    warn_of_sums([metrics for _, metrics in comparison.rounds])
     if json:
         print_json({**comparison.as_dict(), **more})
         return
@@ -57,6 +67,35 @@ def report(title: str, comparison: "Comparison", json: bool, plot: Path | None, 
         "calibration error",
     )
     print_table(f"{title}: accuracy, then more of the federated model", columns, rows)
+
+
+def warn_of_sums(rounds: "Sequence[Metrics]") -> None:
+    """Say where sums under masks came to nothing, or cut numbers."""
+    failed = [metrics for metrics in rounds if metrics.failure]
+    if failed:
+        narrate(
+            f"in {many(len(failed), 'round')} nothing was added up, in round {failed[-1].round} because of "
+            f"{failed[-1].failure}"
+        )
+    cut = sum(metrics.cut for metrics in rounds)
+    if cut:
+        narrate(f"{many(cut, 'number')} of updates were cut to what the sums carry; try a lower --rate")
+
+
+def secure_mean(secure: bool, bits: int | None) -> "SecureMean | None":
+    """Give what adds updates up under masks, where that is asked for.
+
+    Raises:
+        UsageError: bits are asked for without it.
+    """
+    if not secure:
+        if bits is not None:
+            raise UsageError("--bits is for sums under masks", remedy="add --secure, or leave it out")
+        return None
+    from fedkeys.fedavg import SecureMean
+    from fedkeys.simulate.masked import masked_sum
+
+    return SecureMean(masked_sum) if bits is None else SecureMean(masked_sum, bits)
 
 
 def print_rounds(comparison: "Comparison") -> None:

@@ -18,6 +18,7 @@ the same next state, byte for byte.
     compression   sending less, and what it loses
     privacy       clipping and noise, priced
     shares        a sum that nobody can see into
+    secure        updates as whole numbers, for sums under masks
     partition     data that is not alike everywhere
 """
 
@@ -30,6 +31,7 @@ from fedkeys.fedavg.means import Krum, Mean, Median, NormClipping, TrimmedMean
 from fedkeys.fedavg.models import LinearRegression, LinearSVM, LogisticRegression, MLPClassifier
 from fedkeys.fedavg.participation import Participation
 from fedkeys.fedavg.privacy import GaussianMechanism
+from fedkeys.fedavg.secure import SecureMean
 from fedkeys.fedavg.server import FedAdagrad, FedAdam, FedYogi, ServerSGD
 from fedkeys.fedavg.state import State
 from fedkeys.fedavg.training import FederatedAveraging, train_rounds
@@ -58,6 +60,7 @@ __all__ = [
     "NormClipping",
     "Participation",
     "Quantised",
+    "SecureMean",
     "ServerSGD",
     "State",
     "TopK",

@@ -94,6 +94,8 @@ class Comparison:
                     "refused": metrics.refused,
                     "averaged": metrics.averaged,
                     "bytes_up": metrics.bytes_up,
+                    "cut": metrics.cut,
+                    "failure": metrics.failure,
                     "accuracy": accuracy,
                 }
                 for accuracy, metrics in self.rounds

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedkeys.errors import FormatError, UsageError
+from fedkeys.errors import FormatError, RefusedError, UsageError
 from fedkeys.fedavg.clients import Client
 from fedkeys.fedavg.compression import decode
 from fedkeys.fedavg.means import Mean
 from fedkeys.fedavg.models.base import Array
+from fedkeys.fedavg.secure import SecureMean, Whole
 from fedkeys.fedavg.state import State
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Metrics:
         bytes_up, bytes_down: what crossed, as encoded.
         update_norm: length of the mean update.
         clip: the clipping length in force; 0 without privacy.
+        cut: how many entries of updates were larger than a sum under masks carries.
+        failure: why such a sum came to nothing; None if it did not.
     """
 
     round: int
@@ -55,6 +58,8 @@ class Metrics:
     bytes_down: int = 0
     update_norm: float = 0.0
     clip: float = 0.0
+    cut: int = 0
+    failure: str | None = None
 
 
 class Gathered:
@@ -74,10 +79,12 @@ class Gathered:
         self._sum: Array = np.zeros_like(state.weights)
         self._weight = 0.0
         self._held: list[Array] = []
+        self._vectors: list[Whole] = []
         self._weights: list[float] = []
         self._refused = 0
         self._averaged = 0
         self._bytes_up = 0
+        self._bytes_down = 0  # besides the weights
         self._samples = 0
         self._inside = 0
         self._control_change = np.zeros_like(state.weights)
@@ -101,10 +108,15 @@ class Gathered:
             read = {at: self._crossed(clients[at], rngs[at], before[at]) for at in kept}
             kept = [at for at in kept if read[at] is not None]
             updates = np.array([read[at] for at in kept]).reshape(len(kept), len(self._sum))
-        else:
+        elif self._algorithm.secure is None:
             self._bytes_up += updates.size * _NUMBER
         self._refused += len(before) - len(kept)
         if not kept:
+            return
+        if self._algorithm.secure is not None:
+            self._write(
+                self._algorithm.secure, [clients[at] for at in kept], [rngs[at] for at in kept], updates
+            )
             return
         self._averaged += len(kept)
         takers = [clients[at] for at in kept]
@@ -120,6 +132,8 @@ class Gathered:
             rng: draws the noise of differential privacy.
         """
         algorithm, state = self._algorithm, self._state
+        if algorithm.secure is not None and self._metrics.started:
+            self._add_up(algorithm.secure, rng)
         metrics = replace(
             self._metrics,
             refused=self._refused,
@@ -129,7 +143,8 @@ class Gathered:
             bytes_down=self._metrics.selected
             * len(state.weights)
             * _NUMBER
-            * (2 if algorithm.scaffold else 1),
+            * (2 if algorithm.scaffold else 1)
+            + self._bytes_down,
         )
         clip = state.clip
         if algorithm.privacy is not None:
@@ -154,6 +169,35 @@ class Gathered:
             clip=clip,
         )
         return after, replace(metrics, update_norm=float(np.linalg.norm(update)))
+
+    def _write(
+        self,
+        secure: SecureMean,
+        clients: Sequence[Client],
+        rngs: Sequence[np.random.Generator],
+        updates: Array,
+    ) -> None:
+        """Write updates as whole numbers."""
+        mean = self._algorithm.mean
+        weighted = isinstance(mean, Mean) and mean.weighted
+        for client, rng, update in zip(clients, rngs, updates, strict=True):
+            weight = client.samples if weighted else 1
+            self._vectors.append(secure.vector(update, weight, self._metrics.selected, rng))
+            self._samples += client.samples
+
+    def _add_up(self, secure: SecureMean, rng: np.random.Generator) -> None:
+        """Have whole numbers added up, of all clients that were selected."""
+        lost = [None] * (self._metrics.selected - len(self._vectors))
+        try:
+            total, sent, told = secure.summing([*self._vectors, *lost], rng)
+        except RefusedError as error:
+            self._samples = 0
+            self._metrics = replace(self._metrics, failure=str(error))
+            return
+        mean = secure.read(total)
+        self._metrics = replace(self._metrics, cut=mean.cut)
+        self._averaged, self._bytes_up, self._bytes_down = len(self._vectors), sent, told
+        self._sum, self._weight = mean.update, 1.0
 
     def _add(self, clients: Sequence[Client], updates: Array, lengths: Array) -> None:
         """Add updates to the sum, or hold them for a mean that must see all."""

@@ -4,7 +4,7 @@ In: sizes and seeds. Out: devices, algorithms, results. What is generated is doc
 say what a figure was measured on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.models import EstimatorModel, LinearSVM, LogisticRegression, MLPClassifier, Model
 from fedkeys.fedavg.models.base import Array, Labels
 from fedkeys.fedavg.partition import label_skew
+from fedkeys.fedavg.secure import SecureMean
 from fedkeys.fedavg.tables import split
 from fedkeys.fedavg.training import FederatedAveraging
 
@@ -73,12 +74,14 @@ def algorithm_named(
     epochs: int = 1,
     batch_size: int | None = None,
     alpha: float = 0.0,
+    secure: SecureMean | None = None,
 ) -> FederatedAveraging:
     """Give FedAvg of a model, the rate being the estimator's own where it steps by itself."""
     model = model_named(name, features, alpha, rate)
-    if isinstance(model, EstimatorModel):
-        return FederatedAveraging(model, LocalTraining(epochs, batch_size))
-    return FederatedAveraging(model, LocalTraining(epochs, batch_size, rate))
+    local = LocalTraining(epochs, batch_size)
+    if not isinstance(model, EstimatorModel):
+        local = replace(local, learning_rate=rate)
+    return FederatedAveraging(model, local, secure=secure)
 
 
 def classifier_devices(

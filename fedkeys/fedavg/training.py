@@ -25,6 +25,7 @@ from fedkeys.fedavg.models import EstimatorModel, LogisticRegression, Model
 from fedkeys.fedavg.models.base import Array
 from fedkeys.fedavg.participation import Participation
 from fedkeys.fedavg.privacy import GaussianMechanism
+from fedkeys.fedavg.secure import SecureMean
 from fedkeys.fedavg.server import ServerOptimiser, ServerSGD
 from fedkeys.fedavg.state import State
 
@@ -54,6 +55,8 @@ class FederatedAveraging:
         codec: how updates are encoded; None for exact numbers that are not encoded at all.
         privacy: clip updates and add noise to their sum (DP-FedAvg), every client alike; None without. Clients
             are drawn by themselves with the chance `participation.available`; `epsilon` prices it.
+        secure: rounds updates to whole numbers and has them added up, so that the server sees their sum alone; who
+            drops out or is late is lost on the way, and where that are too many a round changes nothing.
     """
 
     model: Model
@@ -64,6 +67,7 @@ class FederatedAveraging:
     participation: Participation = field(default_factory=Participation)
     codec: Codec | None = None
     privacy: GaussianMechanism | None = None
+    secure: SecureMean | None = None
 
     def __post_init__(self) -> None:
         if self.privacy is not None and (
@@ -75,6 +79,16 @@ class FederatedAveraging:
             raise UsageError(
                 "differential privacy is priced for the plain mean of clients that are each drawn by themselves",
                 remedy="leave out scaffold, robust means, cohort and min_clients; choose participation.available",
+            )
+        if self.secure is not None and (
+            self.scaffold
+            or not isinstance(self.mean, Mean)
+            or self.codec is not None
+            or self.privacy is not None
+        ):
+            raise UsageError(
+                "of a sum that nobody sees into comes the plain mean of updates that it rounds itself",
+                remedy="leave out scaffold, robust means, codec and privacy",
             )
         if isinstance(self.model, EstimatorModel) and (
             self.scaffold

@@ -13,6 +13,7 @@ from fedkeys.phone.secure import SecurePhone
 STEPS = (Step.KEYS, Step.BOXES, Step.MASKED, Step.CONFIRMATIONS, Step.SHARES)
 
 OnMessage = Callable[[bytes], None]
+OnSize = Callable[[bytes, int], None]
 
 
 class Server(Protocol):
@@ -32,7 +33,8 @@ def take_steps(
     server: Server,
     phones: Mapping[bytes, SecurePhone],
     lost_at: Mapping[bytes, Step],
-    on_sent: Callable[[bytes, int], None] = lambda *_: None,
+    on_sent: OnSize = lambda *_: None,
+    on_told: OnSize = lambda *_: None,
     on_message: OnMessage = lambda _: None,
 ) -> None:
     """Take a run to where masks can be taken off.
@@ -41,7 +43,8 @@ def take_steps(
         server: whose run it is.
         phones: by their pseudonyms.
         lost_at: the step that a phone does not take any more, of those that are lost.
-        on_sent: told, of each message that a phone sends, whose it is and how many bytes it has.
+        on_sent, on_told: told, of each message that a phone sends, or is told, whose it is and how many bytes it
+            has.
         on_message: told all that the first phone sends and is told.
 
     Raises:
@@ -61,5 +64,7 @@ def take_steps(
             server.receive(said)
         if step is not Step.SHARES:
             told = {server.name(phone): message for phone, message in server.advance().items()}
+            for pseudonym, message in told.items():
+                on_told(pseudonym, len(message))
             if first in told:
                 on_message(told[first])

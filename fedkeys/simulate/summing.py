@@ -138,7 +138,7 @@ class Summing:
             taking_part[pseudonym].sent += size
 
         try:
-            take_steps(cohort, phones, lost_at, on_sent, self._on_message)
+            take_steps(cohort, phones, lost_at, on_sent, on_message=self._on_message)
             cohort.merge()
         except RefusedError as error:
             return error
