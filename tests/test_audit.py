@@ -57,6 +57,20 @@ def finding(plan: Plan, alone: int = 60, trials: int = 100, corpus: Corpus | Non
     return audit(corpus or open_corpus(shipped_corpus()), asked, np.random.default_rng(0))
 
 
+def test_an_audit_under_masks_sees_what_one_in_the_open_does() -> None:
+    for package in ("cryptography", "shamirs", "scipy"):
+        pytest.importorskip(package, reason="needs fedkeys[privacy]")
+    seen, unseen = (
+        finding(
+            Plan(bounds=DEFAULT_BOUNDS, min_phones=3, together=together), alone=4, corpus=talk(40, 30)
+        ).as_dict()
+        for together in (None, 10)
+    )
+    assert (seen["secure"], unseen["secure"], unseen["lies"]) == (False, True, [])
+    assert unseen["canaries"] == seen["canaries"]
+    assert sum(one["released"] for one in seen["canaries"]) > 20
+
+
 def private(min_phones: int = 1, epsilon: float = 4.0) -> Plan:
     pytest.importorskip("dp_accounting", reason="needs fedkeys[privacy]")
     pytest.importorskip("opendp", reason="needs fedkeys[privacy]")
