@@ -68,7 +68,7 @@ def test_an_audit_under_masks_sees_what_one_in_the_open_does() -> None:
     )
     assert (seen["secure"], unseen["secure"], unseen["lies"]) == (False, True, [])
     assert unseen["canaries"] == seen["canaries"]
-    assert sum(one["released"] for one in seen["canaries"]) > 20
+    assert sum(one["released"] for one in seen["canaries"]) > 10
 
 
 def private(min_phones: int = 1, epsilon: float = 4.0) -> Plan:
