@@ -15,17 +15,16 @@ if TYPE_CHECKING:
     from fedkeys.phone import Keyboard
     from fedkeys.simulate import Plan, Round
 
-_MESSAGES_SHOWN = 30
-
 
 def open_demo() -> None:
     """Open the typing screen; with no terminal attached, print the simulation's report."""
     if has_terminal():
         from fedkeys.cli.personal import open_store
         from fedkeys.phone import Keyboard
+        from fedkeys.sources import shipped_corpus
 
         with open_store(None) as personal:
-            open_screen(Keyboard(demo_model(), personal, kept_prior()))
+            open_screen(Keyboard(demo_model(), personal, kept_prior()), str(shipped_corpus()))
         return
     from fedkeys.cli.simulate import print_report
 
@@ -73,12 +72,21 @@ def demo_model() -> "Model":
     return model
 
 
-def open_screen(keyboard: "Keyboard", phone: str | None = None, sent: "Sequence[str]" = ()) -> None:
-    """Open the typing screen; public words that are not at hand are read once it stands."""
-    from fedkeys.tui import TypingApp
+def open_screen(
+    keyboard: "Keyboard", corpus: str, phone: str | None = None, sent: "Sequence[str]" = ()
+) -> None:
+    """Open the typing screen; public words that are not at hand are read once it stands.
+
+    Args:
+        keyboard: that is typed on.
+        corpus: whose phones can be held, and make a federation.
+        phone, sent: the one that is held, and its messages.
+    """
+    from fedkeys.sources import open_corpus
+    from fedkeys.tui import Desk, TypingApp
 
     prior = public_prior if keyboard.prior is None else None
-    TypingApp(keyboard, phone, sent[-_MESSAGES_SHOWN:], prior).run()
+    TypingApp(Desk(keyboard, phone, sent, open_corpus(corpus), corpus), prior=prior).run()
 
 
 def _federate() -> "list[Round]":

@@ -6,7 +6,7 @@ a `Delta`.
 """
 
 from fedkeys.phone.device import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone
-from fedkeys.phone.keyboard import Keyboard, PassedOver, default_mix, hand_mixed
+from fedkeys.phone.keyboard import Keyboard, PassedOver, Source, default_mix, hand_mixed
 from fedkeys.phone.mixing import MixTrainer
 from fedkeys.phone.personal import PersonalModel
 from fedkeys.phone.prior import Prior
@@ -24,6 +24,7 @@ __all__ = [
     "PersonalStore",
     "Phone",
     "Prior",
+    "Source",
     "Withheld",
     "default_mix",
     "dropped",

@@ -10,6 +10,7 @@ more probable ones first: after "teh" the slip of "the" comes before "Tehran".
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from enum import Enum
 from functools import cache
 from importlib.resources import files
 from math import exp
@@ -33,6 +34,15 @@ MIX_FORMAT = "fedkeys.mix"
 # A word that only the prior knows is typed so many times as often as the prior says: of ubuntu_irc 0.6 % of the
 # words are of those, which have 17 % of the prior. A little more, since they can be completed in no other way.
 _ONLY_PUBLIC = 0.2
+
+
+class Source(Enum):
+    """Who knows a word that is offered."""
+
+    EVERYONE = "everyone"
+    OWN = "you"
+    BOTH = "both"
+    PUBLIC = "public"
 
 
 class Keyboard:
@@ -73,6 +83,26 @@ class Keyboard:
         """Know public words too from now on."""
         self.prior = prior
         self._last = None
+
+    def hold(self, personal: PersonalModel) -> None:
+        """Be another owner's from now on."""
+        self.personal = personal
+        self._last = None
+
+    def take(self, model: Model) -> None:
+        """Have another model of everyone's from now on, and the mix that it brings."""
+        self.model = model
+        self.mix = mix_of(model)
+        self._last = None
+
+    def source(self, word: str) -> Source:
+        """Tell who knows a word, in any written form: everyone's model, its owner's, both, or neither."""
+        folded = fold(word)
+        own = self.personal.after(())
+        is_own = own is not None and folded in own.counts
+        if self.model.vocabulary.find(folded):
+            return Source.BOTH if is_own else Source.EVERYONE
+        return Source.OWN if is_own else Source.PUBLIC
 
     def learn(self, message: str) -> None:
         """Count a sent message in the personal model; a keyboard that adapts weighs anew what predicted it.

@@ -11,7 +11,7 @@ for a slip of the finger it is. Who types fast does not read each strip, so one 
 `READ_SECONDS` when the next letter came.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import ClassVar
@@ -58,6 +58,7 @@ class MessageBox(TextArea):
         suggestions: Sequence[Suggestion]
         keys: int
         characters: int
+        milliseconds: float
 
         def can_replace(self, message: Message) -> bool:
             """Only the newest suggestions matter."""
@@ -69,6 +70,7 @@ class MessageBox(TextArea):
 
         text: str
         keys: int
+        offered: Mapping[str, Sequence[str]]
 
     def __init__(self, keyboard: Keyboard, clock: Callable[[], float] = monotonic) -> None:
         super().__init__(
@@ -87,6 +89,7 @@ class MessageBox(TextArea):
         self._shown: tuple[str, list[str]] = "", []  # before which word, and what
         self._shown_since = clock()
         self._passed_over = PassedOver()
+        self._offered: dict[str, Sequence[str]] = {}  # before a word -> what the strip had, in lower case
 
     def on_mount(self) -> None:
         """Offer words before the first letter too."""
@@ -100,14 +103,23 @@ class MessageBox(TextArea):
         if self._asked is not None and not before.startswith(self._asked[0]):
             self._passed_over.back_at(before)
         self._asked = (before, self.text, self.keys)
+        began = self._clock()
         self.suggestions = self.keyboard.suggest(before, passed_over=self._passed_over.at(before))
+        took = 1000 * (self._clock() - began)
         words = [suggestion.word for suggestion in self.suggestions]
         shown = before[: len(before) - at_cursor(before).typed], words
         if shown != self._shown:
             self._shown = shown
             self._shown_since = self._clock()
         self.suggestion = self._ghost(before)
-        self.post_message(self.Suggested(self.suggestions, self.keys, len(self.text)))
+        if at_cursor(before).prefix == "" and before == self.text:
+            self._offered[before] = [word.lower() for word in words]
+        self.post_message(self.Suggested(self.suggestions, self.keys, len(self.text), took))
+
+    def ask_again(self) -> None:
+        """Ask the keyboard again, which knows something else now."""
+        self._asked = None
+        self.update_suggestion()
 
     def on_text_area_selection_changed(self) -> None:
         """Ask again where the cursor has gone."""
@@ -188,8 +200,9 @@ class MessageBox(TextArea):
         """Send the message and begin the next one."""
         text = self.text.strip()
         if text:
-            self.post_message(self.Sent(text, self.keys))
+            self.post_message(self.Sent(text, self.keys, self._offered))
             self.keys = 0
+            self._offered = {}
             self._accepted_to = None
             self._passed_over = PassedOver()
             try:

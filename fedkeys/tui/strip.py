@@ -1,9 +1,12 @@
 """The strip of three slots above the message box, best first in reading order.
 
-In: suggestions. Out: `Taken` when one is clicked.
+In: suggestions, and who knows them. Out: `Taken` when one is clicked.
+
+The best word stands first and not in the middle, as phones have it for the thumb: here it is taken with Tab and
+read from the left, next to where the keys' names stand. Who knows a word is told by a mark, not by colour.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
@@ -13,8 +16,13 @@ from textual.message import Message
 from textual.widgets import Button
 
 from fedkeys.model import Suggestion
+from fedkeys.phone import Source
 
 KEYS = ("Tab", "F2", "F3")
+MARKS = {Source.EVERYONE: "∴", Source.OWN: "•", Source.BOTH: "∷", Source.PUBLIC: "∘"}
+LEGEND = "\n".join(f"{MARKS[source]} {source.value}" for source in Source).replace("public", "public words")
+
+_LEAST_PERCENT = 0.005
 
 
 class SuggestionStrip(Horizontal):
@@ -33,12 +41,21 @@ class SuggestionStrip(Horizontal):
             button.can_focus = False
             yield button
 
-    def show(self, suggestions: Sequence[Suggestion]) -> None:
-        """Show the words, each with the key that takes it; a slot without a word is disabled."""
+    def show(self, suggestions: Sequence[Suggestion], source: Callable[[str], Source]) -> None:
+        """Show words, each with its key, who knows it and how probable it is; a slot without one is disabled."""
         for slot, (key, button) in enumerate(zip(KEYS, self.query(Button), strict=True)):
-            word = suggestions[slot].word if slot < len(suggestions) else None
-            button.label = Content.assemble(word or "·", "\n", (key if word else "", "$text-muted not bold"))
-            button.disabled = word is None
+            if slot < len(suggestions):
+                word, chance = suggestions[slot]
+                below: list[str | tuple[str, str]] = [
+                    (key, "$text-muted not bold"),
+                    f" {MARKS[source(word)]}",
+                ]
+                if chance >= _LEAST_PERCENT:
+                    below.append((f" {100 * chance:.0f} %", "$text-muted not bold"))
+                button.label = Content.assemble(word, "\n", *below)
+            else:
+                button.label = Content.assemble("·", "\n")
+            button.disabled = slot >= len(suggestions)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Tell which slot was clicked."""
