@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedkeys.cli.console import many, narrate, print_table, tell
 from fedkeys.cli.delta import phone_of_file
-from fedkeys.cli.entries import Entry, entries
 from fedkeys.cli.progress import progress
 from fedkeys.cli.type_ import phone_of
 
@@ -77,7 +76,7 @@ def comparison(
         UsageError: there is no such phone, or the words of the delta are not known.
     """
     from fedkeys.errors import UsageError
-    from fedkeys.phone import Phone, Withheld, dropped
+    from fedkeys.phone import dropped, withheld_from
 
     if delta.known and known is None:
         raise UsageError(
@@ -86,9 +85,7 @@ def comparison(
             remedy="name the model that it was written against with --base",
         )
     name, texts = _messages(corpus, phone, file)
-    alone = Phone(texts, order=delta.counts.order)
-    typed, sent = _counted(entries(alone.delta(), None)), _counted(entries(delta, known))
-    withheld = Withheld.between(typed, sent)
+    withheld = withheld_from(texts, delta, known)
     if withheld.foreign:
         narrate(
             f"warning: {many(withheld.foreign, 'count')} of the delta cannot come from the messages of {name!r}; "
@@ -106,10 +103,6 @@ def _messages(corpus: str, phone: str | None, file: Path) -> "PhoneTexts":
         if phone is None and len(names) > 1:
             phone = phone_of_file(file.stem, names)
         return phone_of(source, phone)
-
-
-def _counted(levels: Sequence[Sequence[Entry]]) -> list[dict[str, int]]:
-    return [{entry.text: entry.times for entry in level} for level in levels]
 
 
 def _sentences(compared: Comparison) -> list[str]:

@@ -9,7 +9,6 @@ import typer
 
 from fedkeys.cli.comparison import comparison
 from fedkeys.cli.console import many, print_json, print_table, size, tell
-from fedkeys.cli.entries import Entry, entries
 from fedkeys.cli.files import existing
 from fedkeys.cli.options import JsonOption
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from fedkeys.delta import Delta
     from fedkeys.delta.signed import Envelope
     from fedkeys.model import Model
+    from fedkeys.phone import Entry
 
 _SHOWN = 20
 _MOST_SECURE = 1 << 30  # bytes of one message
@@ -251,15 +251,17 @@ def _of_bounds(bounds: Mapping[str, int] | None) -> str:
     )
 
 
-def _sorted(delta: "Delta", known: Sequence[str] | None) -> list[list[Entry]]:
+def _sorted(delta: "Delta", known: Sequence[str] | None) -> "list[list[Entry]]":
+    from fedkeys.phone import entries
+
     return [sorted(rows, key=_by_count) for rows in entries(delta, known)]
 
 
-def _by_count(row: Entry) -> tuple[int, str]:
+def _by_count(row: "Entry") -> tuple[int, str]:
     return -row.times, row.text
 
 
-def _print_rows(title: str, rows: Sequence[Entry], all_: bool) -> None:
+def _print_rows(title: str, rows: "Sequence[Entry]", all_: bool) -> None:
     shown = rows if all_ else rows[:_SHOWN]
     cells = [(row.text, str(row.times), "yes" if row.first_time else "no") for row in shown]
     if len(shown) < len(rows):

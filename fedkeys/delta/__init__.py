@@ -69,7 +69,7 @@ pseudonym is made of in `fedkeys.delta.keys`.
 """
 
 from fedkeys.delta.batch import DELTA_FORMAT, DELTA_VERSION, Batch, Head, unsound
-from fedkeys.delta.bounds import DEFAULT_BOUNDS, Bounds
+from fedkeys.delta.bounds import DEFAULT_BOUNDS, PRIVATE_BOUNDS, Bounds
 from fedkeys.delta.message import MAX_DELTA_BYTES, Delta
 
 __all__ = [
@@ -77,6 +77,7 @@ __all__ = [
     "DELTA_FORMAT",
     "DELTA_VERSION",
     "MAX_DELTA_BYTES",
+    "PRIVATE_BOUNDS",
     "Batch",
     "Bounds",
     "Delta",

@@ -64,3 +64,6 @@ class Bounds:
 
 # Chosen with `python -m tests.bench.tune_bounds CORPUS`.
 DEFAULT_BOUNDS = Bounds(max_ngrams=2000, max_count=16, max_bytes=5000)
+
+# Of a private release: one vote is no more than an eighth of a phone's length, that of a phone with 64 n-grams.
+PRIVATE_BOUNDS = Bounds(max_ngrams=2000, max_count=512, max_bytes=5000, max_norm=4096)

@@ -6,16 +6,18 @@ a `Delta`.
 """
 
 from fedkeys.phone.device import DEFAULT_FEDERATION, DEFAULT_ORDER, Phone
+from fedkeys.phone.entries import Entry, entries
 from fedkeys.phone.keyboard import Keyboard, PassedOver, Source, default_mix, hand_mixed
 from fedkeys.phone.mixing import MixTrainer
 from fedkeys.phone.personal import PersonalModel
 from fedkeys.phone.prior import Prior
 from fedkeys.phone.store import PersonalStore
-from fedkeys.phone.withheld import Missing, Withheld, dropped
+from fedkeys.phone.withheld import Missing, Withheld, dropped, withheld_from
 
 __all__ = [
     "DEFAULT_FEDERATION",
     "DEFAULT_ORDER",
+    "Entry",
     "Keyboard",
     "Missing",
     "MixTrainer",
@@ -28,5 +30,7 @@ __all__ = [
     "Withheld",
     "default_mix",
     "dropped",
+    "entries",
     "hand_mixed",
+    "withheld_from",
 ]

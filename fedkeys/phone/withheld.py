@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fedkeys.delta import Delta
+from fedkeys.phone.device import Phone
+from fedkeys.phone.entries import Entry, entries
 from fedkeys.words import GAP, tokens
 
 
@@ -67,6 +70,22 @@ class Withheld:
             ),
             sum(times > theirs.get(text, 0) for theirs, ours in pairs for text, times in ours.items()),
         )
+
+
+def withheld_from(texts: Sequence[str], delta: Delta, known: Sequence[str] | None = None) -> Withheld:
+    """Compare a delta with messages.
+
+    Args:
+        texts: all messages of its phone.
+        delta: the delta.
+        known: words of the vocabulary that it was written against, if it was against one.
+    """
+    alone = Phone(texts, order=delta.counts.order).delta()
+    return Withheld.between(_counted(entries(alone, None)), _counted(entries(delta, known)))
+
+
+def _counted(levels: Sequence[Sequence[Entry]]) -> list[dict[str, int]]:
+    return [{entry.text: entry.times for entry in level} for level in levels]
 
 
 def dropped(texts: Sequence[str]) -> int:

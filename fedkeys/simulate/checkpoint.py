@@ -25,7 +25,7 @@ from fedkeys.model import Model
 from fedkeys.simulate.member import Record, Sent
 
 if TYPE_CHECKING:
-    from fedkeys.simulate.federation import Plan
+    from fedkeys.simulate.plan import Plan
 
 _FORMAT, _VERSION = "fedkeys.checkpoint", 1
 _MOST_BYTES = 1 << 30

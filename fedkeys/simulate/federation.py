@@ -8,10 +8,10 @@ the round after a resumption is the one that would have been.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,169 +19,33 @@ from numpy.typing import NDArray
 from fedkeys.aggregator import (
     Aggregator,
     Answer,
-    Budget,
     Enrolment,
     Fate,
-    RoundRule,
     Upload,
     collect,
     select,
 )
 from fedkeys.counts import Vocabulary
-from fedkeys.delta import Bounds
 from fedkeys.delta.keys import PhoneKey
-from fedkeys.delta.secure import LEAST_TOGETHER
 from fedkeys.errors import UsageError
 from fedkeys.model import Model
-from fedkeys.phone import DEFAULT_FEDERATION, DEFAULT_ORDER, Prior
-from fedkeys.privacy.sketch import MOST_ADDED
+from fedkeys.phone import Prior
 from fedkeys.simulate.checkpoint import Checkpoint
 from fedkeys.simulate.keyring import Keyring
 from fedkeys.simulate.lesson import Lesson, OnStep, give_lesson
 from fedkeys.simulate.member import Member, Record
 from fedkeys.simulate.mixing import MixPlan
+from fedkeys.simulate.plan import CHANGEABLE, Plan
+from fedkeys.simulate.round import Round
 from fedkeys.simulate.steps import STEPS, OnMessage
 from fedkeys.simulate.summing import Participant, Summing
 from fedkeys.sources import Corpus, PhoneTexts
-from fedkeys.sources.parts import count_first
 
 _MIDDLING_SECONDS = 30.0  # of a phone, from being asked to its upload's arrival
 _SPREAD = 1.0  # the standard deviation of its logarithm
 
 OnPhone = Callable[[int, float], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a simulated federation goes.
-
-    Attributes:
-        rounds: how many.
-        cohort: how many phones are asked in a round; None for all that can be reached.
-        min_phones: what a release needs.
-        order: the highest order of n-grams.
-        federation: its name.
-        bounds: the most that a phone may contribute; None for no bounds.
-        min_available: a round does not start with fewer phones that can be reached.
-        available: the chance that a phone can be reached when a round begins.
-        dropout: the chance that a phone that was asked is lost, half of them before their upload arrives and
-            half after it, before the answer does.
-        deadline: seconds after which an upload is too late; None to wait for all. How long a phone takes is
-            drawn from a log-normal distribution with a median of 30 seconds.
-        prune: how many n-grams of two words or more a release keeps; None for all.
-        mix: how the mix is trained; None for not at all. Phones hold the last fifth of their messages back from
-            the rounds, train the mix on it, and send it in one round more. They are in reach, and lost, in the
-            training as in the rounds; a deadline is for deltas.
-        budget: what all releases together may cost one phone, for each round's release; None for no noise.
-        together: about how many phones are added up under masks, so that the aggregator sees their sum and none of
-            them; None for deltas that it sees.
-
-    Raises:
-        UsageError: a number is out of its range; a budget comes without bounds, with the mix, which no noise
-            hides, or for another number of releases than there are rounds.
-    """
-
-    rounds: int = 1
-    cohort: int | None = None
-    min_phones: int = 2
-    order: int = DEFAULT_ORDER
-    federation: str = DEFAULT_FEDERATION
-    bounds: Bounds | None = None
-    min_available: int = 1
-    available: float = 1.0
-    dropout: float = 0.0
-    deadline: float | None = None
-    prune: int | None = None
-    mix: MixPlan | None = None
-    budget: Budget | None = None
-    together: int | None = None
-
-    def __post_init__(self) -> None:
-        for name, value in (("rounds", self.rounds), ("min_phones", self.min_phones)):
-            if value < 1:
-                raise UsageError(f"{name} is {value}", remedy="choose 1 or more")
-        if self.prune is not None and self.prune < 0:
-            raise UsageError(f"prune is {self.prune}", remedy="choose 0 or more, or None to keep all")
-        if not 0 < self.available <= 1 or not 0 <= self.dropout < 1:
-            raise UsageError("available lies above 0 and up to 1, dropout from 0 to below 1")
-        if self.budget is not None and self.mix is not None:
-            raise UsageError(
-                "no noise hides what phones say of the mix", remedy="leave the mix out, or the budget"
-            )
-        if self.budget is not None and (self.bounds is None or self.budget.releases != self.rounds):
-            raise UsageError(
-                f"a budget for {self.budget.releases} releases, in {self.rounds} rounds under "
-                f"{'bounds' if self.bounds else 'no bounds'}",
-                remedy="plan a release for each round, under bounds",
-            )
-        if self.together is not None and not LEAST_TOGETHER <= self.together <= MOST_ADDED // 2:
-            raise UsageError(
-                f"{self.together} phones are to be added up together",
-                remedy=f"choose {LEAST_TOGETHER} to {MOST_ADDED // 2:,}",
-            )
-        _ = self.rule
-
-    @property
-    def all_rounds(self) -> int:
-        """How many rounds there are with the one that follows the training of the mix."""
-        return self.rounds + (self.mix is not None)
-
-    def release_of(self, aggregator: Aggregator) -> Model:
-        """Release what an aggregator has merged."""
-        return aggregator.release(self.min_phones, prune=self.prune, budget=self.budget)
-
-    def typed_by(self, number: int, messages: int) -> int:
-        """How many of a phone's messages belong to the rounds up to one of them."""
-        if self.mix is None:
-            return messages * number // self.rounds
-        return messages if number > self.rounds else count_first(messages) * number // self.rounds
-
-    @property
-    def rule(self) -> RoundRule:
-        """How the aggregator goes about a round."""
-        return RoundRule(self.cohort, self.min_available, self.deadline)
-
-
-class Round(NamedTuple):
-    """What happened in one round.
-
-    Attributes:
-        number: from 1.
-        phones: how many there are; available: how many could be reached; sampled: how many were asked.
-        lost: how many were lost on the way; late: how many came too late; known: how many had been merged
-            before, their answer lost; refused: how many were refused; failed: how many were in a sum under
-            masks that came to nothing; spent: how many were in one that was opened and could not be read, twice.
-        failure: why a sum of this round came to nothing; None where none did.
-        deltas: how many were merged; a phone with nothing new sends none.
-        messages: how many messages they counted.
-        bytes_up: bytes of each upload, whatever became of it, in the order in which they were sent.
-        bytes_down: bytes of the released model.
-        seconds: how long it took, by the wall clock.
-        model: the release; the one before if the round did not start, and None before the first.
-    """
-
-    number: int
-    phones: int
-    available: int
-    sampled: int
-    lost: int
-    late: int
-    known: int
-    refused: int
-    failed: int
-    spent: int
-    failure: str | None
-    deltas: int
-    messages: int
-    bytes_up: NDArray[np.int64]
-    bytes_down: int
-    seconds: float
-    model: Model | None
-
-    @property
-    def started(self) -> bool:
-        """Whether enough phones could be reached."""
-        return self.sampled > 0
+OnFate = Callable[[str, str], None]
 
 
 class _Fates(NamedTuple):
@@ -204,6 +68,8 @@ class Federation:
         resume: go on with the rounds that the checkpoint holds.
         prior: public words that phones train the mix with.
         on_message: told all that one phone of each sum under masks sends and is told.
+        on_fate: told of each phone of a round, by its name, that it is "asked", then that it has "sent", or is
+            "lost", and what became of what it sent: a value of `Fate`.
 
     Attributes:
         lesson: what came of training the mix; None before that, and where too few phones could train it.
@@ -223,8 +89,10 @@ class Federation:
         resume: bool = False,
         prior: Prior | None = None,
         on_message: OnMessage = lambda _: None,
+        on_fate: OnFate = lambda *_: None,
     ) -> None:
         self._corpus = corpus
+        self._on_fate = on_fate
         self._plan = plan
         self._prior = prior
         self._on_message = on_message
@@ -277,6 +145,25 @@ class Federation:
                 self._train(self._model, self._plan.mix, number, on_step)
             yield self._round(number, on_phone)
 
+    def change(self, **changes: Any) -> None:
+        """Go about the rounds that are left in another way.
+
+        Args:
+            changes: attributes of `Plan` among `CHANGEABLE`, which leave what was sent as it is.
+
+        Raises:
+            UsageError: an attribute is none of these, or out of its range; or rounds that a checkpoint keeps are
+                to go on in another way than they began.
+        """
+        wrong = sorted(changes.keys() - set(CHANGEABLE))
+        if wrong or self._checkpoint is not None:
+            raise UsageError(
+                f"{', '.join(wrong)} cannot change between rounds"
+                if wrong
+                else "rounds with a checkpoint go on as they began"
+            )
+        self._plan = replace(self._plan, **changes)
+
     def _train(self, model: Model, plan: MixPlan, number: int, on_step: OnStep) -> None:
         """Train the mix; from then on models bring it."""
         seed = int(np.random.default_rng([self._seed, number, 1]).integers(1 << 32))
@@ -293,6 +180,8 @@ class Federation:
         cohort = {self._names[place]: place for place in chosen}
         if cohort:
             self.aggregator.begin_round(number)
+        for name in cohort:
+            self._on_fate(name, "asked")
         sizes: list[int] = []
         if self._plan.together is None:
             uploads = self._uploads(number, cohort, fates, sizes, on_phone)
@@ -304,6 +193,7 @@ class Federation:
         failure: str | None = None
         for answer in answers:
             tally[answer.fate] += 1
+            self._on_fate(answer.name, answer.fate.value)
             if answer.fate in (Fate.FAILED, Fate.SPENT) and answer.reason is not None:
                 failure = str(answer.reason)
             messages += self._carry(number, answer, cohort, fates)
@@ -349,9 +239,12 @@ class Federation:
                 upload = member.upload(self._base, number)
                 self._records[name] = member.record
                 sizes.append(sum(map(len, upload)))
+                self._on_fate(name, "sent")
                 yield Upload(name, float(fates.seconds[place]), upload)
-            elif number == self._plan.all_rounds:
-                del self._members[name]
+            else:
+                self._on_fate(name, "lost" if fates.lost_before[place] else "idle")
+                if number == self._plan.all_rounds:
+                    del self._members[name]
             on_phone(number, done / len(cohort))
 
     def _asked(self, number: int, cohort: Mapping[str, int]) -> Iterator[tuple[str, int, Member]]:
@@ -381,6 +274,7 @@ class Federation:
         ends = set(np.linspace(0, len(cohort), sums + 1)[1:].round().astype(int).tolist())
         for done, (name, place, member) in enumerate(self._asked(number, cohort), 1):
             if member.phone.may_send:
+                self._on_fate(name, "lost" if fates.lost_before[place] else "sent")
                 signer = self._keyring.of(name)
                 waiting.append(self._participant(name, place, member, signer, fates, rng))
             elif number == self._plan.all_rounds:

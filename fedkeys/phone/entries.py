@@ -5,10 +5,13 @@ and written forms, in the order in which they stand there.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from fedkeys.delta import Delta
+from fedkeys.counts import FIRST_WORD
+from fedkeys.delta import Delta
+from fedkeys.words import CAPITALISED, OTHER, styled
+
+MARKS = ("⟨message⟩", "⟨sentence⟩")  # the beginning of one
 
 
 class Entry(NamedTuple):
@@ -25,7 +28,7 @@ class Entry(NamedTuple):
     first_time: bool
 
 
-def entries(delta: "Delta", known: Sequence[str] | None) -> list[list[Entry]]:
+def entries(delta: Delta, known: Sequence[str] | None) -> list[list[Entry]]:
     """Give the n-grams of each order, and last the written forms."""
     names = _names(delta, known)
     return [
@@ -34,16 +37,13 @@ def entries(delta: "Delta", known: Sequence[str] | None) -> list[list[Entry]]:
     ]
 
 
-def _names(delta: "Delta", known: Sequence[str] | None) -> list[str]:
+def _names(delta: Delta, known: Sequence[str] | None) -> list[str]:
     """A name for each local id: a mark, a word, or the number of a known word."""
-    from fedkeys.counts import FIRST_WORD
-
-    marks = ["⟨message⟩", "⟨sentence⟩"]
     names: list[str] = []
     for id_ in delta.ids.tolist():
         place = id_ - FIRST_WORD
         if place < 0:
-            names.append(marks[id_])
+            names.append(MARKS[id_])
         elif place < delta.known:
             names.append(known[place] if known else f"#{place}")
         else:
@@ -51,16 +51,14 @@ def _names(delta: "Delta", known: Sequence[str] | None) -> list[str]:
     return names
 
 
-def _ngrams(delta: "Delta", order: int, names: Sequence[str]) -> Iterator[Entry]:
+def _ngrams(delta: Delta, order: int, names: Sequence[str]) -> Iterator[Entry]:
     level = delta.counts.levels[order - 1]
     columns = (delta.counts.ngrams(order).tolist(), level.counts.tolist(), level.phones.tolist())
     for ids, count, mark in zip(*columns, strict=True):
         yield Entry(" ".join(names[id_] for id_ in ids), count, bool(mark))
 
 
-def _forms(delta: "Delta", names: Sequence[str]) -> Iterator[Entry]:
-    from fedkeys.words import CAPITALISED, OTHER, styled
-
+def _forms(delta: Delta, names: Sequence[str]) -> Iterator[Entry]:
     forms = delta.forms
     columns = (forms.parents.tolist(), forms.words.tolist(), forms.counts.tolist(), forms.phones.tolist())
     for row, style, count, mark in zip(*columns, strict=True):
