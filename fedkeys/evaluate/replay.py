@@ -14,7 +14,7 @@ In: a message and something that suggests. Out: a `Score`, and figures of it. Th
 
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -98,18 +98,32 @@ def replay(message: str, system: Suggests, score: Score, repeats: bool = False) 
         score: where it is counted.
         repeats: whether words that were passed over are offered again.
     """
-    text = message.translate(_CURLY)
-    for match in _WORD.finditer(text):
-        _type_word(text, match.start(), match.end(), system, score, repeats)
+    for start, end in spans(message):
+        type_word(message, start, end, system, score, repeats)
     system.learn(message)
+
+
+def spans(message: str) -> Iterator[tuple[int, int]]:
+    """Give where the words of a message that are asked begin and end."""
+    return (match.span() for match in _WORD.finditer(message.translate(_CURLY)))
 
 
 def asked_words(message: str) -> int:
     """How many words of a message are asked."""
-    return sum(1 for _ in _WORD.finditer(message.translate(_CURLY)))
+    return sum(1 for _ in spans(message))
 
 
-def _type_word(text: str, start: int, end: int, system: Suggests, score: Score, repeats: bool) -> None:
+def type_word(
+    message: str, start: int, end: int, system: Suggests, score: Score, repeats: bool = False
+) -> None:
+    """Type one word of a message.
+
+    Args:
+        message: what is typed.
+        start, end: where the word is, of `spans`.
+        system, score, repeats: as of `replay`.
+    """
+    text = message.translate(_CURLY)
     word = text[start:end].lower()
     passed_over = PassedOver()
     score.words += 1

@@ -165,6 +165,15 @@ class Model:
         """
         return self._search.levels(state, ids)
 
+    def knows(self, ngram: Sequence[str]) -> bool:
+        """Tell whether an n-gram is in the model: words, as they are counted, of which the first may be a mark."""
+        *context, last = ngram
+        id_ = self.id(last)
+        if id_ is None or not context:
+            return id_ is not None
+        matches = self.state(context).matches
+        return any(match.length == len(context) and id_ in match.successors for match in matches)
+
     def id(self, word: str) -> int | None:
         """Give the id of a word in any written form, or of a mark; None if the model does not know it."""
         return _MARK_IDS[word] if word in _MARK_IDS else self.vocabulary.find(fold(word))

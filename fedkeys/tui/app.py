@@ -14,14 +14,41 @@ from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.screen import ModalScreen, Screen
 
 from fedkeys.errors import FedkeysError
+from fedkeys.model import Model
 from fedkeys.phone import Keyboard, Prior
 from fedkeys.tui.desk import Desk
+from fedkeys.tui.nav import PLACES
 from fedkeys.tui.typing import TypingScreen
 
 _WIDE = 72  # columns
 _REMOTE_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+
+
+def _federation() -> Screen[None]:
+    from fedkeys.tui.federation import FederationScreen
+
+    return FederationScreen()
+
+
+def _leaves() -> Screen[None]:
+    from fedkeys.tui.leaves import LeavesScreen
+
+    return LeavesScreen()
+
+
+def _compare() -> Screen[None]:
+    from fedkeys.tui.compare import CompareScreen
+
+    return CompareScreen()
+
+
+def _hospitals() -> Screen[None]:
+    from fedkeys.tui.hospitals import HospitalsScreen
+
+    return HospitalsScreen()
 
 
 class TypingApp(App[None]):
@@ -35,15 +62,27 @@ class TypingApp(App[None]):
 
     Attributes:
         desk: the keyboard, and whose it is.
+        typing: the typing screen, once it stands.
     """
 
     TITLE = "fedkeys"
     CSS_PATH = "typing.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012, declared so by Textual
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (11, "-high")]  # noqa: RUF012
-    MODES = {"typing": TypingScreen}  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (11, "-high"), (32, "-tall")]  # noqa: RUF012
+    MODES = {  # noqa: RUF012
+        "typing": TypingScreen,
+        "federation": _federation,
+        "leaves": _leaves,
+        "compare": _compare,
+        "hospitals": _hospitals,
+    }
     DEFAULT_MODE = "typing"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "Help", id="help", tooltip="Keys of this screen, or none", priority=True),
+        *(
+            Binding(p.key, f"go('{p.mode}')", p.name, id=p.mode, tooltip=p.what, show=False, priority=True)
+            for p in PLACES
+        ),
         Binding("ctrl+q", "quit", "Quit", id="quit", tooltip="Leave fedkeys", priority=True),
     ]
 
@@ -64,7 +103,26 @@ class TypingApp(App[None]):
         super().__init__()
         self.desk = keyboard if isinstance(keyboard, Desk) else Desk(keyboard, phone, sent)
         self.clock = clock
+        self.typing: TypingScreen | None = None
         self._prior = prior
+
+    def action_go(self, mode: str) -> None:
+        """Show another screen; each stays as it was left."""
+        if not isinstance(self.screen, ModalScreen):
+            self.switch_mode(mode)
+
+    def action_help(self) -> None:
+        """Show the keys of a screen beside it, or hide them."""
+        if self.screen.query("HelpPanel"):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
+    def take_model(self, model: Model) -> None:
+        """Have another model of everyone's on the keyboard; what is being typed stays."""
+        self.desk.keyboard.take(model)
+        if self.typing is not None:
+            self.typing.show_model()
 
     def on_mount(self) -> None:
         """Read public words, once the screen stands."""

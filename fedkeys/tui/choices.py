@@ -44,7 +44,7 @@ class Choices(ModalScreen[str | None]):
         """Lay the list out."""
         with Vertical(id="choices"):
             yield Static(Content(self._title), classes="heading")
-            yield Input(placeholder="type a part of it, Enter takes it, Esc leaves")
+            yield Input(placeholder="a part of it; Enter takes, Esc leaves")
             yield OptionList()
             yield Static(id="more")
 

@@ -49,6 +49,7 @@ class MessageBox(TextArea):
         Binding("tab", "accept(0)", "1st", id="accept-1", tooltip="Take the first suggestion"),
         Binding("f2", "accept(1)", "2nd", id="accept-2", tooltip="Take the second suggestion"),
         Binding("f3", "accept(2)", "3rd", id="accept-3", tooltip="Take the third suggestion"),
+        Binding("ctrl+a", "select_all", "Select all", id="select-all", show=False),
     ]
 
     @dataclass

@@ -20,6 +20,7 @@ from fedkeys.model import Model
 from fedkeys.tui.choices import Choices
 from fedkeys.tui.desk import Held
 from fedkeys.tui.message_box import MessageBox
+from fedkeys.tui.nav import Nav
 from fedkeys.tui.savings import Tally, savings
 from fedkeys.tui.strip import LEGEND, SuggestionStrip
 
@@ -43,6 +44,7 @@ class TypingScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
+        yield Nav("typing")
         with Horizontal(id="title"):
             yield Static(id="whose")
             yield Static(id="brief")
@@ -65,6 +67,7 @@ class TypingScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin in the message box."""
+        self.app.typing = self
         self._tally = Tally()
         self.query_one("#chat").anchor()  # stays at its end, whatever is added or however it is resized
         self.query_one(MessageBox).focus()
