@@ -284,7 +284,7 @@ async def test_a_sent_message_does_not_come_back(monkeypatch: pytest.MonkeyPatch
         (("ctrl+u",), "", 1),
         (("home", "ctrl+k"), "", 1),
         (("home", "delete", "ctrl+d"), "e you", 2),
-        (("f7", "ctrl+x"), "", 1),
+        (("ctrl+a", "ctrl+x"), "", 1),
         (("ctrl+x", "ctrl+v"), "see you", 1 + 7),
         (("ctrl+shift+k",), "", 1),
         (("ctrl+z", "ctrl+y"), "see you", 2),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fedkeys.model import Model
     from fedkeys.phone import Keyboard
     from fedkeys.simulate import Plan, Round
+    from fedkeys.tui import Settings
 
 
 def open_demo() -> None:
@@ -73,7 +74,11 @@ def demo_model() -> "Model":
 
 
 def open_screen(
-    keyboard: "Keyboard", corpus: str, phone: str | None = None, sent: "Sequence[str]" = ()
+    keyboard: "Keyboard",
+    corpus: str,
+    phone: str | None = None,
+    sent: "Sequence[str]" = (),
+    data_dir: Path | None = None,
 ) -> None:
     """Open the typing screen; public words that are not at hand are read once it stands.
 
@@ -81,12 +86,27 @@ def open_screen(
         keyboard: that is typed on.
         corpus: whose phones can be held, and make a federation.
         phone, sent: the one that is held, and its messages.
+        data_dir: where settings are kept; None for the default.
     """
     from fedkeys.sources import open_corpus
     from fedkeys.tui import Desk, TypingApp
 
     prior = public_prior if keyboard.prior is None else None
-    TypingApp(Desk(keyboard, phone, sent, open_corpus(corpus), corpus), prior=prior).run()
+    desk = Desk(keyboard, phone, sent, open_corpus(corpus), corpus)
+    TypingApp(desk, prior=prior, settings=_settings(data_dir)).run()
+
+
+def _settings(data_dir: Path | None) -> "Settings":
+    """Give what the screens remember; defaults if the file is damaged, which is left as it is."""
+    from fedkeys.cli.secret import data_directory
+    from fedkeys.errors import FedkeysError
+    from fedkeys.tui import Settings
+
+    try:
+        return Settings.load((data_dir or data_directory()) / "settings.json")
+    except FedkeysError as error:
+        narrate(f"settings are not used: {error}")
+        return Settings()
 
 
 def _federate() -> "list[Round]":

@@ -72,7 +72,7 @@ def command(
         if plain:
             run_plain(keyboard)
         else:
-            open_screen(keyboard, corpus or str(shipped_corpus()), phone, sent)
+            open_screen(keyboard, corpus or str(shipped_corpus()), phone, sent, data_dir)
 
 
 def phone_of(source: "Corpus", phone: str | None) -> "PhoneTexts":

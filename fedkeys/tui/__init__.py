@@ -8,6 +8,7 @@ model.
 from fedkeys.tui.app import TypingApp
 from fedkeys.tui.desk import Desk
 from fedkeys.tui.message_box import MessageBox
+from fedkeys.tui.settings import Settings
 from fedkeys.tui.strip import SuggestionStrip
 
-__all__ = ["Desk", "MessageBox", "SuggestionStrip", "TypingApp"]
+__all__ = ["Desk", "MessageBox", "Settings", "SuggestionStrip", "TypingApp"]

@@ -5,26 +5,45 @@ that show what federated learning is. Law: one keyboard and one message, whichev
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import work
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
+from textual.theme import Theme
 
 from fedkeys.errors import FedkeysError
 from fedkeys.model import Model
 from fedkeys.phone import Keyboard, Prior
 from fedkeys.tui.desk import Desk
 from fedkeys.tui.nav import PLACES
+from fedkeys.tui.settings import Settings
 from fedkeys.tui.typing import TypingScreen
 
 _WIDE = 72  # columns
 _REMOTE_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+
+
+HIGH_CONTRAST = Theme(
+    name="high-contrast",
+    primary="#ffff00",
+    secondary="#00ffff",
+    warning="#ffaf00",
+    error="#ff8787",
+    success="#00ff00",
+    accent="#ffffff",
+    foreground="#ffffff",
+    background="#000000",
+    surface="#000000",
+    panel="#262626",
+    dark=True,
+)
 
 
 def _federation() -> Screen[None]:
@@ -59,6 +78,7 @@ class TypingApp(App[None]):
         phone, sent: whose phone is held, and what was sent from it, as of `Desk`.
         prior: gives public words for the keyboard, if it has none yet; called beside the screen, once that stands.
         clock: gives seconds that never go back.
+        settings: what is remembered; nothing when not given.
 
     Attributes:
         desk: the keyboard, and whose it is.
@@ -78,6 +98,9 @@ class TypingApp(App[None]):
     }
     DEFAULT_MODE = "typing"
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "ctrl+t", "light", "Light/dark", id="theme", tooltip="Another theme", show=False, priority=True
+        ),
         Binding("f1", "help", "Help", id="help", tooltip="Keys of this screen, or none", priority=True),
         *(
             Binding(p.key, f"go('{p.mode}')", p.name, id=p.mode, tooltip=p.what, show=False, priority=True)
@@ -99,8 +122,11 @@ class TypingApp(App[None]):
         sent: Sequence[str] = (),
         prior: Callable[[], Prior] | None = None,
         clock: Callable[[], float] = monotonic,
+        settings: Settings | None = None,
     ) -> None:
         super().__init__()
+        self.settings = settings or Settings()
+        self.register_theme(HIGH_CONTRAST)
         self.desk = keyboard if isinstance(keyboard, Desk) else Desk(keyboard, phone, sent)
         self.clock = clock
         self.typing: TypingScreen | None = None
@@ -125,9 +151,40 @@ class TypingApp(App[None]):
             self.typing.show_model()
 
     def on_mount(self) -> None:
-        """Read public words, once the screen stands."""
+        """Be as it was left; read public words, once the screen stands."""
+        if self.settings.theme in self.available_themes:
+            self.theme = self.settings.theme
+        self.set_keymap(self.settings.keys)
+        self.watch(self, "theme", self._remember_theme, init=False)
         if self._prior is not None:
             self.call_after_refresh(self._find_prior, self._prior)
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """Give what the command palette has: what every screen can do, and what this one can."""
+        yield from super().get_system_commands(screen)
+        for place in PLACES:
+            yield SystemCommand(
+                place.name, f"{place.key.upper()}: {place.what}", partial(self.action_go, place.mode)
+            )
+        yield SystemCommand("Light or dark", "Ctrl+T: another theme", self.action_light)
+        for binding in screen.BINDINGS:
+            if isinstance(binding, Binding) and binding.tooltip:
+                yield SystemCommand(
+                    binding.description,
+                    f"{binding.key}: {binding.tooltip}",
+                    partial(screen.run_action, binding.action),
+                )
+
+    def action_light(self) -> None:
+        """Be light if dark, and dark if light."""
+        self.theme = "textual-light" if self.current_theme.dark else "textual-dark"
+
+    def _remember_theme(self, theme: str) -> None:
+        self.settings.theme = theme
+        try:
+            self.settings.save()
+        except FedkeysError as error:
+            self.notify(str(error), title="Not remembered", severity="warning", markup=False)
 
     @work(thread=True)
     def _find_prior(self, prior: Callable[[], Prior]) -> None:

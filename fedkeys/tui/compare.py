@@ -201,7 +201,7 @@ class CompareScreen(Screen[None]):
             offered = keyboard.suggest(text)
             words = "   ".join(f"{MARKS[keyboard.source(word)]} {word}" for word, _ in offered) or "·"
             self.query_one(f"#one-{at}", Static).update(
-                Content.assemble((f"{_NAMES[at]}\n", "bold"), f"{words}\n", (_worth(score), "$text-muted"))
+                Content.assemble((f"{_NAMES[at]}\n", "bold"), f"{words}\n", *_worth(score))
             )
         speed = f"F3: {_SPEEDS[self._speed]:g} words a second"
         self.query_one("#compared", Static).update(
@@ -212,13 +212,14 @@ class CompareScreen(Screen[None]):
         replayed.update(Content(f"replaying: {self._typing}"))
 
 
-def _worth(score: Score) -> str:
+def _worth(score: Score) -> list[str | tuple[str, str]]:
     """Say what a keyboard was worth so far."""
     if not score.words:
-        return "nothing typed yet"
+        return [("nothing typed yet", "$text-muted")]
     figures = score.summary()
     bar = "█" * max(0, round(30 * figures["keystroke_savings"]))
-    return (
-        f"{bar} {figures['keystroke_savings']:.0%} of {score.characters:,} keys saved; "
+    said = (
+        f" {figures['keystroke_savings']:.0%} of {score.characters:,} keys saved; "
         f"{figures['top3']:.0%} of {score.words:,} words offered, {figures['top1']:.0%} first"
     )
+    return [(bar, "$primary"), (said, "$text-muted")]

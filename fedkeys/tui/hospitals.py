@@ -46,6 +46,7 @@ class HospitalsScreen(Screen[None]):
         yield Nav("hospitals")
         yield Static(id="how")
         yield ProgressBar(id="done", show_eta=False)
+        yield Static(id="key")
         plot = PlotWidget(id="accuracy")
         plot.can_focus = False
         yield plot
@@ -124,20 +125,22 @@ class HospitalsScreen(Screen[None]):
         plot.set_ylimits(max(0.0, 5 * (least // 5)), 100)
         plot.set_xlimits(1, len(numbers))
         plot.set_xlabel("round")
+        key: list[str | tuple[str, str]] = []
         for name, values, style in (
             (f"together {accuracy[-1]:.1f} %", accuracy, "green"),
             (f"each alone {alone:.1f} %", [alone] * len(numbers), "red"),
             (f"pooled, which nobody may {pooled:.1f} %", [pooled] * len(numbers), "cyan"),
         ):
-            plot.plot(numbers, values, line_style=style, hires_mode=HiResMode.BRAILLE, label=name)
-        plot.show_legend()
-        lines = [f"{'':<8} {'patients':>8} {'together':>9} {'alone':>9}   accuracy on its own tests ({what})"]
+            plot.plot(numbers, values, line_style=style, hires_mode=HiResMode.BRAILLE)
+            key += [("⠒⠒ ", style), f"{name}   "]
+        self.query_one("#key", Static).update(Content.assemble(*key))
+        lines = [f"{'':<8} {'patients':>8} {'together':>9} {'alone':>9}   accuracy on its own tests"]
         for hospital in hospitals:
             together, own = (
                 way.clients[hospital.name].accuracy for way in (comparison.federated, comparison.alone)
             )
             lines.append(f"{hospital.name:<8} {hospital.samples:>8,} {together:>9.1%} {own:>9.1%}")
-        self.query_one("#hospitals", Static).update(Content("\n".join(lines)))
+        self.query_one("#hospitals", Static).update(Content("\n".join([*lines, what])))
 
 
 class _Cancelled(Exception):

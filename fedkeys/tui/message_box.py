@@ -129,12 +129,12 @@ class MessageBox(TextArea):
     async def _on_key(self, event: events.Key) -> None:
         # A binding is otherwise run by the app once the key has come back up, when later letters may be typed
         # already; a priority binding before earlier ones are. Here keys are taken in the order of typing.
-        for binding in self._bindings.key_to_bindings.get(event.key, ()):
-            if binding.action.startswith(_OWN_ACTIONS):
-                event.stop()
-                event.prevent_default()
-                await self.run_action(binding.action)
-                return
+        bound = self.screen.active_bindings.get(event.key)
+        if bound is not None and bound.node is self and bound.binding.action.startswith(_OWN_ACTIONS):
+            event.stop()
+            event.prevent_default()
+            await self.run_action(bound.binding.action)
+            return
         if event.is_printable:
             self._note_what_was_read()
             self.keys += 1

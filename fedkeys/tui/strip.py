@@ -26,7 +26,11 @@ _LEAST_PERCENT = 0.005
 
 
 class SuggestionStrip(Horizontal):
-    """Three buttons that never take the focus from the message box."""
+    """Three buttons that never take the focus from the message box.
+
+    Args:
+        keys: that take each slot, as people read them.
+    """
 
     @dataclass
     class Taken(Message):
@@ -34,16 +38,20 @@ class SuggestionStrip(Horizontal):
 
         slot: int
 
+    def __init__(self, keys: Sequence[str] = KEYS, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._keys = keys
+
     def compose(self) -> ComposeResult:
         """Lay the slots out."""
-        for slot in range(len(KEYS)):
+        for slot in range(len(self._keys)):
             button = Button(" ", id=f"slot-{slot}", compact=True)
             button.can_focus = False
             yield button
 
     def show(self, suggestions: Sequence[Suggestion], source: Callable[[str], Source]) -> None:
         """Show words, each with its key, who knows it and how probable it is; a slot without one is disabled."""
-        for slot, (key, button) in enumerate(zip(KEYS, self.query(Button), strict=True)):
+        for slot, (key, button) in enumerate(zip(self._keys, self.query(Button), strict=True)):
             if slot < len(suggestions):
                 word, chance = suggestions[slot]
                 below: list[str | tuple[str, str]] = [

@@ -22,7 +22,7 @@ from fedkeys.tui.desk import Held
 from fedkeys.tui.message_box import MessageBox
 from fedkeys.tui.nav import Nav
 from fedkeys.tui.savings import Tally, savings
-from fedkeys.tui.strip import LEGEND, SuggestionStrip
+from fedkeys.tui.strip import KEYS, LEGEND, SuggestionStrip
 
 if TYPE_CHECKING:
     from fedkeys.tui.app import TypingApp
@@ -52,7 +52,7 @@ class TypingScreen(Screen[None]):
             with Vertical(id="typing"):
                 with VerticalScroll(id="chat", can_focus=False):
                     yield Static(id="hint")
-                yield SuggestionStrip(id="strip")
+                yield SuggestionStrip(self._accepting_keys(), id="strip")
                 yield MessageBox(self.app.desk.keyboard, self.app.clock)
             with VerticalScroll(id="side", can_focus=False):
                 yield Static("[b]This message[/b]", classes="heading")
@@ -64,6 +64,12 @@ class TypingScreen(Screen[None]):
                 yield Static("[b]Everyone's model[/b]", classes="heading")
                 yield Static(id="federation")
         yield Footer(show_command_palette=False)
+
+    def _accepting_keys(self) -> list[str]:
+        """Name the keys that take slots, whatever they are."""
+        remapped = self.app.settings.keys
+        names = [remapped.get(f"accept-{slot}") for slot in range(1, len(KEYS) + 1)]
+        return [name.split(",")[0].title() if name else key for name, key in zip(names, KEYS, strict=True)]
 
     def on_mount(self) -> None:
         """Begin in the message box."""
