@@ -6,7 +6,9 @@ model.
 """
 
 from fedkeys.tui.app import TypingApp
+from fedkeys.tui.browser import TabDriver
 from fedkeys.tui.message_box import MessageBox
+from fedkeys.tui.notice import Notice
 from fedkeys.tui.strip import SuggestionStrip
 
-__all__ = ["MessageBox", "SuggestionStrip", "TypingApp"]
+__all__ = ["MessageBox", "Notice", "SuggestionStrip", "TabDriver", "TypingApp"]

@@ -15,6 +15,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.driver import Driver
 from textual.events import Resize
 from textual.message import Message
 from textual.widgets import Footer, Static
@@ -38,6 +39,7 @@ class TypingApp(App[None]):
         sent: messages that its owner sent before, oldest first, to be shown.
         prior: gives public words for the keyboard, if it has none yet; called beside the screen, once that stands.
         clock: gives seconds that never go back.
+        driver_class: what shows it; None for the terminal.
     """
 
     TITLE = "fedkeys"
@@ -61,8 +63,9 @@ class TypingApp(App[None]):
         sent: Sequence[str] = (),
         prior: Callable[[], Prior] | None = None,
         clock: Callable[[], float] = monotonic,
+        driver_class: type[Driver] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=driver_class)
         self._keyboard = keyboard
         self._phone = phone
         self._sent_before = sent
