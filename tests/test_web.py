@@ -119,3 +119,109 @@ async def test_typing_in_a_browser(serving: Serving, tmp_path: Path) -> None:
     assert serving.end(signal.SIGINT) == 130
     wait(serving.nothing_is_left)
     assert serving.said.endswith("fedkeys: interrupted\n")
+
+
+async def test_a_page_from_elsewhere_is_turned_away(serving: Serving) -> None:
+    """Whatever it knows: the secret, or a name of its own that points here."""
+    own = f"http://{serving.authority}"
+    for headers, allowed in (
+        ({"Origin": own}, True),
+        ({"Origin": "https://attacker.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": f"https://{serving.authority}"}, False),
+        ({"Origin": own.rpartition(":")[0]}, False),
+        ({"Host": "attacker.example", "Origin": own}, False),
+        ({"Host": f"attacker.example:{own.rpartition(':')[2]}"}, False),
+        ({"Host": "127.0.0.1"}, False),
+    ):
+        async with ClientSession() as session:
+            async with session.get(serving.address, headers=headers) as answer:
+                assert answer.status == (200 if allowed else 403), headers
+            if allowed:
+                async with session.ws_connect(serving.websocket, headers=headers) as websocket:
+                    await screen_of(websocket, lambda screen: "typing on" in screen)
+                continue
+            with pytest.raises(WSServerHandshakeError) as refused:
+                await session.ws_connect(serving.websocket, headers=headers)
+            assert refused.value.status == 403
+
+
+async def test_without_the_secret_nothing_is_there(serving: Serving) -> None:
+    async with ClientSession() as session:
+        for path in ("", "ws", "static/js/textual.js", "focus.js", "x" * 22 + "/", "download/0"):
+            async with session.get(f"http://{serving.authority}/{path}") as answer:
+                assert answer.status == 404, path
+        with pytest.raises(WSServerHandshakeError):
+            await session.ws_connect(f"ws://{serving.authority}/ws")
+
+
+async def test_the_page_may_fetch_from_nowhere_else(serving: Serving) -> None:
+    async with ClientSession() as session, session.get(serving.address) as answer:
+        page, rules = await answer.text(), answer.headers
+    assert {urlsplit(url).netloc for url in re.findall(r"\w+://[^\s\"'<]+", page)} == {serving.authority}
+    assert "<noscript>" in page
+    assert "prefers-color-scheme: dark" in page
+    assert "default-src 'none'" in rules["Content-Security-Policy"]
+    assert f"connect-src ws://{serving.authority};" in rules["Content-Security-Policy"]
+    assert rules["Referrer-Policy"] == "no-referrer"
+
+
+async def test_one_tab_at_a_time_learns(serving: Serving, fedkeys: Any) -> None:
+    async with asyncio.timeout(SECONDS), ClientSession() as session:
+        async with session.ws_connect(serving.websocket) as first:
+            await screen_of(first, lambda screen: "typing on" in screen)
+            async with session.ws_connect(serving.websocket) as second:
+                told = await screen_of(second, lambda screen: "load this page again" in screen)
+                assert "Another tab or terminal" in told
+            await first.send_json(["focus"])
+            await first.send_json(["stdin", "marmalade marmalade"])
+            await first.send_json(["stdin", "\r"])
+            await screen_of(first, lambda screen: "19 keys saved" in screen)
+        # Loaded again at once, while the screen before it may still be ending.
+        async with session.ws_connect(serving.websocket) as again:
+            await screen_of(again, lambda screen: "your own phone" in screen)
+    assert serving.end(signal.SIGTERM) == 128 + signal.SIGTERM
+    wait(serving.nothing_is_left)
+    assert "marmalade\t2" in fedkeys("personal", "learnt").stdout
+
+
+async def test_what_stands_in_the_way_is_said_in_the_tab(serving: Serving, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (tmp_path / "data" / "personal").write_text("a file where a directory is to be")
+    async with (
+        asyncio.timeout(SECONDS),
+        ClientSession() as session,
+        session.ws_connect(serving.websocket) as websocket,
+    ):
+        told = await screen_of(websocket, lambda screen: "load this page again" in screen)
+    # However it is broken into lines.
+    assert "afileiswhereadirectoryistobe" in re.sub(r"\x1b\[[\d;]*\w|\W", "", told)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+async def test_screens_end_with_their_server(serving: Serving, number: int) -> None:
+    async with (
+        asyncio.timeout(SECONDS),
+        ClientSession() as session,
+        session.ws_connect(serving.websocket) as websocket,
+    ):
+        await screen_of(websocket, lambda screen: "typing on" in screen)
+        ending = asyncio.create_task(asyncio.to_thread(serving.end, number))
+        while (await websocket.receive()).type is WSMsgType.BINARY:
+            pass  # as a browser does, which answers when it is told that the connection ends
+        assert await ending == (130 if number == signal.SIGINT else -number)
+        await asyncio.to_thread(wait, serving.nothing_is_left)
+
+
+def test_a_taken_port_is_named(fedkeys: Any) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        result = fedkeys("--web", "--port", str(port))
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr == (
+        f"fedkeys: port {port} of 127.0.0.1 is taken by another program; "
+        "name another with --port, or let --port 0 take one that is free\n"
+    )

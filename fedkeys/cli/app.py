@@ -84,9 +84,9 @@ def _root(
         bool,
         typer.Option(
             "--web",
-            help="Open the typing demo in a browser, by a server on this machine only (127.0.0.1), until ctrl-C. Anyone "
-            "with an account on this machine reaches its port, so the address that is printed holds a secret: keep "
-            "it to yourself. Needs the extra web.",
+            help="Open the typing demo in a browser, by a server on this machine only (127.0.0.1), until ctrl-C. "
+            "Anyone with an account on this machine reaches its port, so the address that is printed holds a "
+            "secret: keep it to yourself. Needs the extra web.",
         ),
     ] = False,
     port: Annotated[
@@ -109,7 +109,9 @@ def _serve(command: str | None, web: bool, port: int | None) -> None:
     from fedkeys.errors import UsageError
 
     if command is not None:
-        raise UsageError(f"only the typing demo opens in a browser, not {command}", remedy="leave the command out")
+        raise UsageError(
+            f"only the typing demo opens in a browser, not {command}", remedy="leave the command out"
+        )
     if not web:
         raise UsageError("--port says where --web serves", remedy="add --web")
     serve_screens(DEFAULT_PORT if port is None else port)

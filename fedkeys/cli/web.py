@@ -34,7 +34,10 @@ def serve_screens(port: int) -> None:
             "screens are served by textual-serve", remedy="install it with: pip install 'fedkeys[web]'"
         ) from None
 
-    with listening(HOST, port) as socket, redirect_stdout(sys.stderr):  # textual-serve says there what screens say
+    with (
+        listening(HOST, port) as socket,
+        redirect_stdout(sys.stderr),
+    ):  # textual-serve says there what screens say
         if "FEDKEYS_DEBUG" not in os.environ:
             logging.disable()  # its log is of tracebacks
         server = ScreenServer([sys.executable, "-m", "fedkeys"], socket.getsockname()[1])
@@ -59,7 +62,9 @@ def open_tab() -> None:
         except FedkeysError as error:
             sentence, advice = str(error), "Then load this page again."
             if isinstance(error, TakenError):
-                sentence = "Another tab or terminal has your keyboard open, and one at a time learns what you type."
+                sentence = (
+                    "Another tab or terminal has your keyboard open, and one at a time learns what you type."
+                )
                 advice = "Close it, then load this page again."
             Notice(sentence, advice, TabDriver).run()
             return

@@ -7,7 +7,8 @@ from textual.messages import ExitApp
 class TabDriver(WebDriver):
     """Textual's driver, but that its app ends with the server.
 
-    Left alone it would wait forever for keys from a server that was killed, and keep the personal store from others.
+    Left alone it would wait forever for keys from a server that was killed, and keep the personal store from
+    others.
     """
 
     def run_input_thread(self) -> None:

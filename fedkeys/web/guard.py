@@ -1,14 +1,15 @@
 """Who may ask: only the page that was served here.
 
-A server on 127.0.0.1 is within reach of every page that this machine's browsers load: one from elsewhere may open a
-websocket to it (cross-site websocket hijacking), or have its own name point here once it is loaded (DNS rebinding).
-The first sends another `Origin`, the second another `Host`. A secret in the path keeps out other accounts of this
-machine, which may send what they like.
+A server on 127.0.0.1 is within reach of every page that this machine's browsers load: one from elsewhere may open
+a websocket to it (cross-site websocket hijacking), or have its own name point here once it is loaded (DNS
+rebinding). The first sends another `Origin`, the second another `Host`. A secret in the path keeps out other
+accounts of this machine, which may send what they like.
 """
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ResponsePrepared = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
@@ -16,7 +17,7 @@ _ResponsePrepared = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 _ADVICE = "open the address that fedkeys --web has printed, as it stands\n"
 
 
-def refuse_strangers(authority: str) -> Callable[[web.Request, _Handler], Awaitable[web.StreamResponse]]:
+def refuse_strangers(authority: str) -> Middleware:
     """Give a middleware that answers only requests for this host, of nobody's or its own pages.
 
     Args:

@@ -63,7 +63,7 @@ class ScreenServer(Server):
     async def on_startup(self, app: web.Application) -> None:
         """Say nothing: who serves does."""
 
-    async def on_shutdown(self, app: web.Application) -> None:
+    async def on_shutdown(self, app: web.Application) -> None:  # noqa: ARG002, as textual-serve calls it
         """End the screens; each is told to quit, and waited for."""
         for tab in self._tabs:
             tab.cancel()
