@@ -112,6 +112,11 @@ async def test_typing_in_a_browser(serving: Serving, tmp_path: Path) -> None:
         assert picture.startswith(b"\x89PNG")
         assert picture != before
         assert await tab.evaluate("document.title") == "fedkeys"
+        tab.received.clear()
+        await tab.call("Page.reload")
+        await tab.until(lambda screen: "Type a message" in screen)
+        await tab.type("see you ")  # at once, and no click before it
+        await tab.until(lambda screen: "tomorrow" in screen)
         hosts = {urlsplit(url).netloc for url in tab.requested if not url.startswith(("data:", "about:"))}
         assert hosts == {serving.authority}
         assert serving.websocket in {url.partition("?")[0] for url in tab.requested}

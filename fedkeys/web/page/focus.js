@@ -1,5 +1,5 @@
-// Textual's script draws the screen but leaves it without the focus, and a screen without it takes no keys. Before the
-// first byte the websocket may not be open, and that the screen has the focus would be told to nobody.
+// Textual's script draws the screen but leaves it without the focus, so that keys would go nowhere before a click.
+// Earlier than with the first byte the script would tell a websocket that is not open, and fail.
 new MutationObserver((_, observer) => {
   if (!document.body.classList.contains("-first-byte")) return;
   observer.disconnect();
