@@ -12,6 +12,7 @@ command exits with.
     │   └── VersionError         written by a newer fedkeys
     ├── RefusedError             a sound delta that this aggregator must not merge
     ├── StorageError             a disk that does not take, or keep, what it is given
+    ├── TakenError               what one process at a time works on, and another does
     ├── PartialError             some inputs were set aside, the rest is done  exit 3
     └── PromiseError             an audit found a promise that is not kept      exit 4
 """
@@ -81,6 +82,10 @@ class VersionError(FormatError):
 
 class StorageError(FedkeysError):
     """What must last and cannot be put on disk; the state of an aggregator has to be opened again then."""
+
+
+class TakenError(FedkeysError):
+    """What only one process at a time may work on, and another one does."""
 
 
 class RefusedError(FedkeysError):

@@ -13,6 +13,7 @@ import pytest
 from fedkeys import Delta, Model, Phone, aggregate
 from fedkeys.cli import demo
 from fedkeys.delta import Bounds
+from fedkeys.errors import UsageError
 from fedkeys.sources import shipped_corpus
 
 Result = subprocess.CompletedProcess[str]
@@ -477,3 +478,25 @@ def test_an_evaluated_model_of_no_word_is_warned_of(fedkeys: Any, tmp_path: Path
     result = fedkeys("evaluate", "few", "--min-phones", "3", "--json")
     assert result.returncode == 0
     assert "the model holds no word: 2 phones took part" in " ".join(result.stderr.split())
+
+
+def test_web_and_port_go_together_and_alone(fedkeys: Any) -> None:
+    for arguments, said in (
+        (["--port", "8001"], "add --web"),
+        (["--web", "simulate"], "only the typing demo opens in a browser, not simulate"),
+        (["--web", "--port", "70000"], "65535"),
+    ):
+        fails(fedkeys(*arguments), 2, said)
+
+
+@pytest.mark.parametrize("missing", ["aiohttp", "textual_serve"])
+def test_without_the_extra_web_it_says_what_to_install(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fedkeys.cli.web import serve_screens
+
+    for name in [
+        name for name in sys.modules if name.startswith("fedkeys.web") or name.partition(".")[0] == missing
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(UsageError, match=r"pip install 'fedkeys\[web\]'"):
+        serve_screens(0)

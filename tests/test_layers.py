@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("textual", "numpy", "msgpack", "nltk", "cryptography", "symspellpy")
+HEAVY = ("textual", "numpy", "msgpack", "nltk", "cryptography", "symspellpy", "aiohttp")
 
 
 def loaded_by(code: str) -> set[str]:
@@ -61,7 +61,7 @@ def test_the_contracts_would_notice(tmp_path: Path) -> None:
         ("import fedkeys.phone.prior", ("symspellpy",)),
         ("from fedkeys.aggregator import Enrolment; import fedkeys.delta.keys", ("cryptography",)),
         ("import fedkeys.simulate, fedkeys.evaluate", ("textual", "nltk")),
-        ("import fedkeys.tui", ("nltk",)),
+        ("import fedkeys.tui", ("nltk", "aiohttp")),
     ],
 )
 def test_nothing_heavy_is_loaded_early(code: str, forbidden: tuple[str, ...]) -> None:

@@ -80,11 +80,41 @@ def _root(
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    web: Annotated[
+        bool,
+        typer.Option(
+            "--web",
+            help="Open the typing demo in a browser, by a server on this machine only (127.0.0.1), until ctrl-C. "
+            "Anyone with an account on this machine reaches its port, so the address that is printed holds a "
+            "secret: keep it to yourself. Needs the extra web.",
+        ),
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", min=0, max=65535, help="Port for --web; 0 for one that is free; default: 8000."
+        ),
+    ] = None,
 ) -> None:
-    if context.invoked_subcommand is None:
+    if web or port is not None:
+        _serve(context.invoked_subcommand, web, port)
+    elif context.invoked_subcommand is None:
         demo.open_demo()
     elif context.invoked_subcommand not in _SAYING_LITTLE:
         require_open("stdout")
+
+
+def _serve(command: str | None, web: bool, port: int | None) -> None:
+    from fedkeys.cli.web import DEFAULT_PORT, serve_screens
+    from fedkeys.errors import UsageError
+
+    if command is not None:
+        raise UsageError(
+            f"only the typing demo opens in a browser, not {command}", remedy="leave the command out"
+        )
+    if not web:
+        raise UsageError("--port says where --web serves", remedy="add --web")
+    serve_screens(DEFAULT_PORT if port is None else port)
 
 
 def run() -> None:

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 def open_demo() -> None:
     """Open the typing screen; with no terminal attached, print the simulation's report."""
+    if in_tab():
+        from fedkeys.cli.web import open_tab
+
+        open_tab()
+        return
     if has_terminal():
         from fedkeys.cli.personal import open_store
         from fedkeys.phone import Keyboard
@@ -34,22 +39,27 @@ def open_demo() -> None:
     print_report(_federate(), _plan())
 
 
+def in_tab() -> bool:
+    """Tell whether textual-serve has started this process, to show a screen in a browser."""
+    return os.environ.get("TEXTUAL_DRIVER", "").startswith("textual.drivers.web_driver:")
+
+
 def has_terminal() -> bool:
-    """Tell whether a screen can be opened."""
+    """Tell whether a screen can be opened in a terminal."""
     # A stream that was closed by who started fedkeys is None.
     attached = all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
     return attached and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def require_terminal() -> None:
-    """Refuse to open a screen where there is none.
+    """Refuse to open a screen where there is neither a terminal nor a tab.
 
     Raises:
         UsageError: no terminal is attached.
     """
     from fedkeys.errors import UsageError
 
-    if not has_terminal():
+    if not has_terminal() and not in_tab():
         raise UsageError("the typing screen needs a terminal", remedy="use --plain for line mode")
 
 
@@ -89,11 +99,12 @@ def open_screen(
         data_dir: where settings are kept; None for the default.
     """
     from fedkeys.sources import open_corpus
-    from fedkeys.tui import Desk, TypingApp
+    from fedkeys.tui import Desk, TabDriver, TypingApp
 
     prior = public_prior if keyboard.prior is None else None
     desk = Desk(keyboard, phone, sent, open_corpus(corpus), corpus)
-    TypingApp(desk, prior=prior, settings=_settings(data_dir)).run()
+    driver = TabDriver if in_tab() else None
+    TypingApp(desk, prior=prior, settings=_settings(data_dir), driver_class=driver).run()
 
 
 def _settings(data_dir: Path | None) -> "Settings":

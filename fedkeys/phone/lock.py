@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from fedkeys.errors import FedkeysError
+from fedkeys.errors import TakenError
 
 if sys.platform == "win32":
     import msvcrt
@@ -30,7 +30,7 @@ class FileLock:
         remedy: and what to do then.
 
     Raises:
-        FedkeysError: another process holds it.
+        TakenError: another process holds it.
         OSError: the file cannot be opened.
     """
 
@@ -40,7 +40,7 @@ class FileLock:
             _take(self._file)
         except (BlockingIOError, PermissionError):
             self.release()
-            raise FedkeysError(taken, file=path.parent, remedy=remedy) from None
+            raise TakenError(taken, file=path.parent, remedy=remedy) from None
         except OSError:
             self.release()
             raise

@@ -57,7 +57,8 @@ class PersonalStore(PersonalModel):
 
     Raises:
         FormatError: it is damaged, or no store (VersionError: it is newer).
-        FedkeysError: another process works on it, or it cannot be read or written.
+        TakenError: another process works on it.
+        StorageError: it cannot be read or written.
     """
 
     def __init__(self, path: Path, max_ngrams: int = MAX_NGRAMS) -> None:

@@ -6,9 +6,11 @@ model.
 """
 
 from fedkeys.tui.app import TypingApp
+from fedkeys.tui.browser import TabDriver
 from fedkeys.tui.desk import Desk
 from fedkeys.tui.message_box import MessageBox
+from fedkeys.tui.notice import Notice
 from fedkeys.tui.settings import Settings
 from fedkeys.tui.strip import SuggestionStrip
 
-__all__ = ["Desk", "MessageBox", "Settings", "SuggestionStrip", "TypingApp"]
+__all__ = ["Desk", "MessageBox", "Notice", "Settings", "SuggestionStrip", "TabDriver", "TypingApp"]

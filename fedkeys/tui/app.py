@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
@@ -79,6 +80,7 @@ class TypingApp(App[None]):
         prior: gives public words for the keyboard, if it has none yet; called beside the screen, once that stands.
         clock: gives seconds that never go back.
         settings: what is remembered; nothing when not given.
+        driver_class: what shows it; None for the terminal.
 
     Attributes:
         desk: the keyboard, and whose it is.
@@ -123,8 +125,9 @@ class TypingApp(App[None]):
         prior: Callable[[], Prior] | None = None,
         clock: Callable[[], float] = monotonic,
         settings: Settings | None = None,
+        driver_class: type[Driver] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=driver_class)
         self.settings = settings or Settings()
         self.register_theme(HIGH_CONTRAST)
         self.desk = keyboard if isinstance(keyboard, Desk) else Desk(keyboard, phone, sent)
