@@ -107,14 +107,18 @@ class FederationScreen(Screen[None]):
         """Begin a federation, whose rounds wait to be asked for."""
         self._directory = TemporaryDirectory(prefix="fedkeys-")
         self._process: asyncio.subprocess.Process | None = None
+        self._started: list[asyncio.subprocess.Process] = []
         self._fates: list[str] = []
         spec = self.app.desk.spec
         self._run = _Run(Setting(spec or "", self._directory.name, rounds=_ROUNDS))
         self._begin(self._run.setting)
 
-    def on_unmount(self) -> None:
-        """End what was started."""
+    async def on_unmount(self) -> None:
+        """End what was started, and wait for that."""
         self._end()
+        for process in self._started:
+            await process.wait()
+        await asyncio.sleep(0)  # their pipes are told that they are closed
         self._directory.cleanup()
 
     def on_resize(self, _: Resize) -> None:
@@ -170,6 +174,7 @@ class FederationScreen(Screen[None]):
         self._watch(setting)
 
     def _end(self) -> None:
+        # Once: to kill a process that has just ended would take its end from whoever waits for it.
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
         self._process = None
@@ -185,18 +190,15 @@ class FederationScreen(Screen[None]):
             limit=_LONGEST_EVENT,
         )
         self._process = process
+        self._started.append(process)
         assert process.stdout is not None
         assert process.stderr is not None
-        try:
-            async for line in process.stdout:
-                self._take(json.loads(line))
-            if self._process is process:
-                said = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
-                if said:
-                    self._say(f"The federation has ended: {said[-1]}")
-        finally:
-            if process.returncode is None:
-                process.kill()
+        async for line in process.stdout:
+            self._take(json.loads(line))
+        if self._process is process:
+            said = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
+            if said:
+                self._say(f"The federation has ended: {said[-1]}")
 
     def _tell(self, **command: Any) -> None:
         if self._process is not None and self._process.stdin is not None:
