@@ -19,7 +19,9 @@ from fedkeys.sources import PhoneTexts, open_corpus
 from fedkeys.tui import Desk, MessageBox, Settings, TypingApp
 from fedkeys.tui.desk import NEW
 from fedkeys.tui.federation import FederationScreen
+from fedkeys.tui.nav import PLACES
 from fedkeys.tui.savings import Tally
+from fedkeys.tui.tour import TourApp
 
 TEXTS = {
     "anna": [*["see you tomorrow at the station", "the handover ran over again", "on my way home now"] * 5],
@@ -398,3 +400,31 @@ def test_how_it_looks(
         await pilot.pause()
 
     assert snap_compare(app(corpus), run_before=there, terminal_size=size)
+
+
+async def test_the_tour_shows_every_screen_and_leaves_the_keyboard(corpus: Path) -> None:
+    model = aggregate([Phone(texts).delta() for texts in TEXTS.values()])
+    desk = Desk(Keyboard(model), corpus=open_corpus(corpus), spec=str(corpus))
+    touring = TourApp(desk, speed=50.0)
+    shown: set[str] = set()
+    async with touring.run_test(size=(100, 30)) as pilot:
+        for _ in range(400):
+            shown.add(str(touring.current_mode))
+            await pilot.pause(0.05)
+            if touring._caption is None:
+                break
+        assert shown == {place.mode for place in PLACES}
+        assert not touring.screen.query(".caption")
+        await pilot.press(*"mine")
+        assert touring.query_one(MessageBox).text.endswith("mine")
+
+
+async def test_the_tour_ends_at_once_when_it_is_told(corpus: Path) -> None:
+    model = aggregate([Phone(texts).delta() for texts in TEXTS.values()])
+    touring = TourApp(Desk(Keyboard(model), corpus=open_corpus(corpus), spec=str(corpus)))
+    async with touring.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: bool(touring.screen.query(".caption")))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not touring.screen.query(".caption")
+        assert isinstance(touring.focused, MessageBox)

@@ -22,6 +22,7 @@ from fedkeys.cli import (
     personal,
     predict,
     simulate,
+    tour,
     type_,
     withdraw,
 )
@@ -29,7 +30,7 @@ from fedkeys.cli.console import for_stderr, require_open
 from fedkeys.errors import FedkeysError
 
 # What goes to files or the screen; of these --json alone needs stdout.
-_SAYING_LITTLE = ("type", "delta", "enroll", "aggregate", "withdraw")
+_SAYING_LITTLE = ("type", "tour", "delta", "enroll", "aggregate", "withdraw")
 
 app = typer.Typer(
     name="fedkeys",
@@ -41,6 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("type")(type_.command)
+app.command("tour")(tour.command)
 app.command("delta")(delta.command)
 app.command("enroll")(enroll.command)
 app.command("aggregate")(aggregate.command)

@@ -171,6 +171,7 @@ class FederationScreen(Screen[None]):
             self._say("There is no corpus whose phones could take part: start with fedkeys type --corpus.")
             return
         self._say("reading the corpus")
+        self._show()
         self._watch(setting)
 
     def _end(self) -> None:
