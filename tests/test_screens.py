@@ -408,6 +408,7 @@ async def test_the_tour_shows_every_screen_and_leaves_the_keyboard(corpus: Path)
     touring = TourApp(desk, speed=50.0)
     shown: set[str] = set()
     async with touring.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: touring._caption is not None)
         for _ in range(400):
             shown.add(str(touring.current_mode))
             await pilot.pause(0.05)
