@@ -19,7 +19,7 @@ SUFFIXES = (".zip", ".json", ".xml", ".mbox")
 
 _HEAD = 1 << 16  # bytes
 _BLANKS = b"\xef\xbb\xbf \t\r\n"
-_MAIL = re.compile(rb"From [^\r\n]*\d{4}[^\r\n]*\r?\n>?[!-9;-~]+:")
+_MAIL = re.compile(rb"From [^\r\n]*\d\d:\d\d:\d\d[^\r\n]*\r?\n>?[!-9;-~]+:")
 _XML = re.compile(rb"<(?:\?xml|smses|!DOCTYPE)", re.IGNORECASE)
 _TELEGRAM = re.compile(rb'\{.*?"(?:messages|chats|personal_information)"\s*:', re.DOTALL)
 

@@ -1,7 +1,7 @@
 """JSON that is larger than memory, value by value.
 
 In: a text file that holds one JSON value. Out: the names and elements of what is walked through, and whole values
-where they are asked for. Law: no more is held than the value that was asked for and the piece of the file it lies in.
+where they are asked for. Law: no more is held than the value that was asked for and the piece of file it is in.
 """
 
 import json

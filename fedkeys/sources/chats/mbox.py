@@ -1,10 +1,11 @@
 """Mail, as an mbox file: what Thunderbird keeps and Google Takeout gives.
 
 In: mails one after the other, each after a line that begins with "From ". Out: a `Chat`: a sender an address, a
-message the plain text of a mail without what it quotes and without its signature. Law: a mail that cannot be made out
-is counted and left, the others are read.
+message the plain text of a mail without what it quotes and without its signature. Law: a mail that cannot be made
+out is counted and left, the others are read.
 
-Flowed text (RFC 3676) is put together again to the paragraphs that were written.
+Lines that the mail program broke are put together again: of flowed text as RFC 3676 says, of other text where the
+next word would not have fitted on the line.
 """
 
 import mailbox
@@ -35,12 +36,14 @@ _SENT_FROM = re.compile(
 _UNSTUFFED = re.compile(r"^>(From )", re.MULTILINE)
 _RULED = re.compile(r"\s*(?:-{3,} ?[^\W\d_][^-\n]{3,60}-{3,}|_{20,})\s*")  # -----Original Message-----
 _FIELD = re.compile(r"\s*\*?[^\W\d_][\w -]{1,14}:\*? +\S.*")
-_ATTRIBUTION_END = re.compile(r".*:\s*\Z")
+_ADDRESS = re.compile(r"<[^<>]*>|\S+@\S+")
+_DATED = re.compile(r"\d[^\n]*\d")
 _ATTRIBUTION = re.compile(
     r"(?=.*[\d@]).*\b(?:wrote|writes|schrieb|escribió|écrit|scritto|escreveu|schreef|написал\w*)\b.*:\s*\Z",
     re.I,
 )
 _MOST_FIELDS = 3
+_WRAPPED_AT = range(56, 81)  # where mail programs break lines
 _LONGEST_ATTRIBUTION = 4  # lines
 
 
@@ -134,7 +137,10 @@ def own_text(text: str, format_: object = None, delsp: object = None) -> _Own:
     lines, quoted = _without_quotes(lines)
     if str(format_).casefold() == "flowed":
         lines = list(_joined(lines, str(delsp).casefold() == "yes"))
-    return _Own("\n".join(line.rstrip() for line in lines).strip(), quoted, signatures)
+    else:
+        lines = list(_unwrapped(lines))
+    own = "\n".join(line.rstrip() for line in lines).strip()
+    return _Own(re.sub(r"\n{3,}", "\n\n", own), quoted, signatures)
 
 
 def _without_signature(lines: Sequence[str]) -> tuple[Sequence[str], int]:
@@ -183,15 +189,13 @@ def _drop_attribution(own: list[str]) -> int:
     start = end
     while start and own[start - 1].strip() and end - start < _LONGEST_ATTRIBUTION:
         start -= 1
-    for first in range(end - 1, start - 1, -1):
-        lines = " ".join(own[first:end])
-        if not _ATTRIBUTION_END.match(lines):
-            return 0
-        if re.search(r"[\d@]|\bwrote\b", lines):
-            dropped = end - first
-            del own[first:]
-            return dropped
-    return 0
+    if not end or not own[end - 1].rstrip().endswith(":"):
+        return 0
+    dated = (first for first in range(end - 1, start - 1, -1) if _DATED.search(_ADDRESS.sub("", own[first])))
+    named = end - 1 if re.search(r"@|\bwrote\b", own[end - 1]) else end
+    first = next(dated, named)
+    del own[first:]
+    return end - first
 
 
 def _joined(lines: Sequence[str], delete_space: bool) -> Iterator[str]:
@@ -205,6 +209,22 @@ def _joined(lines: Sequence[str], delete_space: bool) -> Iterator[str]:
             paragraph = ""
     if paragraph:
         yield paragraph
+
+
+def _unwrapped(lines: Sequence[str]) -> Iterator[str]:
+    width = max(map(len, lines), default=0)
+    if width not in _WRAPPED_AT:
+        yield from lines
+        return
+    paragraph = ""
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        paragraph += line.rstrip()
+        first, *_ = below.split(maxsplit=1) or [""]
+        if first and line.strip() and len(line.rstrip()) + 1 + len(first) > width:
+            paragraph += " "
+        else:
+            yield paragraph
+            paragraph = ""
 
 
 def _time(mail: Message) -> float | None:

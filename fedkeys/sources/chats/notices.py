@@ -20,6 +20,7 @@ _ATTACHED = re.compile(r"(?P<name>[^\n]*\.\w{0,5}) \([^()\n]+\)", re.ASCII)
 _PLACEHOLDER = re.compile(r"<[^<>\n]+>")
 _NOTE = re.compile(r"(?:\u200e\s*<[^<>\n]+>|<[^\s<>]+(?: [^\s<>]+){2,}>)\Z")
 _TAIL = re.compile(r"\u200e[^\s\u200e]+(?:[ \u00a0][^\s\u200e]+){0,3}\Z")  # "... U+200E image omitted"
+_ATTACHMENT = re.compile(r"\.\w{1,5}>\Z")
 _MOST_NOTES = 3
 _DOCUMENT = re.compile(r"•\s*\u200e")
 _FILE_NAME = re.compile(r"[^\n.!?]*\.[A-Za-z0-9]{2,5}")
@@ -141,7 +142,7 @@ def _without_notes(text: str) -> Body:
         note = _NOTE.search(text) or _TAIL.search(text)
         if not note:
             break
-        if "." in note[0] or _OMITTED.fullmatch(note[0].strip(LEFT_TO_RIGHT)):
+        if _ATTACHMENT.search(note[0]) or _OMITTED.fullmatch(note[0].strip(LEFT_TO_RIGHT)):
             reason = "media"
         text = text[: note.start()].rstrip()
     lines = text.replace(LEFT_TO_RIGHT, "").split("\n")

@@ -5,8 +5,8 @@ In: a file whose root is `smses`, with
     <sms type="2" address="+44..." date="1700000000000" body="text" contact_name="Anna" />
     <mms msg_box="2" ...><parts><part ct="text/plain" text="text" /></parts><addrs>...</addrs></mms>
 
-Out: a `Chat` whose owner is "me": who sent what is of type 2. Law: there is no document type in such a file, so one
-that has any is refused, and no entity is ever expanded.
+Out: a `Chat` whose owner is "me": who sent what is of type 2. Law: there is no document type in such a file, so
+one that has any is refused, and no entity is ever expanded.
 
 The app writes an emoji as two references to the halves of a surrogate pair, `&#55357;&#56832;`, which XML forbids:
 they are mended on the way to the parser.
@@ -30,7 +30,7 @@ _PIECE = 1 << 20  # bytes
 _REFERENCES = re.compile(rb"(?:&#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});)+")
 _REFERENCE = re.compile(rb"&#(?:([0-9]+)|[xX]([0-9a-fA-F]+));")
 _LONGEST_REFERENCE = 12
-_HIGH_HALF = re.compile(rb"&#(?:5[56][0-9]{3}|[xX][dD][89abAB][0-9a-fA-F]{2});\Z")
+_HIGH_HALF = re.compile(rb"&#(?:55(?:29[6-9]|[3-9]..)|56(?:[0-2]..|3[01].)|[xX][dD][89abAB]..);\Z")
 
 _RECEIVED, _SENT = "1", "2"
 _UNSENT = {"3": "draft", "4": "not sent", "5": "not sent", "6": "not sent"}
