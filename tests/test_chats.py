@@ -1,5 +1,6 @@
 """A person's own chats: every app's export reads, and what nobody wrote is no message."""
 
+import io
 import json
 import random
 import zipfile
@@ -494,6 +495,15 @@ def test_an_owner_who_wrote_nothing_is_not_taken_for_another(tmp_path: Path) -> 
         own_messages(write(tmp_path, "sms.xml", received))
 
 
+def zipped() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("_chat.txt", IOS)
+    return file.getvalue()
+
+
+HOSTILE = {name: text.encode() for name, text in GOOD.items()} | {"export.zip": zipped()}
+
 EVERY_TIME = settings(
     max_examples=150,
     deadline=None,
@@ -503,11 +513,11 @@ EVERY_TIME = settings(
 
 
 @EVERY_TIME
-@given(st.sampled_from(list(GOOD)), st.randoms(use_true_random=False), st.integers(1, 8))
+@given(st.sampled_from(list(HOSTILE)), st.randoms(use_true_random=False), st.integers(1, 8))
 def test_hostile_bytes_are_read_or_refused(
     tmp_path: Path, name: str, chance: random.Random, edits: int
 ) -> None:
-    data = bytearray(GOOD[name].encode())
+    data = bytearray(HOSTILE[name])
     for _ in range(edits):
         place, length = chance.randrange(len(data)), chance.choice((0, 1, 1, 5, 200))
         piece = bytes(data[place : place + length])

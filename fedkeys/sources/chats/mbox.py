@@ -45,6 +45,7 @@ _ATTRIBUTION = re.compile(
 _MOST_FIELDS = 3
 _WRAPPED_AT = range(56, 81)  # where mail programs break lines
 _LONGEST_ATTRIBUTION = 4  # lines
+_LONGEST_LINE = 500  # of an attribution
 
 
 class _Own(NamedTuple):
@@ -174,7 +175,7 @@ def _begins_quote(lines: Sequence[str], place: int) -> bool:
     line = lines[place]
     if _RULED.fullmatch(line):
         return True
-    if _ATTRIBUTION.match(line):
+    if len(line) < _LONGEST_LINE and _ATTRIBUTION.match(line):
         below = next((below for below in lines[place + 1 :] if below.strip()), "")
         return not below.startswith(">")
     fields = lines[place : place + _MOST_FIELDS]

@@ -10,6 +10,7 @@ in one shape, so a line that begins with a date of another shape is somebody's t
 """
 
 import re
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -47,13 +48,14 @@ _ALWAYS_SO = 3  # so often, and always, a colon follows: it belongs to the name
 _MOST_WORDS = 10
 # "Anna changed the group name to: ...": notices with a colon, which look as if somebody had written them.
 _SENTENCE = re.compile(
-    r"(?:you|your) "
-    r"|.* (?:changed|created|added|removed|pinned|joined|turned|updated) (?:the|this|their|your|group|to|a)\b",
+    r".* (?:changed|created|added|removed|pinned|joined|turned|updated) (?:the|this|their|your|group|to|a)\b",
     re.IGNORECASE,
 )
 
 _LARGEST = 1 << 30  # bytes of text that are taken out of a zip
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BAD_ZIP = (
+    struct.error,
     zipfile.BadZipFile,
     zlib.error,
     RuntimeError,
@@ -170,7 +172,7 @@ def _is_notice(name: str, names: Counter[str]) -> bool:
     words = name.split()
     if len(name) > _LONGEST_NAME or len(words) > _MOST_WORDS or _SENTENCE.match(name):
         return True
-    if name.count('"') % 2 or name.count("“") != name.count("”") or name.count("«") != name.count("»"):
+    if names[name] < _ALWAYS_SO and (name.count('"') % 2 or name.count("“") != name.count("”")):
         return True
     # "Anna a changé le sujet : ..." begins with a sender's name, and is there once.
     shorter = (" ".join(words[:count]) for count in range(1, len(words) - 1))
@@ -196,7 +198,8 @@ def _dated(line: str) -> _Line | None:
         bool(match["seconds"]),
         bool(match["half"]),
     )
-    return _Line(shape, line[_place(marked, match.end()) :])
+    end = match.end() if head == marked else _place(marked, match.end())
+    return _Line(shape, line[end:])
 
 
 def _is_date(match: re.Match[str]) -> bool:
@@ -236,6 +239,8 @@ def _unzipped(path: Path) -> Iterator[list[str]]:
                 raise SourceError(
                     "no chat in this zip", file=path, remedy=_EXPECTED.replace("lines", "a .txt of lines")
                 )
+            if any(info.compress_type not in _PACKED for info in chats):
+                raise zipfile.BadZipFile("packed in a way that WhatsApp does not use")
             if sum(info.file_size for info in chats) > _LARGEST:
                 raise SourceError(
                     "more text than a chat has", file=path, remedy="unzip it, and name the .txt file"
