@@ -434,6 +434,14 @@ def test_plain_text_with_dates_stays_plain(tmp_path: Path, text: str) -> None:
     assert read(open_corpus(path)) == {"anna": text.splitlines()}
 
 
+def test_a_chat_among_plain_text_is_not_taken_for_one_persons_words(tmp_path: Path) -> None:
+    write(tmp_path, "anna.txt", "31/12/2023 was fun: yes")
+    assert read(open_corpus(tmp_path)) == {"anna": ["31/12/2023 was fun: yes"]}
+    write(tmp_path, "ben.txt", ANDROID)
+    with pytest.raises(SourceError, match=r"ben\.txt, line 1: a WhatsApp export, .* name this file alone"):
+        read(open_corpus(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [

@@ -50,10 +50,15 @@ class Draft:
             self._time = time
         text = whole(text).strip()
         if not text:
-            self.dropped["empty"] += 1
+            self.drop("empty")
             return
         self._texts.setdefault(sender, []).append((self._time, text))
         self._names[sender] = readable(name or sender) or readable(sender) or "?"
+
+    def drop(self, reason: str, times: int = 1) -> None:
+        """Note that something was dropped, maybe several times or never."""
+        if times:
+            self.dropped[reason] += times
 
     def by_name(self) -> tuple[dict[str, list[str]], str | None]:
         """Give the messages of each sender, oldest first, by names that differ, and the name of the owner."""

@@ -81,7 +81,7 @@ def read_mbox(path: Path, draft: Draft, on_progress: OnProgress) -> None:
             try:
                 _tell(message_from_bytes(box.get_bytes(key)), draft)
             except _BROKEN:
-                draft.dropped["not readable"] += 1
+                draft.drop("not readable")
             on_progress(number / len(keys))
     finally:
         box.close()
@@ -92,13 +92,13 @@ def _tell(mail: Message, draft: Draft) -> None:
     address = parseaddr(str(make_header(decode_header(mail.get("From", "")))))[1].casefold()
     part = _plain(mail)
     if "@" not in address:
-        draft.dropped["no sender"] += 1
+        draft.drop("no sender")
     elif part is None:
-        draft.dropped["not text"] += 1
+        draft.drop("not text")
     else:
         own = own_text(_decoded(part), part.get_param("format"), part.get_param("delsp"))
-        draft.dropped.update({"quoted": own.quoted} if own.quoted else {})
-        draft.dropped.update({"signature": own.signatures} if own.signatures else {})
+        draft.drop("quoted", own.quoted)
+        draft.drop("signature", own.signatures)
         draft.wrote(address, own.text, _time(mail))
 
 

@@ -119,9 +119,9 @@ class _Backup:
     def _tell(self, box: str | None, attributes: Attributes, contact: str, text: str, otherwise: str) -> None:
         """Tell of one message: whose it is, or why it is none."""
         if box not in (_SENT, _RECEIVED):
-            self._draft.dropped[_UNSENT.get(box or "", "not a message")] += 1
+            self._draft.drop(_UNSENT.get(box or "", "not a message"))
         elif text in _NO_VALUE or not text.strip():
-            self._draft.dropped[otherwise] += 1
+            self._draft.drop(otherwise)
         elif box == _SENT:
             self._draft.wrote(OWNER, text, _time(attributes.get("date")))
         else:

@@ -101,15 +101,15 @@ def _read_messages(stream: JsonStream, draft: Draft) -> None:
         message = stream.value()
         reason = _reason(message) if isinstance(message, dict) else "not a message"
         if reason:
-            draft.dropped[reason] += 1
+            draft.drop(reason)
             continue
         text, quotes = _text(message.get("text"))
-        draft.dropped.update({"quoted": quotes} if quotes else {})
+        draft.drop("quoted", quotes)
         if text.strip():
             sender = _user(message.get("from_id")) or f"name {message['from']}"
             draft.wrote(sender, text, _time(message.get("date_unixtime")), name=message["from"])
         else:
-            draft.dropped[_other_content(message)] += 1
+            draft.drop(_other_content(message))
 
 
 def _reason(message: Mapping[str, Any]) -> str | None:

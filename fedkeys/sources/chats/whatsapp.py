@@ -15,7 +15,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -95,7 +95,7 @@ def whatsapp_chat(path: Path) -> Chat:
 
 def shape_of(lines: Iterable[str]) -> Shape | None:
     """The shape that a chat's dates have; nothing if these lines are not of a chat."""
-    written = [line for line in lines if line.strip(" \r\n\t\ufeff")][:_SAMPLE]
+    written = list(islice((line for line in lines if line.strip(" \r\n\t\ufeff")), _SAMPLE))
     dated = [_dated(line) for line in written]
     shapes = Counter(line.shape for line in dated if line and re.search(r":(?:\s|$)", line.rest))
     if not shapes:
@@ -103,6 +103,11 @@ def shape_of(lines: Iterable[str]) -> Shape | None:
     shape, times = shapes.most_common(1)[0]
     at_once = dated[0] is not None and dated[0].shape == shape
     return shape if at_once or (times > 1 and times >= _LEAST_SHARE * len(written)) else None
+
+
+def begins_chat(lines: Sequence[str]) -> bool:
+    """Whether the first line is one of a chat, told at little cost where it is not."""
+    return bool(lines) and _dated(lines[0]) is not None and shape_of(lines) is not None
 
 
 def read_whatsapp(path: Path, draft: Draft, on_progress: OnProgress) -> None:
@@ -121,7 +126,7 @@ def read_whatsapp(path: Path, draft: Draft, on_progress: OnProgress) -> None:
 
 
 def _read_lines(lines: Sequence[str], path: Path, draft: Draft) -> None:
-    shape = shape_of(lines[: 2 * _SAMPLE]) or shape_of(lines)
+    shape = shape_of(lines)
     if shape is None:
         raise SourceError("not a WhatsApp export", file=path, place="line 1", remedy=_EXPECTED)
     entries: list[_Entry] = []
@@ -132,7 +137,7 @@ def _read_lines(lines: Sequence[str], path: Path, draft: Draft) -> None:
         elif entries:
             entries[-1].lines.append(line)
         elif line.strip():
-            draft.dropped["before the first date"] += 1
+            draft.drop("before the first date")
     _tell(entries, draft)
 
 
@@ -143,12 +148,12 @@ def _tell(entries: Sequence[_Entry], draft: Draft) -> None:
     names = Counter(all_[depth] for all_, depth in zip(prefixes, depths, strict=True) if all_)
     for entry, all_, depth in zip(entries, prefixes, depths, strict=True):
         if not all_ or not all_[depth] or _is_notice(all_[depth], names):
-            draft.dropped["system line"] += 1
+            draft.drop("system line")
             continue
         first = re.split(r":(?:\s|$)", entry.lines[0], maxsplit=depth + 1)[-1]
         body = body_of("\n".join([first, *entry.lines[1:]]))
         if body.reason:
-            draft.dropped[body.reason] += 1
+            draft.drop(body.reason)
         if body.text:
             draft.wrote(all_[depth], body.text)
 
