@@ -33,7 +33,7 @@ def command(
     corpus: Annotated[
         str | None,
         typer.Argument(
-            help="Directory of .txt files, .jsonl, .jsonl.gz or nltk:NAME; default: the shipped phones.",
+            help="Directory of .txt files, .jsonl(.gz), chat export or nltk:NAME; default: the shipped phones.",
         ),
     ] = None,
     epsilon: EpsilonOption = None,

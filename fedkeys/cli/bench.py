@@ -74,7 +74,9 @@ def aggregate(
 def privacy(
     corpus: Annotated[
         str,
-        typer.Argument(help="Directory of .txt files, .jsonl, .jsonl.gz or nltk:NAME.", show_default=False),
+        typer.Argument(
+            help="Directory of .txt files, .jsonl(.gz), chat export or nltk:NAME.", show_default=False
+        ),
     ],
     epsilons: Annotated[
         str, typer.Option("--epsilons", help="Those that are compared, with commas between.")

@@ -26,7 +26,9 @@ _LONGEST_NAME = 120  # bytes; file systems take 255
 def command(
     corpus: Annotated[
         str,
-        typer.Argument(help="Directory of .txt files, .jsonl, .jsonl.gz or nltk:NAME.", show_default=False),
+        typer.Argument(
+            help="Directory of .txt files, .jsonl(.gz), chat export or nltk:NAME.", show_default=False
+        ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Directory for one NAME.delta a phone.")],
     base: Annotated[

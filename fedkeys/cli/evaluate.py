@@ -38,7 +38,9 @@ def command(
     context: typer.Context,
     corpus: Annotated[
         str,
-        typer.Argument(help="Directory of .txt files, .jsonl, .jsonl.gz or nltk:NAME.", show_default=False),
+        typer.Argument(
+            help="Directory of .txt files, .jsonl(.gz), chat export or nltk:NAME.", show_default=False
+        ),
     ],
     model: Annotated[
         Path | None,

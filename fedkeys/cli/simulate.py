@@ -55,7 +55,7 @@ def command(
     corpus: Annotated[
         str | None,
         typer.Argument(
-            help="Directory of .txt files, .jsonl, .jsonl.gz or nltk:NAME; default: the shipped phones."
+            help="Directory of .txt files, .jsonl(.gz), chat export or nltk:NAME; default: the shipped phones."
         ),
     ] = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds.")] = 1,

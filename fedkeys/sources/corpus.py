@@ -40,7 +40,8 @@ def open_corpus(spec: str | Path) -> Corpus:
 
     Args:
         spec: a directory of `.txt` files, a phone a file; a `.txt` file, one phone; a `.jsonl` or
-            `.jsonl.gz` file with `user`, `text` and optional `time`; or `nltk:NAME`.
+            `.jsonl.gz` file with `user`, `text` and optional `time`; a chat export, a phone a sender (WhatsApp's
+            text or zip, Telegram's JSON, SMS Backup & Restore's XML, an mbox); or `nltk:NAME`.
 
     Raises:
         UsageError: there is no such corpus.
@@ -55,11 +56,19 @@ def open_corpus(spec: str | Path) -> Corpus:
 
         return NltkCorpus(text.removeprefix("nltk:"))
     path = Path(spec)
-    if path.is_dir() or (path.is_file() and path.suffix == ".txt"):
+    if path.is_dir():
         return TextFolder(path)
     if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
         return JsonLines(path)
-    remedy = "name a directory of .txt files, a .jsonl(.gz) file or nltk:NAME"
+    remedy = "name a directory of .txt files, a .jsonl(.gz) file, a chat export or nltk:NAME"
     if not path.exists():
         raise UsageError("no such corpus", file=path, remedy=remedy)
-    raise SourceError("not a directory of .txt files, a .jsonl or a .jsonl.gz", file=path, remedy=remedy)
+    if path.is_file():
+        from fedkeys.sources.chats import open_chat
+
+        chat = open_chat(path)
+        if chat:
+            return chat
+        if path.suffix == ".txt":
+            return TextFolder(path)
+    raise SourceError("not a directory of .txt files, a .jsonl or a chat export", file=path, remedy=remedy)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fedkeys.errors import SourceError
+from fedkeys.sources.chats.whatsapp import begins_chat
 from fedkeys.sources.corpus import OnProgress, PhoneTexts
 
 
@@ -12,7 +13,7 @@ class TextFolder:
     """The `.txt` files of a directory, or a single one.
 
     Raises:
-        SourceError: the directory has none.
+        SourceError: the directory has none, or an exported chat is among them: it has many senders.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,4 +51,12 @@ def _messages(file: Path) -> list[str]:
         raise SourceError(
             "not UTF-8 text", file=file, place=f"line {line}", remedy="save the file as UTF-8"
         ) from None
-    return [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in text.splitlines() if line.strip()]
+    if begins_chat(lines):
+        raise SourceError(
+            "a WhatsApp export, not a message a line",
+            file=file,
+            place="line 1",
+            remedy="name this file alone, or move it elsewhere",
+        )
+    return lines
