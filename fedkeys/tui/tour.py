@@ -18,6 +18,7 @@ from fedkeys.tui.app import TypingApp
 
 _PER_LETTER = 0.12  # seconds between two keys of a message
 _PER_KEY = 0.4
+_ANOTHER = "another"  # the name of another phone
 
 
 class Step(NamedTuple):
@@ -45,9 +46,8 @@ STEPS = (
         5,
     ),
     Step(
-        "Marks tell who knows a word: everyone ∴, you •, both ∷. Now we hold the nurse's phone, and the message "
-        "stays.",
-        ["f4", "=nurse", "enter"],
+        "Marks tell who knows a word: everyone ∴, you •, both ∷. Now we hold another phone; the message stays.",
+        ["f4", _ANOTHER, "enter"],
         7,
     ),
     Step("Where do everyone's words come from? From a federation: thirty phones here.", ["f6"], 6),
@@ -130,6 +130,8 @@ class TourApp(TypingApp):
             self._show_caption()
             await self._wait(1.5)
             for key in step.keys:
+                if key == _ANOTHER:
+                    key = f"={self.desk.names()[-1]}"
                 if key.startswith("="):
                     for letter in key[1:]:
                         await self._press("space" if letter == " " else letter, letter, _PER_LETTER)
