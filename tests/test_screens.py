@@ -429,3 +429,42 @@ async def test_the_tour_ends_at_once_when_it_is_told(corpus: Path) -> None:
         await pilot.pause()
         assert not touring.screen.query(".caption")
         assert isinstance(touring.focused, MessageBox)
+
+
+async def test_ones_own_chats_are_brought_and_what_was_dropped_is_said(corpus: Path, tmp_path: Path) -> None:
+    chat = tmp_path / "WhatsApp Chat with Ben.txt"
+    chat.write_text(
+        "31/12/2023, 21:41 - Messages and calls are end-to-end encrypted.\n"
+        "31/12/2023, 21:41 - Anna: pancakes for everyone\n"
+        "31/12/2023, 21:42 - Ben: waffles rather\n"
+        "31/12/2023, 21:43 - Anna: <Media omitted>\n"
+    )
+    async with app(corpus).run_test(size=(100, 30)) as pilot:
+        await pilot.press(*"pan", "f4", *"own", "space", *"chats", "enter")
+        await pilot.pause()
+        pilot.app.screen.query_one("#file", Input).value = str(chat)
+        await pilot.press("enter")
+        await until(pilot, lambda: "Ben (1)" in text_of(pilot, "#found"))
+        pilot.app.screen.query_one("#who", Input).value = "anna"
+        await pilot.press("enter")
+        await until(pilot, lambda: "Enter holds" in text_of(pilot, "#found"))
+        assert "1 messages that Anna wrote; left out 1 of others" in text_of(pilot, "#found")
+        assert "1 media" in text_of(pilot, "#found")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "typing on Anna's phone" in text_of(pilot, "#whose")
+        assert str(pilot.app.query(Button).first().label).startswith("pancakes")
+
+
+def test_ones_own_chats_from_the_command_line(fedkeys: Any, tmp_path: Path) -> None:
+    (tmp_path / "me.txt").write_text("pancakes are good\npancakes again\n")
+    done = fedkeys("type", "--plain", "--me", "me.txt", stdin="pan\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("pancakes")
+    assert "plain text: 2 messages that me wrote; left out 0 of others" in done.stderr
+    for wrong, said in (
+        (["--as", "me"], "name its file with --me"),
+        (["--me", "me.txt", "--phone", "x"], "in memory"),
+    ):
+        refused = fedkeys("type", "--plain", *wrong)
+        assert (refused.returncode, said in refused.stderr) == (2, True)

@@ -34,6 +34,18 @@ def command(
             "--corpus", help="Where that phone is, its only one by default; default: the shipped phones."
         ),
     ] = None,
+    me: Annotated[
+        Path | None,
+        typer.Option(
+            "--me",
+            metavar="FILE",
+            help="Hold a phone that has learnt your own chats: an export of WhatsApp, Telegram (JSON), SMS "
+            "Backup & Restore, mail as mbox, or plain text.",
+        ),
+    ] = None,
+    as_: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Which sender of --me you are.")
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Line mode, for screen readers and pipes.")] = False,
     incognito: Annotated[
         bool, typer.Option("--incognito", help="Learn nothing; what is known is offered as ever.")
@@ -59,7 +71,15 @@ def command(
     else:
         require_terminal()
     sent: Sequence[str] = []
-    if phone or corpus:
+    if as_ and not me:
+        raise UsageError("--as is a sender of a chat", remedy="name its file with --me")
+    if me:
+        if phone or corpus or data_dir:
+            raise UsageError(
+                "your own chats are held in memory", remedy="leave out --phone, --corpus and --data-dir"
+            )
+        phone, sent = _own(me, as_)
+    elif phone or corpus:
         if data_dir:
             raise UsageError("a phone of a corpus is held in memory", remedy="leave out --data-dir")
         phone, sent = phone_of(open_corpus(corpus or shipped_corpus()), phone)
@@ -73,6 +93,17 @@ def command(
             run_plain(keyboard)
         else:
             open_screen(keyboard, corpus or str(shipped_corpus()), phone, sent, data_dir)
+
+
+def _own(file: Path, name: str | None) -> "tuple[str, Sequence[str]]":
+    """Read what one person wrote, and say what was read and what was not."""
+    from fedkeys.cli.progress import progress
+    from fedkeys.sources import account_of, own_messages
+
+    with progress() as step:
+        own = own_messages(existing(file), name, lambda part: step("reading", part))
+    narrate(account_of(own))
+    return own.name, own.texts
 
 
 def phone_of(source: "Corpus", phone: str | None) -> "PhoneTexts":

@@ -6,7 +6,7 @@ imported by the server's side; what does not read as a corpus is an error that n
 """
 
 from fedkeys.sources.corpus import Corpus, PhoneTexts, open_corpus
-from fedkeys.sources.own import Own, own_messages
+from fedkeys.sources.own import Own, account_of, own_messages
 from fedkeys.sources.shipped import shipped_corpus
 
-__all__ = ["Corpus", "Own", "PhoneTexts", "open_corpus", "own_messages", "shipped_corpus"]
+__all__ = ["Corpus", "Own", "PhoneTexts", "account_of", "open_corpus", "own_messages", "shipped_corpus"]

@@ -61,6 +61,19 @@ def own_messages(spec: str | Path, who: str | None = None, on_progress: OnProgre
     )
 
 
+def account_of(own: Own) -> str:
+    """Say what was read of a chat, and what was not.
+
+    >>> print(account_of(Own("Anna", ["hi", "you"], "WhatsApp", 3, {"media": 2})))
+    WhatsApp: 2 messages that Anna wrote; left out 3 of others; dropped: 2 media
+    """
+    dropped = ", ".join(f"{times:,} {reason}" for reason, times in own.dropped.items())
+    return (
+        f"{own.kind}: {len(own.texts):,} messages that {own.name} wrote; left out {own.others:,} of others; "
+        f"dropped: {dropped or 'nothing'}"
+    )
+
+
 def _chosen(counts: Mapping[str, int], who: str | None, owner: str | None, spec: str | Path) -> str:
     """The sender who is meant."""
     if who is not None:

@@ -12,6 +12,7 @@ from fedkeys.sources import Corpus
 
 NEW = "a new phone"
 OWN = "your own phone"
+CHATS = "your own chats ..."  # as they stand in an export
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from fedkeys.errors import FedkeysError, FormatError
 _MOST_BYTES = 1 << 16
 
 NAMES = (
-    *("send", "accept-1", "accept-2", "accept-3", "phone", "forget", "incognito", "select-all"),
+    *("send", "accept-1", "accept-2", "accept-3", "phone", "bring", "forget", "incognito", "select-all"),
     *("typing", "federation", "leaves", "compare", "hospitals", "help", "theme", "quit"),
     *("play", "step", "anew", "cohort", "min-phones", "dropout", "epsilon", "secure"),
     *("page-before", "page-after", "bounds", "replay", "speed", "clear"),

@@ -17,8 +17,9 @@ from textual.widgets import Footer, Static
 
 from fedkeys.errors import FedkeysError
 from fedkeys.model import Model
+from fedkeys.tui.bringing import Bring
 from fedkeys.tui.choices import Choices
-from fedkeys.tui.desk import Held
+from fedkeys.tui.desk import CHATS, Held
 from fedkeys.tui.message_box import MessageBox
 from fedkeys.tui.nav import Nav
 from fedkeys.tui.savings import Tally, savings
@@ -38,6 +39,9 @@ class TypingScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f4", "phone", "Phone", id="phone", tooltip="Hold another phone"),
+        Binding(
+            "ctrl+o", "bring", "Own chats", id="bring", show=False, tooltip="Read chats that you exported"
+        ),
         Binding("ctrl+g", "forget", "Forget", id="forget", tooltip="Make your keyboard forget a word"),
         Binding("ctrl+n", "incognito", "Incognito", id="incognito", tooltip="Learn nothing, or learn again"),
     ]
@@ -107,9 +111,22 @@ class TypingScreen(Screen[None]):
     async def action_phone(self) -> None:
         """Hold another phone; the message stays."""
         desk = self.app.desk
-        name = await self.app.push_screen_wait(Choices("Whose phone?", desk.names(), desk.held.name))
-        if name is not None:
+        names = [*desk.names(), CHATS]
+        name = await self.app.push_screen_wait(Choices("Whose phone?", names, desk.held.name))
+        if name == CHATS:
+            await self._bring()
+        elif name is not None:
             self.hold(name)
+
+    @work
+    async def action_bring(self) -> None:
+        """Hold a phone that has learnt one's own chats."""
+        await self._bring()
+
+    async def _bring(self) -> None:
+        held = await self.app.push_screen_wait(Bring())
+        if held is not None:
+            self.take(held)
 
     @work(thread=True, exclusive=True)
     def hold(self, name: str) -> None:
