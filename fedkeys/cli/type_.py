@@ -31,7 +31,9 @@ def command(
     corpus: Annotated[
         str | None,
         typer.Option(
-            "--corpus", help="Where that phone is, its only one by default; default: the shipped phones."
+            "--corpus",
+            help="Where phones are that can be held and make a federation; default: the shipped ones. Its only "
+            "one, or a new one, is held first.",
         ),
     ] = None,
     me: Annotated[
@@ -82,9 +84,11 @@ def command(
     elif phone or corpus:
         if data_dir:
             raise UsageError("a phone of a corpus is held in memory", remedy="leave out --data-dir")
-        phone, sent = phone_of(open_corpus(corpus or shipped_corpus()), phone)
+        source = open_corpus(corpus or shipped_corpus())
+        if phone or plain or len(source.names()) == 1:
+            phone, sent = phone_of(source, phone)
     everyone = Model.load(existing(model)) if model else demo_model()
-    with nullcontext(PersonalModel()) if phone else open_store(data_dir) as personal:
+    with nullcontext(PersonalModel()) if phone or corpus else open_store(data_dir) as personal:
         for text in sent:
             personal.learn(text)
         prior = public_prior() if plain else kept_prior()

@@ -25,6 +25,7 @@ from textual_plot import HiResMode, PlotWidget
 from fedkeys.errors import FedkeysError
 from fedkeys.evaluate.live import Setting, arguments
 from fedkeys.model import Model
+from fedkeys.phone import Keyboard
 from fedkeys.tui.nav import Nav
 
 if TYPE_CHECKING:
@@ -245,6 +246,7 @@ class FederationScreen(Screen[None]):
     def _load(self, path: Path) -> None:
         try:
             model = Model.load(path)
+            Keyboard(model).suggest("a")  # what is looked up once is looked up here, and no key waits for it
         except FedkeysError as error:
             self.app.call_from_thread(self._say, str(error))
             return
