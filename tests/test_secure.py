@@ -501,7 +501,7 @@ def test_a_sum_that_was_opened_is_made_of_the_same_phones_or_of_none() -> None:
         with pytest.raises(UsageError, match="call spent"):
             phone.refused()
         with pytest.raises(RefusedError, match="could not be read"):
-            aggregator.check_is_new(phone.pseudonym, 0)
+            aggregator.unseen.check_is_new(phone.pseudonym, 0)
         with pytest.raises(FedkeysError):
             aggregator.add(phone.delta())
     # A server without its ledger cannot make the phones take part in a sum of fewer ...

@@ -27,8 +27,9 @@ from fedkeys.aggregator.runs import Run
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import DEFAULT_MEMORY, Sums
 from fedkeys.aggregator.totals import Totals
+from fedkeys.aggregator.unseen import UnseenSums
 from fedkeys.counts import Vocabulary
-from fedkeys.delta import Batch, Bounds, Delta, Head
+from fedkeys.delta import Batch, Bounds, Delta
 from fedkeys.delta.signed import Kind
 from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
 from fedkeys.model import Model
@@ -53,6 +54,9 @@ class Aggregator:
             where starting a process may run the main module again, as `multiprocessing` says.
         enrolment: the phones that may take part, each signing what it sends; without it whoever can make K
             pseudonyms counts as K phones.
+
+    Attributes:
+        unseen: takes sums of deltas that were not seen one by one.
 
     Raises:
         FedkeysError: another process works on the state, or it cannot be read or written.
@@ -81,6 +85,9 @@ class Aggregator:
         self._all_or_nothing = all_or_nothing
         self._sums = Sums(self._state, memory // max(1, cores))
         self._groups = Groups(federation, self._state, self._sums, bounds, enrolment, self.merged)
+        self.unseen = UnseenSums(
+            federation, self._state, self._sums, enrolment, self.merged, self._keep_up, self._merged_some
+        )
         self._memory = memory
         self._cores = cores
         self._bytes_seen = 0
@@ -184,71 +191,6 @@ class Aggregator:
             self._keep_up()
         return results
 
-    @property
-    def enrolment(self) -> Enrolment | None:
-        """The phones that may take part, where they are known."""
-        return self._enrolment
-
-    def check_sum(self, head: Head) -> None:
-        """Refuse a sum of deltas before it is made.
-
-        Raises:
-            RefusedError: it is of another federation, or written against a vocabulary that is not known here.
-            UsageError: the state takes only what enrolled phones signed, and they are not known.
-        """
-        require_enrolment(self._state, self._enrolment)
-        check_federation(head, self.federation)
-        self._sums.check(head)
-
-    def begin_sum(self, deltas: Sequence[tuple[bytes, int]], digest: bytes) -> None:
-        """Note that a sum of deltas is about to be opened: from now on they are merged in it, or never.
-
-        Args:
-            deltas: pseudonym and number of each.
-            digest: of the run.
-
-        Raises:
-            RefusedError: one of them is merged already, or may not be; nothing has changed.
-        """
-        for phone, number in deltas:
-            self.check_is_new(phone, number)
-        self._state.reserve([(phone, number, digest) for phone, number in deltas])
-        self._keep_up()
-
-    def add_sum(self, batch: Batch, deltas: Sequence[tuple[bytes, int]]) -> None:
-        """Merge a sum of deltas that were not seen one by one.
-
-        Nobody could hold their phones to bounds: they are taken to have kept those that are enforced here.
-
-        Args:
-            batch: one message that says what all of them say.
-            deltas: pseudonym and number of each, as `begin_sum` was told.
-
-        Raises:
-            RefusedError: the sum is of another federation or contradicts the vocabulary that it is written
-                against; nothing has changed.
-        """
-        (head,) = batch.heads
-        self.check_sum(head)
-        for error in self._sums.contradictions(batch).values():
-            raise error
-        self._sums.add(batch)
-        self._state.count(deltas)
-        self.merged.deltas += len(deltas)
-        self.merged.rows += len(batch.counts)
-        self._merged_some()
-
-    def check_is_new(self, phone: bytes, number: int) -> None:
-        """Refuse a delta that cannot be part of a sum.
-
-        Raises:
-            RefusedError: it is merged already, was withdrawn, or is in another sum.
-        """
-        if number in self._state.entries([phone]).get(phone, {}):
-            raise RefusedError(
-                "a sum with a delta that is merged already, was withdrawn, or was in a sum that could not be read"
-            )
-
     def add_partial(self, path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
         """Merge what another aggregator has merged.
 
@@ -309,11 +251,6 @@ class Aggregator:
         """Give the digests of the deltas of a phone that are merged, by their numbers."""
         entries = self._state.entries([phone]).get(phone, {})
         return {number: entry.digest for number, entry in entries.items() if not entry.withdrawn}
-
-    def is_spent(self, phone: bytes, number: int) -> bool:
-        """Tell whether a delta was in a sum that could not be read, or was taken back: it is never merged."""
-        entry = self._state.entries([phone]).get(phone, {}).get(number)
-        return entry is not None and entry.withdrawn
 
     def withdraw(self, data: bytes) -> None:
         """Take back a delta that was merged: a release is then what it had been without it.

@@ -70,9 +70,9 @@ class CohortSum:
         self.distinct = 0.0
         self.is_asked = False
         self._head = self._head_of_sum()
-        aggregator.check_sum(self._head)
+        aggregator.unseen.check(self._head)
         known_hashes(base, salt_of(terms.run))
-        self._sum = SecureSum(terms, self._length, rng, aggregator.enrolment)
+        self._sum = SecureSum(terms, self._length, rng, aggregator.unseen.enrolment)
 
     def again(self, terms: Terms) -> "CohortSum":
         """Give a run for the same sum, which could not be read; it has room for all entries."""
@@ -110,7 +110,7 @@ class CohortSum:
         if number in self._aggregator.merged_of(phone):
             return True
         if self._only is None:
-            self._aggregator.check_is_new(phone, number)
+            self._aggregator.unseen.check_is_new(phone, number)
         elif (phone, number) not in self._only:
             raise RefusedError("a phone that was not in the sum that is made again")
         if self._sum.heard == MOST_ADDED:
@@ -138,7 +138,7 @@ class CohortSum:
             )
         if step is Step.CONFIRMATIONS:
             if self._only is None:
-                self._aggregator.begin_sum(self._sum.survivors, self._head.digest)
+                self._aggregator.unseen.begin(self._sum.survivors, self._head.digest)
             self.is_asked = True
         return messages
 
@@ -163,7 +163,7 @@ class CohortSum:
         deltas = self._sum.survivors
         table = Table(keys, numbers)
         batch = read_table(table, times, self._base, sketch.salt, self._head, len(deltas))
-        self._aggregator.add_sum(batch, deltas)
+        self._aggregator.unseen.add(batch, deltas)
         return [name for name, _ in deltas]
 
     def _head_of_sum(self) -> Head:

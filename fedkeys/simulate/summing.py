@@ -104,7 +104,9 @@ class Summing:
         phone = member.phone
         if phone.sequence in self._aggregator.merged_of(phone.pseudonym):
             return Fate.KNOWN
-        is_spent = phone.bound is not None or self._aggregator.is_spent(phone.pseudonym, phone.sequence)
+        is_spent = phone.bound is not None or self._aggregator.unseen.is_spent(
+            phone.pseudonym, phone.sequence
+        )
         return Fate.SPENT if is_spent else None
 
     def _merge(
