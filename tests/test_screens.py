@@ -17,7 +17,7 @@ from fedkeys.evaluate.reassembly import reassembled
 from fedkeys.phone import PersonalModel, Source
 from fedkeys.sources import PhoneTexts, open_corpus
 from fedkeys.tui import Desk, MessageBox, Settings, TypingApp
-from fedkeys.tui.desk import NEW
+from fedkeys.tui.desk import CHATS, NEW
 from fedkeys.tui.federation import FederationScreen
 from fedkeys.tui.nav import PLACES
 from fedkeys.tui.savings import Tally
@@ -86,7 +86,7 @@ async def test_choosing_a_phone_by_the_mouse_and_by_arrows(corpus: Path) -> None
         await pilot.press("f4")
         await pilot.pause()
         options = pilot.app.screen.query_one(OptionList)
-        assert [str(option.prompt) for option in options.options] == [NEW, "anna", "ben", "cleo"]
+        assert [str(option.prompt) for option in options.options] == [NEW, "anna", "ben", "cleo", CHATS]
         await pilot.press("down", "down", "enter")
         await until(pilot, lambda: pilot.app.desk.held.name == "ben")
         await pilot.press("f4", *"zz")

@@ -56,7 +56,9 @@ class _Four(NamedTuple):
         """Make them; with messages held back the owner's knows all but these."""
         texts, rest = parts(held.sent) if holds_back else (held.sent, [])
         everyone, prior = keyboard.model, keyboard.prior
-        nobody = Aggregator().release(1)
+        aggregator = Aggregator()
+        nobody = aggregator.release(1)
+        aggregator.close()  # in the thread that has opened it
 
         def of(model: Model, is_own: bool) -> Keyboard:
             personal = PersonalModel()

@@ -13,6 +13,7 @@ for a slip of the finger it is. Who types fast does not read each strip, so one 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from time import monotonic
 from typing import ClassVar
 
@@ -129,11 +130,11 @@ class MessageBox(TextArea):
     async def _on_key(self, event: events.Key) -> None:
         # A binding is otherwise run by the app once the key has come back up, when later letters may be typed
         # already; a priority binding before earlier ones are. Here keys are taken in the order of typing.
-        bound = self.screen.active_bindings.get(event.key)
-        if bound is not None and bound.node is self and bound.binding.action.startswith(_OWN_ACTIONS):
+        action = self._own_keys.get(event.key)
+        if action is not None:
             event.stop()
             event.prevent_default()
-            await self.run_action(bound.binding.action)
+            await self.run_action(action)
             return
         if event.is_printable:
             self._note_what_was_read()
@@ -212,6 +213,15 @@ class MessageBox(TextArea):
                 self.notify(str(error), title="Not learnt", severity="warning", markup=False)
             self.clear()
             self.history.clear()  # else undo brings the message back, to be sent and learnt twice
+
+    @cached_property
+    def _own_keys(self) -> dict[str, str]:
+        """The keys that send and accept, as they were mapped when the first was pressed."""
+        return {
+            key: bound.binding.action
+            for key, bound in self.screen.active_bindings.items()
+            if bound.node is self and bound.binding.action.startswith(_OWN_ACTIONS)
+        }
 
     def _is_where_accepted(self) -> bool:
         """Tell whether the cursor stands behind the space that came with an accepted word."""
