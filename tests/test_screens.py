@@ -409,11 +409,12 @@ async def test_the_tour_shows_every_screen_and_leaves_the_keyboard(corpus: Path)
     shown: set[str] = set()
     async with touring.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: touring._caption is not None)
-        for _ in range(400):
+
+        def ended() -> bool:
             shown.add(str(touring.current_mode))
-            await pilot.pause(0.05)
-            if touring._caption is None:
-                break
+            return touring._caption is None
+
+        await until(pilot, ended, 120)
         assert shown == {place.mode for place in PLACES}
         assert not touring.screen.query(".caption")
         await pilot.press(*"mine")

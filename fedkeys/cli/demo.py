@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fedkeys.model import Model
     from fedkeys.phone import Keyboard
     from fedkeys.simulate import Plan, Round
+    from fedkeys.sources import Corpus
     from fedkeys.tui import Settings
 
 
@@ -85,24 +86,26 @@ def demo_model() -> "Model":
 
 def open_screen(
     keyboard: "Keyboard",
-    corpus: str,
+    spec: str,
     phone: str | None = None,
     sent: "Sequence[str]" = (),
     data_dir: Path | None = None,
+    corpus: "Corpus | None" = None,
 ) -> None:
     """Open the typing screen; public words that are not at hand are read once it stands.
 
     Args:
         keyboard: that is typed on.
-        corpus: whose phones can be held, and make a federation.
+        spec: whose phones can be held, and make a federation; as of `open_corpus`.
         phone, sent: the one that is held, and its messages.
         data_dir: where settings are kept; None for the default.
+        corpus: the one of the spec, if it is open already.
     """
     from fedkeys.sources import open_corpus
     from fedkeys.tui import Desk, TabDriver, TypingApp
 
     prior = public_prior if keyboard.prior is None else None
-    desk = Desk(keyboard, phone, sent, open_corpus(corpus), corpus)
+    desk = Desk(keyboard, phone, sent, corpus or open_corpus(spec), spec)
     driver = TabDriver if in_tab() else None
     TypingApp(desk, prior=prior, settings=_settings(data_dir), driver_class=driver).run()
 

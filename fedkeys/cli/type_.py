@@ -9,6 +9,7 @@ import typer
 from fedkeys.cli.console import narrate, require_open
 from fedkeys.cli.files import existing
 from fedkeys.cli.personal import DataDirOption, open_store
+from fedkeys.cli.progress import progress
 from fedkeys.cli.public_words import kept_prior, public_prior
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def command(
     else:
         require_terminal()
     sent: Sequence[str] = []
+    source: Corpus | None = None
     if as_ and not me:
         raise UsageError("--as is a sender of a chat", remedy="name its file with --me")
     if me:
@@ -85,7 +87,9 @@ def command(
         if data_dir:
             raise UsageError("a phone of a corpus is held in memory", remedy="leave out --data-dir")
         source = open_corpus(corpus or shipped_corpus())
-        if phone or plain or len(source.names()) == 1:
+        with progress() as step:
+            names = source.names(lambda part: step("reading", part))
+        if phone or plain or len(names) == 1:
             phone, sent = phone_of(source, phone)
     everyone = Model.load(existing(model)) if model else demo_model()
     with nullcontext(PersonalModel()) if phone or corpus else open_store(data_dir) as personal:
@@ -96,12 +100,11 @@ def command(
         if plain:
             run_plain(keyboard)
         else:
-            open_screen(keyboard, corpus or str(shipped_corpus()), phone, sent, data_dir)
+            open_screen(keyboard, corpus or str(shipped_corpus()), phone, sent, data_dir, source)
 
 
 def _own(file: Path, name: str | None) -> "tuple[str, Sequence[str]]":
     """Read what one person wrote, and say what was read and what was not."""
-    from fedkeys.cli.progress import progress
     from fedkeys.sources import account_of, own_messages
 
     with progress() as step:

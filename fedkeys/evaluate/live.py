@@ -250,7 +250,8 @@ def arguments(setting: Setting) -> list[str]:
 
 def _main() -> None:
     given = json.loads(sys.argv[1])
-    os.nice(_NICE) if hasattr(os, "nice") else None
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
     watch(Setting(**{field.name: given[field.name] for field in fields(Setting)}), sys.stdin, sys.stdout)
 
 

@@ -127,6 +127,10 @@ class FederationScreen(Screen[None]):
         self.query_one(Footer).compact = True
         self.call_after_refresh(self._show)
 
+    def on_screen_resume(self) -> None:
+        """Show what has happened meanwhile."""
+        self.call_after_refresh(self._show)
+
     def action_play(self) -> None:
         """Let rounds follow one another, or stop between two phones."""
         self._run.plays = not self._run.plays
@@ -222,12 +226,17 @@ class FederationScreen(Screen[None]):
             self._say("Space starts rounds, s takes one.")
         for place, fate in event.get("fates", ()):
             self._fates[place] = _ALIKE.get(fate, fate)
+        if "fates" in event:
+            if self.is_current:  # who types elsewhere waits for nothing that is not shown
+                self._show_phones()
+            return
         if "error" in event:
             self._run.busy = self._run.plays = False
             self._say(event["error"])
         if "round" in event:
             self._take_round(event["round"])
-        self._show()
+        if self.is_current:
+            self._show()
 
     def _take_round(self, account: dict[str, Any]) -> None:
         self._run.busy = False

@@ -44,4 +44,5 @@ class Nav(Static):
             here = place.mode == mode
             style = "b reverse" if here else f"@click=app.go('{place.mode}')"
             parts.append(f"[{style}] {named} [/]")
+        parts.append("[@click=app.help] F1 Help [/]")
         super().__init__(Content.from_markup("".join(parts)), classes="nav")

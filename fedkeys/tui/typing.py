@@ -4,6 +4,7 @@ In: the desk. Out: a screen: whose phone it is and what was sent, what the keybo
 has saved and what the federation is. Law: the message that is being typed is never lost, whoever's phone is held.
 """
 
+import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
@@ -111,7 +112,11 @@ class TypingScreen(Screen[None]):
     async def action_phone(self) -> None:
         """Hold another phone; the message stays."""
         desk = self.app.desk
-        names = [*desk.names(), CHATS]
+        try:
+            names = [*await asyncio.to_thread(desk.names), CHATS]  # of a large corpus that takes a while
+        except FedkeysError as error:
+            self.notify(str(error), title="No phones", severity="warning", markup=False)
+            return
         name = await self.app.push_screen_wait(Choices("Whose phone?", names, desk.held.name))
         if name == CHATS:
             await self._bring()
