@@ -85,9 +85,7 @@ class Aggregator:
         self._all_or_nothing = all_or_nothing
         self._sums = Sums(self._state, memory // max(1, cores))
         self._groups = Groups(federation, self._state, self._sums, bounds, enrolment, self.merged)
-        self.unseen = UnseenSums(
-            federation, self._state, self._sums, enrolment, self.merged, self._keep_up, self._merged_some
-        )
+        self.unseen = UnseenSums(federation, self._state, self._sums, enrolment, self.merged)
         self._memory = memory
         self._cores = cores
         self._bytes_seen = 0
@@ -190,6 +188,24 @@ class Aggregator:
             self._sums.spill()
             self._keep_up()
         return results
+
+    def begin_sum(self, deltas: Sequence[tuple[bytes, int]], digest: bytes) -> None:
+        """Note that a sum of deltas is about to be opened, as `UnseenSums.begin`; that lasts at once.
+
+        Raises:
+            RefusedError: as there.
+        """
+        self.unseen.begin(deltas, digest)
+        self._keep_up()
+
+    def add_sum(self, batch: Batch, deltas: Sequence[tuple[bytes, int]]) -> None:
+        """Merge a sum of deltas that were not seen one by one, as `UnseenSums.add`.
+
+        Raises:
+            RefusedError: as there.
+        """
+        self.unseen.add(batch, deltas)
+        self._merged_some()
 
     def add_partial(self, path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> tuple[int, int]:
         """Merge what another aggregator has merged.

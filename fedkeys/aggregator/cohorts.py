@@ -138,7 +138,7 @@ class CohortSum:
             )
         if step is Step.CONFIRMATIONS:
             if self._only is None:
-                self._aggregator.unseen.begin(self._sum.survivors, self._head.digest)
+                self._aggregator.begin_sum(self._sum.survivors, self._head.digest)
             self.is_asked = True
         return messages
 
@@ -163,7 +163,7 @@ class CohortSum:
         deltas = self._sum.survivors
         table = Table(keys, numbers)
         batch = read_table(table, times, self._base, sketch.salt, self._head, len(deltas))
-        self._aggregator.unseen.add(batch, deltas)
+        self._aggregator.add_sum(batch, deltas)
         return [name for name, _ in deltas]
 
     def _head_of_sum(self) -> Head:

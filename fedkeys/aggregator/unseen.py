@@ -5,7 +5,7 @@ sum may be opened its deltas are merged in it or never; a delta that was merged,
 none.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fedkeys.aggregator.enrolment import Enrolment, require_enrolment
 from fedkeys.aggregator.groups import check_federation
@@ -23,7 +23,6 @@ class UnseenSums:
         federation: its name.
         state, sums, merged: the aggregator's.
         enrolment: the phones that may take part; None for whoever comes.
-        keep_up: called when the ledger has changed; on_merged: called when the sums have.
 
     Attributes:
         enrolment: as given.
@@ -36,16 +35,12 @@ class UnseenSums:
         sums: Sums,
         enrolment: Enrolment | None,
         merged: Merged,
-        keep_up: Callable[[], None],
-        on_merged: Callable[[], None],
     ) -> None:
         self._federation = federation
         self._state = state
         self._sums = sums
         self.enrolment = enrolment
         self._merged = merged
-        self._keep_up = keep_up
-        self._on_merged = on_merged
 
     def check(self, head: Head) -> None:
         """Refuse a sum of deltas before it is made.
@@ -71,7 +66,6 @@ class UnseenSums:
         for phone, number in deltas:
             self.check_is_new(phone, number)
         self._state.reserve([(phone, number, digest) for phone, number in deltas])
-        self._keep_up()
 
     def add(self, batch: Batch, deltas: Sequence[tuple[bytes, int]]) -> None:
         """Merge a sum of deltas that were not seen one by one.
@@ -94,7 +88,6 @@ class UnseenSums:
         self._state.count(deltas)
         self._merged.deltas += len(deltas)
         self._merged.rows += len(batch.counts)
-        self._on_merged()
 
     def check_is_new(self, phone: bytes, number: int) -> None:
         """Refuse a delta that cannot be part of a sum.
