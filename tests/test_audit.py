@@ -64,7 +64,7 @@ def test_an_audit_under_masks_sees_what_one_in_the_open_does() -> None:
         finding(
             Plan(bounds=DEFAULT_BOUNDS, min_phones=3, together=together), alone=4, corpus=talk(40, 30)
         ).as_dict()
-        for together in (None, 10)
+        for together in (None, 15)
     )
     assert (seen["secure"], unseen["secure"], unseen["lies"]) == (False, True, [])
     assert unseen["canaries"] == seen["canaries"]

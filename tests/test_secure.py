@@ -42,7 +42,7 @@ pytest.importorskip("cryptography", reason="needs fedkeys[privacy]")
 pytest.importorskip("scipy", reason="needs fedkeys[privacy]")
 
 RUN = bytes(range(16))
-TERMS = Terms(RUN, least=3)
+TERMS = Terms(RUN, least=4)
 
 
 class Run:
@@ -50,7 +50,7 @@ class Run:
 
     def __init__(self, vectors: np.ndarray, seed: int = 0, run: bytes = RUN) -> None:
         self.vectors = vectors
-        terms = Terms(run, least=3)
+        terms = Terms(run, least=4)
         self.server = SecureSum(terms, lambda _: vectors.shape[1], np.random.default_rng(seed))
         self.phones = [
             SecurePhone(terms, n.to_bytes(16), 0, vectors.shape[1], lambda _, own=own: own)
@@ -115,10 +115,9 @@ def test_fewer_than_the_threshold_are_refused_and_tell_nothing(step: Step) -> No
     threshold = Neighbourhood.of(phones).threshold
     run = Run(vectors_of(phones))
     with pytest.raises(RefusedError, match="needed"):
-        run.take_all(dict.fromkeys(range(threshold, phones), step))
-    assert not [message for message in run.heard if SecureMessage.from_bytes(message).step is Step.SHARES][
-        threshold:
-    ]
+        run.take_all(dict.fromkeys(range(threshold - 1, phones), step))
+    shares = [message for message in run.heard if SecureMessage.from_bytes(message).step is Step.SHARES]
+    assert len(shares) == (threshold - 1 if step is Step.SHARES else 0)
 
 
 def test_shares_of_too_few_are_no_secret() -> None:
@@ -222,7 +221,7 @@ def merged_by(cohort: CohortSum, phones: list[Phone], base: Vocabulary) -> list[
 
 
 @settings(max_examples=25)
-@given(st.lists(corpora, min_size=3, max_size=6), st.booleans(), st.sampled_from([2, 3, 4]))
+@given(st.lists(corpora, min_size=4, max_size=7), st.booleans(), st.sampled_from([2, 3, 4]))
 def test_a_sum_is_what_merging_one_by_one_gives(fleet: list[list[str]], has_base: bool, order: int) -> None:
     base = Vocabulary(["a", "cat", "hello", "the"]) if has_base else None
     phones = [Phone(texts, order=order, pseudonym=n.to_bytes(16)) for n, texts in enumerate(fleet)]
@@ -233,18 +232,18 @@ def test_a_sum_is_what_merging_one_by_one_gives(fleet: list[list[str]], has_base
     for min_phones in (1, 2, 3):
         assert unseen.release(min_phones).payload_digest == plain.release(min_phones).payload_digest
     assert (unseen.phones, unseen.deltas) == (plain.phones, plain.deltas)
-    with pytest.raises(RefusedError, match="of whom 3 are needed"):
+    with pytest.raises(RefusedError, match="of whom 4 are needed"):
         cohort_of(phones, unseen, base)  # all are merged already, so that nobody is left
 
 
 def test_too_little_room_is_seen_and_nothing_is_merged() -> None:
-    phones = [Phone([f"{a}{b} {b}{a}" for a in "bcdf" for b in "aeiou"]) for _ in range(3)]
+    phones = [Phone([f"{a}{b} {b}{a}" for a in "bcdf" for b in "aeiou"]) for _ in range(4)]
     aggregator = Aggregator()
     with pytest.raises(RefusedError, match="cannot be told apart"):
         cohort_of([Phone(words_of(n)) for n in range(12)], aggregator, part=0.01)
     assert aggregator.deltas == 0
     cohort_of(phones, aggregator)
-    assert aggregator.deltas == 3
+    assert aggregator.deltas == 4
 
 
 def words_of(number: int) -> list[str]:
@@ -371,8 +370,10 @@ def test_a_phone_sums_up_with_no_fewer_than_it_wants_and_no_weaker_roster() -> N
     roster = SecureMessage.from_bytes(run.told[1])
     for body in (
         [40, *roster.body[1:]],  # says that there are many, with the neighbours of few
-        [*roster.body[:2], *roster.body[7:]],
-        [*roster.body[:2], *roster.body[2:7], *roster.body[2:7], *roster.body[12:]],
+        [*roster.body[:3], *roster.body[8:]],
+        [*roster.body[:3], *roster.body[3:8], *roster.body[3:8], *roster.body[13:]],
+        [*roster.body[:4], roster.body[9], *roster.body[5:]],  # one phone is two neighbours
+        [*roster.body[:4], (1).to_bytes(16), *roster.body[5:]],  # or a phone its own
     ):
         with pytest.raises(RefusedError):
             run.phones[1].boxes(SecureMessage(roster.step, RUN, 1, body).to_bytes())
@@ -407,7 +408,7 @@ def test_more_than_a_third_lost_is_refused_before_any_share() -> None:
 
 
 def test_a_delta_that_was_withdrawn_spoils_no_sum() -> None:
-    phones = [Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate("abcd")]
+    phones = [Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate("abcde")]
     aggregator = Aggregator()
     aggregator.add(phones[0].delta())
     aggregator.withdraw(phones[0].delta().data)
@@ -415,7 +416,7 @@ def test_a_delta_that_was_withdrawn_spoils_no_sum() -> None:
     with pytest.raises(RefusedError, match="was withdrawn"):
         cohort.receive(summed(phones[0], Vocabulary([]), TERMS).keys())
     cohort_of(phones[1:], aggregator)
-    assert aggregator.deltas == 3
+    assert aggregator.deltas == 4
 
 
 def test_vectors_that_fill_a_memory_are_refused() -> None:
@@ -429,19 +430,20 @@ def test_vectors_that_fill_a_memory_are_refused() -> None:
     with pytest.raises(RefusedError, match="numbers, where a phone takes up to"):
         run.phones[0].boxes(SecureMessage(Step.ROSTER, RUN, 0, body).to_bytes())
     for bounds, claimed, said in (
-        (None, (1 << 32) - 64, "a sum that is full"),
+        (None, (1 << 32) - 64, "of one phone"),
         (DEFAULT_BOUNDS, 1 << 16, "more than its bounds allow"),
     ):
         cohort = CohortSum(Aggregator(bounds=bounds), TERMS, Vocabulary([]), np.random.default_rng(0))
         with pytest.raises(RefusedError, match=said):
             cohort.receive(SecurePhone(TERMS, bytes(16), 0, claimed, lambda _: run.vectors[0]).keys())
-        phones = [Phone([f"hello world {word}"], bounds=bounds) for word in ("one", "two", "three")]
+        phones = [Phone([f"hello world {word}"], bounds=bounds) for word in ("one", "two", "three", "four")]
         merged_by(cohort, phones, Vocabulary([]))  # who lied is not missed
 
 
 def test_a_summed_delta_is_not_withdrawn_nor_sent_again() -> None:
     phones = [
-        Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate(("a", "b", "c"))
+        Phone([f"hello world {word}"], pseudonym=n.to_bytes(16))
+        for n, word in enumerate(("a", "b", "c", "d"))
     ]
     deltas = [phone.delta() for phone in phones]
     aggregator = Aggregator()
@@ -504,16 +506,15 @@ def test_a_sum_that_was_opened_is_made_of_the_same_phones_or_of_none() -> None:
             aggregator.unseen.check_is_new(phone.pseudonym, 0)
         with pytest.raises(FedkeysError):
             aggregator.add(phone.delta())
-    # A server without its ledger cannot make the phones take part in a sum of fewer ...
-    with pytest.raises(RefusedError, match="the difference would tell"):
+    # A server that has lost its ledger finds no phone that takes part, one that has it makes no other sum.
+    with pytest.raises(RefusedError, match="phones are left"):
         cohort_of(phones, Aggregator())
-    # ... one with it does not make it.
-    again = crowded.again(Terms(bytes(16), least=3))
+    again = crowded.again(Terms(bytes(16), least=4))
     with pytest.raises(RefusedError, match="was not in the sum that is made again"):
         again.receive(summed(Phone(["hello you"]), base, again.terms).keys())
     with pytest.raises(RefusedError, match="a phone is missing"):
         merged_by(again, phones, base)
-    merged_by(crowded.again(Terms(bytes(15) + b"1", least=3)), [*phones, spoiler], base)
+    merged_by(again.again(Terms(bytes(15) + b"1", least=4)), [*phones, spoiler], base)
     plain = Aggregator()
     plain.add_messages([phone.delta().data for phone in (*phones, spoiler)])
     assert aggregator.release(1).payload_digest == plain.release(1).payload_digest
@@ -522,10 +523,61 @@ def test_a_sum_that_was_opened_is_made_of_the_same_phones_or_of_none() -> None:
         assert phone.bound is None
 
 
+def test_a_run_that_was_never_opened_is_not_made_again() -> None:
+    base = Vocabulary([])
+    phones = [Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate("abcdefgh")]
+    aggregator = Aggregator()
+    cohort = CohortSum(aggregator, TERMS, base, np.random.default_rng(0))
+    parts = {phone.pseudonym: summed(phone, base, TERMS) for phone in phones}
+    with pytest.raises(RefusedError, match="neighbours left"):
+        take_steps(cohort, parts, dict.fromkeys([*parts][:5], Step.CONFIRMATIONS))
+    with pytest.raises(UsageError, match="never opened"):
+        cohort.again(Terms(bytes(16), least=4))
+    cohort_of(phones[1:], aggregator)  # nothing was learnt, so they may be in any other
+    assert aggregator.deltas == 7
+
+
+@pytest.mark.parametrize("merged_before", [False, True])
+def test_what_was_opened_is_known_after_a_kill(tmp_path: Path, merged_before: bool) -> None:
+    Vocabulary([])
+    phones = [Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate("abcdefghij")]
+    aggregator = Aggregator(state=tmp_path / "state")
+    if merged_before:
+        cohort_of(phones[5:], aggregator)
+    aggregator.begin_sum([(phone.pseudonym, 0) for phone in phones[:5]], bytes(16))
+    aggregator.close()  # what was not committed is forgotten, as by a kill
+    again = Aggregator(state=tmp_path / "state")
+    assert all(again.unseen.is_spent(phone.pseudonym, 0) for phone in phones[:5])
+    assert again.deltas == 5 * merged_before
+    again.close()
+    undone = Aggregator(state=tmp_path / "state", all_or_nothing=True)
+    with pytest.raises(UsageError, match="cannot be undone"):
+        undone.begin_sum([(bytes(16), 1)], bytes(16))
+
+
+def test_one_phone_that_is_refused_keeps_no_other_out() -> None:
+    base = Vocabulary([])
+    phones = [Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate("abcdefgh")]
+    often = Phone([" ".join(["no"] * (1 << 20))] * 2, pseudonym=bytes(15) + b"x")
+    aggregator = Aggregator()
+    cohort = CohortSum(aggregator, TERMS, base, np.random.default_rng(0))
+    parts = {phone.pseudonym: summed(phone, base, TERMS) for phone in (*phones, often)}
+    refused = take_steps(cohort, parts, {})
+    assert len(cohort.merge()) == 8
+    assert [*refused] == [often.pseudonym]
+    assert "of which a sum takes fewer" in str(refused[often.pseudonym])
+
+
 def test_what_is_spent_is_counted_nowhere_and_its_words_are_new_when_they_come_again() -> None:
     phone = Phone(["hello world"])
     phone.delta()
-    phone.bind(bytes(16))
+    phone.join(RUN)
+    phone.bind(bytes(16), RUN)
+    with pytest.raises(RefusedError, match="the difference would tell"):
+        phone.bind(RUN, RUN)
+    phone.join(bytes(16))
+    with pytest.raises(RefusedError, match="in no more"):
+        phone.bind(bytes(16), RUN)
     phone.spent()
     phone.type(["hello you"])
     delta = phone.delta()
@@ -585,12 +637,12 @@ def test_keys_that_no_phone_of_the_federation_has_signed_are_refused() -> None:
     told = cohort.advance()
     roster = SecureMessage.from_bytes(told[0])
     mine = SecretKey()
-    for at, forged in ((4, mine.public), (3, phones[0].pseudonym), (3, bytes(16)), (6, b""), (6, bytes(64))):
+    for at, forged in ((5, mine.public), (4, bytes(16)), (7, b""), (7, bytes(64))):
         body = [*roster.body[:at], forged, *roster.body[at + 1 :]]
         with pytest.raises(RefusedError, match="has not signed, or that is not known"):
             parts[cohort.name(0)].boxes(SecureMessage(Step.ROSTER, RUN, 0, body).to_bytes())
     assert parts[cohort.name(0)].boxes(told[0])  # what was refused has changed nothing
-    again = CohortSum(aggregator, Terms(bytes(16), least=3), base, np.random.default_rng(0))
+    again = CohortSum(aggregator, Terms(bytes(16), least=4), base, np.random.default_rng(0))
     take_steps(
         again,
         {
@@ -620,7 +672,7 @@ def test_keys_that_are_none_or_another_ones_do_no_harm() -> None:
             server.receive(SecureMessage(Step.KEYS, RUN, 0, [*bad, bytes(32), b""]).to_bytes())
         assert server.heard == 1
     roster = SecureMessage.from_bytes(run.told[0])
-    for at in (4, 5):
+    for at in (5, 6):
         body = [*roster.body[:at], bytes(32), *roster.body[at + 1 :]]
         with pytest.raises(RefusedError, match="no secret can be agreed"):
             run.phones[0].boxes(SecureMessage(Step.ROSTER, RUN, 0, body).to_bytes())
@@ -762,7 +814,7 @@ def test_the_chances_are_those_of_exact_integers(phones: int, neighbours: int, d
     assert missing(greatest) <= Fraction(1, 1 << SUCCESS_BITS) < missing(greatest + 1)
 
 
-@pytest.mark.parametrize("phones", [3, 4, 10, 31, 60, 100, 1000])
+@pytest.mark.parametrize("phones", [4, 5, 10, 31, 60, 100, 1000])
 def test_being_a_neighbour_is_mutual_and_parameters_hold(phones: int) -> None:
     hood = Neighbourhood.of(phones)
     around = hood.tied(np.random.default_rng(0).permutation(phones))
@@ -786,14 +838,17 @@ def test_two_words_of_one_hash_are_refused_and_so_are_forged_sums() -> None:
     from fedkeys.delta.batch import Head
 
     head = Head(b"", "fedkeys", delta.phone, 0, 0, b"", 0, None, (), (), (), b"")
-    assert read_table(table, ones, base, 1, head, 3).heads[0].words == ("hello", "world")
+    whole = read_table(table, ones, base, 1, head, 3)
+    assert whole.heads[0].words == ("hello", "world")
+    refused = 0
     for at in range(len(table.keys)):  # whatever row is missing, unless nothing else is made of it
         keys, numbers = (np.delete(column, at, axis=0) for column in table)
         try:
-            words = read_table(Table(keys, numbers), ones[1:], base, 1, head, 3)
-            assert len(words.counts) + len(words.forms) < len(table.keys)
+            batch = read_table(Table(keys, numbers), ones[1:], base, 1, head, 3)
+            assert len(batch.counts) + len(batch.forms) == len(whole.counts) + len(whole.forms) - 1
         except RefusedError:
-            pass
+            refused += 1
+    assert refused == 6  # names, words, and what others are made of
     with pytest.raises(RefusedError, match="more phones than have sent it"):
         read_table(Table(table.keys, table.numbers + 1), ones, base, 1, head, 3)
     with pytest.raises(RefusedError, match="more than once"):
@@ -829,7 +884,7 @@ def test_a_crowded_sum_is_made_again_of_the_same_phones(monkeypatch: pytest.Monk
     monkeypatch.setattr(summing, "_MARGIN", 0.2)  # far too little room for all sums but the first
     monkeypatch.setattr(CohortSum, "again", lambda self, terms: again.append(terms.run) or made(self, terms))
     models: list[bytes] = []
-    for together in (None, 10):
+    for together in (None, 15):
         plan = Plan(bounds=DEFAULT_BOUNDS, together=together)
         (only,) = Federation(open_corpus(shipped_corpus()), plan, np.random.default_rng(3)).run()
         assert only.model
@@ -840,7 +895,7 @@ def test_a_crowded_sum_is_made_again_of_the_same_phones(monkeypatch: pytest.Monk
 
 
 def test_what_crosses_is_shown(fedkeys: Any, tmp_path: Path) -> None:
-    done = fedkeys("simulate", "--secure", "--together", "10", "--transcript", "kept")
+    done = fedkeys("simulate", "--secure", "--together", "15", "--transcript", "kept")
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "kept").iterdir())) == len(Step)
     said = " ".join(fedkeys("inspect", "kept/4-masked.secure").stdout.split())
@@ -857,7 +912,7 @@ def test_what_crosses_is_shown(fedkeys: Any, tmp_path: Path) -> None:
 
 def test_from_the_command_line(fedkeys: Any) -> None:
     plain = fedkeys("simulate", "--json")
-    unseen = fedkeys("simulate", "--secure", "--together", "10", "--json")
+    unseen = fedkeys("simulate", "--secure", "--together", "15", "--json")
     assert unseen.returncode == 0, unseen.stderr
     assert (
         json.loads(unseen.stdout)["rounds"][0]["payload"] == json.loads(plain.stdout)["rounds"][0]["payload"]

@@ -190,13 +190,19 @@ class Aggregator:
         return results
 
     def begin_sum(self, deltas: Sequence[tuple[bytes, int]], digest: bytes) -> None:
-        """Note that a sum of deltas is about to be opened, as `UnseenSums.begin`; that lasts at once.
+        """Note that a sum of deltas is about to be opened, as `UnseenSums.begin`.
+
+        That lasts before this returns, whatever happens to the process: what was merged before lasts with it.
 
         Raises:
             RefusedError: as there.
+            UsageError: the state is to be left as it is until `commit`: an opened sum cannot be undone.
         """
+        if self._all_or_nothing and self._state.path is not None:
+            raise UsageError("sums that nobody sees into cannot be undone", remedy="let the state keep up")
         self.unseen.begin(deltas, digest)
-        self._keep_up()
+        if self._state.path is not None:
+            self.commit()
 
     def add_sum(self, batch: Batch, deltas: Sequence[tuple[bytes, int]]) -> None:
         """Merge a sum of deltas that were not seen one by one, as `UnseenSums.add`.

@@ -23,10 +23,12 @@ from fedkeys.aggregator.secure import SecureSum
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Head
 from fedkeys.delta.checks import DIGEST_SIZE
-from fedkeys.delta.secure import MOST_NUMBERS, ROUNDED_TO, SecureMessage, Step, Terms
+from fedkeys.delta.secure import MOST_NUMBERS, ROUNDED_TO, SecureMessage, Step, Terms, name_of
 from fedkeys.delta.table import Table, known_hashes, read_table, salt_of, sketch_for, sketch_of_length
-from fedkeys.errors import RefusedError
+from fedkeys.errors import RefusedError, UsageError
 from fedkeys.privacy.sketch import MOST_ADDED
+
+MOST_ENTRIES = 300_000  # of one phone: some fifteen of them fill the largest sum
 
 
 class CohortSum:
@@ -72,11 +74,19 @@ class CohortSum:
         self._head = self._head_of_sum()
         aggregator.unseen.check(self._head)
         known_hashes(base, salt_of(terms.run))
-        self._sum = SecureSum(terms, self._length, rng, aggregator.unseen.enrolment)
+        again = name_of(only) if only else b""
+        self._sum = SecureSum(terms, self._length, rng, aggregator.unseen.enrolment, again)
 
     def again(self, terms: Terms) -> "CohortSum":
-        """Give a run for the same sum, which could not be read; it has room for all entries."""
-        return CohortSum(self._aggregator, terms, self._base, self._rng, only=self.survivors)
+        """Give a run for the same sum, which could not be read; it has room for all entries.
+
+        Raises:
+            UsageError: shares were never asked for: its phones may take part in any other.
+        """
+        only = self.survivors if self._only is None else self._only
+        if self._only is None and not self.is_asked:
+            raise UsageError("a sum that was never opened is not made again", remedy="begin another")
+        return CohortSum(self._aggregator, terms, self._base, self._rng, only=sorted(only))
 
     def name(self, phone: int) -> bytes:
         """Give the pseudonym of a phone by its number."""
@@ -116,6 +126,12 @@ class CohortSum:
         if self._sum.heard == MOST_ADDED:
             raise RefusedError(f"a sum has no more than {MOST_ADDED:,} phones")
         bounds = self._aggregator.bounds
+        if bounds and number >= bounds.max_deltas:
+            raise RefusedError(f"delta number {number:,} of a phone that may send {bounds.max_deltas:,}")
+        if entries > MOST_ENTRIES:
+            raise RefusedError(
+                f"a delta of {entries:,} entries, where a sum takes {MOST_ENTRIES:,} of one phone"
+            )
         # A name of n bytes takes n + 1 of a delta's, and no more than half of them in entries.
         if bounds and entries > bounds.max_ngrams + bounds.max_bytes // 2 + ROUNDED_TO:
             raise RefusedError(f"a delta of {entries:,} entries, more than its bounds allow")

@@ -97,10 +97,10 @@ class Ledger:
         statement = "INSERT INTO ledger (phone, sequence, digest, withdrawn) VALUES (?, ?, ?, 1)"
         self._connection.executemany(statement, sorted(deltas))
 
-    def count(self, deltas: Iterable[tuple[bytes, int]]) -> None:
-        """Note that deltas were merged which were spent: phone and number of each."""
-        statement = "UPDATE ledger SET withdrawn = 0 WHERE phone = ? AND sequence = ?"
-        self._connection.executemany(statement, sorted(deltas))
+    def count(self, deltas: Iterable[tuple[bytes, int]]) -> int:
+        """Note that deltas were merged which were reserved, phone and number of each; tell how many were."""
+        statement = "UPDATE ledger SET withdrawn = 0 WHERE phone = ? AND sequence = ? AND withdrawn"
+        return self._connection.executemany(statement, sorted(deltas)).rowcount
 
     def rows(self) -> "Iterator[Row]":
         """Give everything, by phone and number, while nothing is changed."""

@@ -56,6 +56,7 @@ class SecureSum:
         length: gives how long vectors are, of how many entries each phone has.
         rng: draws who is whose neighbour; from the operating system's source, unless a run is to be repeated.
         enrolment: the phones that may take part, each signing its keys; None for whoever comes.
+        again: the name of the deltas that the sum is to be of, if it was opened before.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class SecureSum:
         length: Callable[[Sequence[int]], int],
         rng: np.random.Generator,
         enrolment: Enrolment | None = None,
+        again: bytes = b"",
     ) -> None:
         self._terms = terms
         self._run = terms.run
         self._length = length
         self._rng = rng
         self._enrolment = enrolment
+        self._again = again
         self._step = Step.KEYS
         self._ended = False
         self._heard: dict[int, SecureMessage] = {}
@@ -146,11 +149,11 @@ class SecureSum:
             return self._to(Step.BOXES, self._rosters())
         if self._step is Step.BOXES:
             self._boxed = set(self._heard)
-            self._check_enough(self._boxed)
+            self._check_enough(self._boxed, self._boxed)
             return self._to(Step.MASKED, self._boxes())
         if self._step is Step.MASKED:
             self._alive = set(self._heard)
-            self._check_enough(self._alive)
+            self._check_enough(self._alive, self._alive)
             body = [survivors_of(self._alive, len(self._phones)), name_of(self.survivors)]
             return self._to(
                 Step.CONFIRMATIONS,
@@ -246,7 +249,8 @@ class SecureSum:
                 for phone in [self._phones[other]]
                 for entry in (other, phone.pseudonym, phone.masking, phone.boxing, phone.signature)
             ]
-            rosters[number] = self._said(Step.ROSTER, number, [len(self._phones), len(self._sum), *entries])
+            body = [len(self._phones), len(self._sum), self._again, *entries]
+            rosters[number] = self._said(Step.ROSTER, number, body)
         return rosters
 
     def _boxes(self) -> dict[int, bytes]:
@@ -259,7 +263,7 @@ class SecureSum:
 
     def _confirmations(self) -> dict[int, bytes]:
         confirmed = sorted(self._heard)
-        self._check_enough(set(confirmed))
+        self._check_enough(self._boxed, set(confirmed))  # of all of these secrets are put together
         tags: dict[int, list[int | bytes]] = {number: [] for number in confirmed}
         for number in confirmed:
             others = [other for other in self._around[number] if other in self._alive]
@@ -297,20 +301,20 @@ class SecureSum:
             return derived(secret, purpose(b"seed", self._run)) == phone.commitment
         return SecretKey(secret).public == phone.masking
 
-    def _check_enough(self, phones: set[int]) -> None:
-        """Refuse to go on where more are lost than may be, or somebody has too few neighbours left."""
+    def _check_enough(self, phones: set[int], left: set[int]) -> None:
+        """Refuse to go on where more are lost than may be, or one of some phones has too few neighbours left."""
         needed = len(self._phones) - floor(self._terms.lost * len(self._phones))
         needed = max(needed, self._terms.least)
-        if self._step is not Step.CONFIRMATIONS and len(phones) < needed:
+        if self._step is not Step.CONFIRMATIONS and len(left) < needed:
             raise RefusedError(
-                f"{len(phones)} of {len(self._phones)} phones are left, of whom {needed} are needed",
+                f"{len(left)} of {len(self._phones)} phones are left, of whom {needed} are needed",
                 remedy="let more phones take part, or fewer be lost; nothing was learnt of any",
             )
         for number in phones:
-            left = len(phones.intersection(self._around[number]))
-            if left < self._threshold:
+            around = len(left.intersection(self._around[number]))
+            if around < self._threshold:
                 raise RefusedError(
-                    f"a phone has {left} neighbours left, of whom {self._threshold} are needed",
+                    f"a phone has {around} neighbours left, of whom {self._threshold} are needed",
                     remedy="let more phones take part, or fewer be lost; nothing was learnt of any",
                 )
 

@@ -165,10 +165,10 @@ class State:
         with self._naming_the_disk():
             self.ledger.reserve(deltas)
 
-    def count(self, deltas: Iterable[tuple[bytes, int]]) -> None:
-        """Note in the ledger that the sum of such deltas is merged."""
+    def count(self, deltas: Iterable[tuple[bytes, int]]) -> int:
+        """Note in the ledger that the sum of such deltas is merged; tell how many there were."""
         with self._naming_the_disk():
-            self.ledger.count(deltas)
+            return self.ledger.count(deltas)
 
     def entries(self, phones: Iterable[bytes]) -> dict[bytes, dict[int, Entry]]:
         """Ask the ledger what is known of phones' deltas."""

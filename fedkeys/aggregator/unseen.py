@@ -13,7 +13,7 @@ from fedkeys.aggregator.merged import Merged
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import Sums
 from fedkeys.delta import Batch, Head
-from fedkeys.errors import RefusedError
+from fedkeys.errors import RefusedError, UsageError
 
 
 class UnseenSums:
@@ -79,13 +79,17 @@ class UnseenSums:
         Raises:
             RefusedError: the sum is of another federation or contradicts the vocabulary that it is written
                 against; nothing has changed.
+            UsageError: `begin` was not told of them.
         """
         (head,) = batch.heads
         self.check(head)
         for error in self._sums.contradictions(batch).values():
             raise error
+        if self._state.count(deltas) != len(deltas):
+            raise UsageError(
+                "a sum of deltas that were not noted before it was opened", remedy="begin it first"
+            )
         self._sums.add(batch)
-        self._state.count(deltas)
         self._merged.deltas += len(deltas)
         self._merged.rows += len(batch.counts)
 

@@ -22,8 +22,10 @@ One msgpack array of these seven entries:
     0  keys                 [pseudonym, 16 bytes; the number of the delta that is added up; how many entries it
                             has, rounded up; public key for masks, public key for boxes, 32 bytes each;
                             what commits it to its seed, 32 bytes; signature, 64 bytes or none]
-    1  roster               [how many phones there are; how long vectors are; then of each neighbour in ascending
-                            order its number, its pseudonym, both of its public keys, and its signature]
+    1  roster               [how many phones there are; how long vectors are; 16 bytes that name the deltas of
+                            the sum, if one that was opened is made again, or none; then of each neighbour in
+                            ascending order its number, its pseudonym, both of its public keys, and its
+                            signature]
     2  boxes                [of each neighbour in ascending order the box for it, of 82 bytes]
     3  boxes for one        [of each neighbour that has sent boxes, in ascending order: its number, the box]
     4  masked               [the vector: little-endian uint32]
@@ -75,7 +77,8 @@ from fedkeys.delta.signed import SIGNATURE_SIZE
 from fedkeys.errors import FormatError, UsageError
 from fedkeys.privacy.neighbours import LEAST_PHONES, LOST, TREACHEROUS
 
-LEAST_TOGETHER = 10  # phones: among fewer, what is everybody's is too nearly anybody's
+LEAST_SUMMED = 10  # phones: among fewer, what is everybody's is too nearly anybody's
+LEAST_TOGETHER = 15  # that begin a sum, so that a third of them may be lost
 
 SECURE_FORMAT = "fedkeys.secure"
 SECURE_VERSION = 1
@@ -110,7 +113,7 @@ class Step(IntEnum):
 # of some lengths, or of any.
 _ONCE: dict[Step, tuple[Any, ...]] = {
     Step.KEYS: ({PHONE_SIZE}, _NUMBER, _NUMBER, _KEY, _KEY, _KEY, _SIGNATURE),
-    Step.ROSTER: (_NUMBER, _NUMBER),
+    Step.ROSTER: (_NUMBER, _NUMBER, {0, NAME_SIZE}),
     Step.MASKED: (_ANY,),
     Step.SURVIVORS: (_ANY, {NAME_SIZE}),
 }
@@ -139,7 +142,7 @@ class Terms:
     """
 
     run: bytes
-    least: int = LEAST_TOGETHER
+    least: int = LEAST_SUMMED
     lost: float = LOST
     treacherous: float = TREACHEROUS
 

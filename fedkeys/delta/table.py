@@ -34,7 +34,7 @@ from fedkeys.counts.ngrams import pack_keys
 from fedkeys.delta.batch import Batch, Head
 from fedkeys.delta.checks import MAX_ORDER
 from fedkeys.delta.message import Delta
-from fedkeys.errors import RefusedError, UsageError
+from fedkeys.errors import RefusedError
 from fedkeys.privacy.sketch import LIMB_BITS, MOST_ADDED, Sketch, mixed
 from fedkeys.words import OTHER, is_word, is_written_form, style_of, styled
 
@@ -99,7 +99,7 @@ def table_of(delta: Delta, base: Vocabulary, salt: int) -> Table:
         salt: of the run.
 
     Raises:
-        UsageError: it counts something more than a million times.
+        RefusedError: it counts something more than a million times.
     """
     first_new = FIRST_WORD + len(base)
     words = [
@@ -351,7 +351,7 @@ def _hashes(keys: NDArray[np.uint32]) -> tuple[Hashes, Hashes]:
 
 def _columns(counts: NDArray[np.int64], marks: NDArray[np.int64]) -> NDArray[np.uint32]:
     if (counts >= _MOST_COUNT).any():
-        raise UsageError(
+        raise RefusedError(
             f"an n-gram was counted {counts.max():,} times, of which a sum takes fewer than {_MOST_COUNT:,}"
         )
     return np.column_stack([counts, marks]).astype(np.uint32)

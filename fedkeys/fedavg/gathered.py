@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedkeys.errors import FormatError, RefusedError, UsageError
+from fedkeys.errors import FormatError, UsageError
 from fedkeys.fedavg.clients import Client
 from fedkeys.fedavg.compression import decode
 from fedkeys.fedavg.means import Mean
@@ -188,15 +188,15 @@ class Gathered:
     def _add_up(self, secure: SecureMean, rng: np.random.Generator) -> None:
         """Have whole numbers added up, of all clients that were selected."""
         lost = [None] * (self._metrics.selected - len(self._vectors))
-        try:
-            total, sent, told = secure.summing([*self._vectors, *lost], rng)
-        except RefusedError as error:
+        summed = secure.summing([*self._vectors, *lost], rng)
+        self._bytes_up, self._bytes_down = summed.bytes_up, summed.bytes_down
+        if summed.total is None:
             self._samples = 0
-            self._metrics = replace(self._metrics, failure=str(error))
+            self._metrics = replace(self._metrics, failure=summed.failure)
             return
-        mean = secure.read(total)
+        mean = secure.read(summed.total)
         self._metrics = replace(self._metrics, cut=mean.cut)
-        self._averaged, self._bytes_up, self._bytes_down = len(self._vectors), sent, told
+        self._averaged = len(self._vectors)
         self._sum, self._weight = mean.update, 1.0
 
     def _add(self, clients: Sequence[Client], updates: Array, lengths: Array) -> None:

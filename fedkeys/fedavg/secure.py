@@ -30,13 +30,15 @@ class Summed(NamedTuple):
     """What came of adding vectors up.
 
     Attributes:
-        total: uint32[n], the sum modulo 2^32.
+        total: uint32[n], the sum modulo 2^32; None if nothing came of it.
         bytes_up, bytes_down: that clients have sent, and were told.
+        failure: why nothing came of it; None if something did.
     """
 
-    total: Whole
+    total: Whole | None
     bytes_up: int
     bytes_down: int
+    failure: str | None = None
 
 
 class Summing(Protocol):
@@ -49,8 +51,8 @@ class Summing(Protocol):
             vectors: uint32[n] of each client; None for one that is lost on the way.
             rng: draws what has to be drawn, but for secrets.
 
-        Raises:
-            RefusedError: there are too few of them, or too many are lost.
+        Returns:
+            Their sum, or why there is none: they are too few, or too many are lost.
         """
 
 
@@ -111,7 +113,7 @@ class SecureMean:
         Raises:
             UsageError: the weight is so large that a sum could overflow.
         """
-        most = _LARGEST // (clients * max(self._levels, 1))
+        most = _LARGEST // (clients * self._levels)
         if weight > most:
             raise UsageError(
                 f"{weight:,} samples of one of {clients:,} clients, with {self.bits} bits a number, overflow 32",

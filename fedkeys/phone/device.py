@@ -17,7 +17,7 @@ from fedkeys.counts import FIRST_WORD, Level, NgramCounts, Vocabulary, count_ngr
 from fedkeys.counts.ngrams import Ids, pack_keys
 from fedkeys.delta import Bounds, Delta
 from fedkeys.delta.checks import PHONE_SIZE, check_identity
-from fedkeys.errors import UsageError
+from fedkeys.errors import RefusedError, UsageError
 from fedkeys.phone.bounds import bounded
 from fedkeys.phone.lexicon import Lexicon
 from fedkeys.phone.votes import voted
@@ -88,6 +88,7 @@ class Phone:
         self._waiting: list[str] = _messages(texts)
         self._pending: _Sent | None = None
         self._bound: bytes | None = None
+        self._run: bytes | None = None
         self._lexicon = Lexicon()
         self._accepted: list[_Sent] = []
         self._sent = NgramCounts.empty(order)
@@ -112,12 +113,37 @@ class Phone:
         """The name of the deltas of a sum to which shares opened the last delta; it is never part of another."""
         return self._bound
 
-    def bind(self, name: bytes) -> None:
-        """Note that shares are given away of a sum that the last delta is in.
+    def join(self, run: bytes) -> None:
+        """Take part in a sum with the last delta; what was begun before with it goes no further.
+
+        Args:
+            run: its name.
+        """
+        self._run = run
+
+    def check_in(self, run: bytes) -> None:
+        """Refuse a step of a run that this phone is in no more.
+
+        Raises:
+            RefusedError: it has begun another since, or its delta has met its fate.
+        """
+        if self._run != run:
+            raise RefusedError("a run that this phone is in no more")
+
+    def bind(self, name: bytes, run: bytes) -> None:
+        """Note that shares are about to be given away of a sum that the last delta is in.
 
         Args:
             name: of the deltas of that sum (`fedkeys.delta.secure`).
+            run: that it is made in.
+
+        Raises:
+            RefusedError: shares were given away of another sum with it, or it is no more in that run: then none
+                may be given of this one.
         """
+        self.check_in(run)
+        if self._bound not in (None, name):
+            raise RefusedError("another sum of what was summed up before, and the difference would tell")
         self._bound = name
 
     def type(self, texts: Iterable[str]) -> None:
@@ -213,7 +239,8 @@ class Phone:
     def _settled(self) -> _Sent:
         if self._pending is None:
             raise UsageError("no delta is under way", remedy="call delta() first")
-        pending, self._pending, self._bound = self._pending, None, None
+        pending = self._pending
+        self._pending = self._bound = self._run = None
         return pending
 
     def _new_delta(self, base: Vocabulary, round: int) -> _Sent:

@@ -57,8 +57,10 @@ class SecurePhone:
         signer: signs its keys, where phones are enrolled.
         known: the public keys of the phones of its federation, by pseudonym; then it masks with none whose keys
             none of them has signed. Without it whoever passes keys on is believed.
-        only: the name of the deltas of a sum that it has given shares of: it takes part in no other.
-        on_shares: told that name before any share is given away.
+        bound: gives the name of the deltas of the sum of which shares were given away with what is added up, if
+            there is one: it takes part in no other.
+        may_share: asked before any share is given away, with the name of the deltas in the sum; refuses, by
+            RefusedError, if what is added up is in another sum of which shares were given away.
 
     Raises:
         UsageError: the extra `privacy` is not installed.
@@ -74,8 +76,8 @@ class SecurePhone:
         *,
         signer: PhoneKey | None = None,
         known: Mapping[bytes, PublicKey] | None = None,
-        only: bytes | None = None,
-        on_shares: Callable[[bytes], None] = lambda _: None,
+        bound: Callable[[], bytes | None] = lambda: None,
+        may_share: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self._terms = terms
         self._run = terms.run
@@ -85,8 +87,9 @@ class SecurePhone:
         self._vector = vector
         self._signer = signer
         self._known = known
-        self._only = only
-        self._on_shares = on_shares
+        self._bound = bound
+        self._may_share = may_share
+        self._again = b""  # the name of the deltas that the sum is to be of, where it is made again
         self._next = int(Step.KEYS)
         self._masking = SecretKey()
         self._boxing = SecretKey()
@@ -116,10 +119,13 @@ class SecurePhone:
 
         Raises:
             RefusedError: the roster is not one that keeps a secret, or names a phone that is not known, or has
-                not signed its keys.
+                not signed its keys; or shares were given away of another sum with what this phone adds up.
         """
         message = self._heard(Step.ROSTER, roster)
-        phones, length, *entries = message.body
+        phones, length, again, *entries = message.body
+        bound = self._bound()
+        if bound not in (None, again):
+            raise RefusedError("another sum of what was summed up before, and the difference would tell")
         is_sum = self._terms.least <= phones <= MOST_PHONES
         hood = Neighbourhood.of(phones, self._terms.lost, self._terms.treacherous) if is_sum else None
         around = [entries[at : at + 5] for at in range(0, len(entries), 5)]
@@ -136,6 +142,8 @@ class SecurePhone:
             or max(*numbers, message.phone) >= phones
         ):
             raise RefusedError("a roster that names a phone twice, or one that is not in it")
+        if len({self._pseudonym, *(pseudonym for _, pseudonym, *_ in around)}) != len(around) + 1:
+            raise RefusedError("a roster in which a phone is its own neighbour, or is there twice")
         public = [key for _, _, *keys, _ in around for key in keys]
         if len({*public, self._masking.public, self._boxing.public}) != len(public) + 2:
             raise RefusedError("a roster that has a key twice")
@@ -146,6 +154,7 @@ class SecurePhone:
         self._agreed = agreed
         self._number, self._phones, self._threshold = message.phone, phones, hood.threshold
         self._length = length
+        self._again = again
         self._take(Step.BOXES)
         of_key = split(self._masking.raw, len(numbers), hood.threshold)
         of_seed = split(self._seed, len(numbers), hood.threshold)
@@ -168,14 +177,16 @@ class SecurePhone:
         message = self._heard(Step.BOXES_FOR_ONE, boxes)
         numbers = message.body[::2]
         self._check_neighbours(numbers)
+        held: dict[int, tuple[bytes, bytes]] = {}
         for number, box in zip(numbers, message.body[1::2], strict=True):
             key = derived(self._agreed[number].boxes, purpose(b"box", self._run, number, self._number))
             shares = opened_box(key, box, self._run)
-            self._held[number] = shares[:SHARE_SIZE], shares[SHARE_SIZE:]
+            held[number] = shares[:SHARE_SIZE], shares[SHARE_SIZE:]
         vector = self._vector(self._length)
         if vector.shape != (self._length,):
             raise UsageError(f"a vector of {len(vector):,} numbers, where {self._length:,} are added up")
         self._take(Step.MASKED)
+        self._held = held
         sent = vector.astype(np.uint32)
         add_mask(sent, derived(self._seed, purpose(b"own mask", self._run)))
         for number in numbers:
@@ -187,8 +198,8 @@ class SecurePhone:
         """Tell surviving neighbours which survivors this phone sees.
 
         Raises:
-            RefusedError: it is not among them itself, or too few neighbours are, or it has given shares of a sum
-                of others.
+            RefusedError: it is not among them itself, or too few neighbours are, or it is not the sum that was to
+                be made again.
         """
         message = self._heard(Step.SURVIVORS, survivors)
         bits, name = message.body
@@ -198,8 +209,8 @@ class SecurePhone:
             raise RefusedError(
                 f"a sum of {len(alive)} phones without this one, or of too few, is not asked for"
             )
-        if self._only not in (None, name):
-            raise RefusedError("another sum of what was summed up before, and the difference would tell")
+        if self._again not in (b"", name):
+            raise RefusedError("another sum than was to be made again")
         self._alive = alive & set(self._held)
         if len(self._alive) < self._threshold:
             raise RefusedError(
@@ -218,7 +229,8 @@ class SecurePhone:
         """Give away one share of each neighbour's: of the seed if it survives, of the key for masks if not.
 
         Raises:
-            RefusedError: too few neighbours confirm the survivors, or one says others.
+            RefusedError: too few neighbours confirm the survivors, or one says others, or shares were given of
+                another sum with what this phone adds up.
         """
         message = self._heard(Step.CONFIRMATIONS_OF_IT, confirmations)
         numbers = message.body[::2]
@@ -233,8 +245,8 @@ class SecurePhone:
         for number, tag in zip(numbers, message.body[1::2], strict=True):
             opened_box(self._key_of_tag(number, self._number), tag, self._about)
         given = [self._held[number][number in self._alive] for number in sorted(self._held)]
+        self._may_share(self._name)
         self._take(Step.SHARES)
-        self._on_shares(self._name)
         self._held.clear()
         return self._said(Step.SHARES, given)
 

@@ -32,10 +32,14 @@ def summed(
 
     Raises:
         UsageError: the extra `privacy` is not installed.
+
+    It has one run at a time, and of a delta whose shares were given away it gives none in another sum.
     """
     delta = phone.delta(base)
+    phone.join(terms.run)
 
     def vector(length: int) -> Vector:
+        phone.check_in(terms.run)
         sketch = sketch_of_length(length, terms.run)
         return sketch.vector(*table_of(delta, base, sketch.salt))
 
@@ -47,6 +51,6 @@ def summed(
         vector,
         signer=signer,
         known=known,
-        only=phone.bound,
-        on_shares=phone.bind,
+        bound=lambda: phone.bound,
+        may_share=lambda name: phone.bind(name, terms.run),
     )

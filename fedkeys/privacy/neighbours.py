@@ -29,7 +29,7 @@ from fedkeys.errors import UsageError
 
 LOST, TREACHEROUS = 1 / 3, 0.1
 
-LEAST_PHONES = 3
+LEAST_PHONES = 4  # of three, one of whom is lost, each share would be a whole secret
 
 SECRECY_BITS = 41  # of each of the two
 SUCCESS_BITS = 20

@@ -269,21 +269,30 @@ class Federation:
         assert self._plan.together is not None
         assert self._keyring is not None
         summing = Summing(self.aggregator, self._keyring.public, rng, self._on_message)
+        together = self._plan.together
         waiting: list[Participant] = []
-        sums = max(1, len(cohort) // self._plan.together)
-        ends = set(np.linspace(0, len(cohort), sums + 1)[1:].round().astype(int).tolist())
+
+        def add_up(phones: int) -> Iterator[Answer[str]]:
+            some, waiting[:phones] = waiting[:phones], []
+            yield from summing.summed(some, self._base, number)
+            sizes.extend(one.sent for one in some if one.sent)
+
         for done, (name, place, member) in enumerate(self._asked(number, cohort), 1):
             if member.phone.may_send:
                 self._on_fate(name, "lost" if fates.lost_before[place] else "sent")
                 signer = self._keyring.of(name)
                 waiting.append(self._participant(name, place, member, signer, fates, rng))
-            elif number == self._plan.all_rounds:
-                del self._members[name]
-            if done in ends:
-                yield from summing.summed(waiting, self._base, number)
-                sizes += [one.sent for one in waiting if one.sent]
-                waiting = []
+            else:
+                self._on_fate(name, "idle")
+                if number == self._plan.all_rounds:
+                    del self._members[name]
+            if (
+                len(waiting) == 3 * together
+            ):  # as many again are left for the last sums, so that none is small
+                yield from add_up(together)
             on_phone(number, done / len(cohort))
+        for left in range(max(1, len(waiting) // together), 0, -1):
+            yield from add_up(len(waiting) // left)
 
     def _participant(
         self,

@@ -9,20 +9,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from fedkeys.aggregator.secure import SecureSum
+from fedkeys.delta.checks import PHONE_SIZE
 from fedkeys.delta.secure import RUN_SIZE, Terms
+from fedkeys.errors import RefusedError
 from fedkeys.fedavg.secure import Summed, Whole
 from fedkeys.phone.secure import SecurePhone
 from fedkeys.privacy.neighbours import LEAST_PHONES
 from fedkeys.simulate.steps import STEPS, take_steps
 
-_NAME = 16
-
 
 def masked_sum(vectors: Sequence[Whole | None], rng: np.random.Generator) -> Summed:
     """Add vectors up, as `fedkeys.fedavg.secure.Summing`: those that are None are lost before they send theirs.
 
+    There is no sum of fewer than four, or where more than a third of those who have begun is lost.
+
     Raises:
-        RefusedError: there are fewer than three, or more than a third of those who have begun is lost.
         UsageError: the extra `privacy` is not installed.
     """
     terms = Terms(rng.bytes(RUN_SIZE), least=LEAST_PHONES)
@@ -54,9 +55,12 @@ def masked_sum(vectors: Sequence[Whole | None], rng: np.random.Generator) -> Sum
         nonlocal told
         told += size
 
-    take_steps(server, phones, lost_at, on_sent, on_told)
-    return Summed(server.total(), sent, told)
+    try:
+        take_steps(server, phones, lost_at, on_sent, on_told)
+        return Summed(server.total(), sent, told)
+    except RefusedError as error:
+        return Summed(None, sent, told, str(error))
 
 
 def _named(at: int) -> bytes:
-    return at.to_bytes(_NAME)
+    return at.to_bytes(PHONE_SIZE)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from fedkeys.delta.secure import Step
+from fedkeys.errors import FedkeysError, FormatError, RefusedError
 from fedkeys.phone.secure import SecurePhone
 
 STEPS = (Step.KEYS, Step.BOXES, Step.MASKED, Step.CONFIRMATIONS, Step.SHARES)
@@ -36,7 +37,7 @@ def take_steps(
     on_sent: OnSize = lambda *_: None,
     on_told: OnSize = lambda *_: None,
     on_message: OnMessage = lambda _: None,
-) -> None:
+) -> dict[bytes, FedkeysError]:
     """Take a run to where masks can be taken off.
 
     Args:
@@ -47,24 +48,32 @@ def take_steps(
             has.
         on_message: told all that the first phone sends and is told.
 
+    Returns:
+        Why phones went no further, or why the server took no message of theirs: they are lost from then on.
+
     Raises:
-        RefusedError: as the server's side, or a phone's.
+        RefusedError: as the server's side, when a step ends.
     """
+    refused: dict[bytes, FedkeysError] = {}
     first = next(iter(phones), b"")
     told: dict[bytes, bytes] = dict.fromkeys(phones, b"")
     for step in STEPS:
         for pseudonym, message in told.items():
-            if lost_at.get(pseudonym, len(Step)) <= step:
+            if lost_at.get(pseudonym, len(Step)) <= step or pseudonym in refused:
                 continue
             take = getattr(phones[pseudonym], step.name.lower())
-            said = take(message) if message else take()
-            on_sent(pseudonym, len(said))
-            if pseudonym == first:
-                on_message(said)
-            server.receive(said)
+            try:
+                said = take(message) if message else take()
+                on_sent(pseudonym, len(said))
+                if pseudonym == first:
+                    on_message(said)
+                server.receive(said)
+            except (FormatError, RefusedError) as error:
+                refused[pseudonym] = error
         if step is not Step.SHARES:
             told = {server.name(phone): message for phone, message in server.advance().items()}
             for pseudonym, message in told.items():
                 on_told(pseudonym, len(message))
             if first in told:
                 on_message(told[first])
+    return refused

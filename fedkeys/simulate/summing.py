@@ -16,7 +16,7 @@ from fedkeys.aggregator.cohorts import CohortSum
 from fedkeys.counts import Vocabulary
 from fedkeys.delta.keys import PhoneKey, PublicKey
 from fedkeys.delta.secure import RUN_SIZE, Step, Terms
-from fedkeys.errors import RefusedError
+from fedkeys.errors import FedkeysError, RefusedError
 from fedkeys.phone.summed import summed
 from fedkeys.simulate.member import Member
 from fedkeys.simulate.steps import OnMessage, take_steps
@@ -67,6 +67,7 @@ class Summing:
         self._rng = rng
         self._on_message = on_message
         self._part = 1.0
+        self._refused: dict[bytes, FedkeysError] = {}
 
     def summed(
         self, participants: Sequence[Participant], base: Vocabulary | None, number: int
@@ -79,6 +80,7 @@ class Summing:
             number: of the round.
         """
         taking_part: dict[bytes, Participant] = {}
+        self._refused = {}
         for one in participants:
             phone = one.member.phone
             if one.member.record.pending is not None:  # of what became of that it is told when it is asked
@@ -96,8 +98,8 @@ class Summing:
                 yield Answer(one.name, fate, failure)
             elif one.is_late:
                 yield Answer(one.name, Fate.LATE)
-            elif failure is not None:
-                yield Answer(one.name, Fate.FAILED, failure)
+            elif failure is not None or pseudonym in self._refused:
+                yield Answer(one.name, Fate.FAILED, failure or self._refused[pseudonym])
 
     def _fate_of(self, member: Member) -> Fate | None:
         """Tell what became of a phone's last delta; None if it may be part of another sum."""
@@ -140,10 +142,11 @@ class Summing:
             taking_part[pseudonym].sent += size
 
         try:
-            take_steps(cohort, phones, lost_at, on_sent, on_message=self._on_message)
+            refused = take_steps(cohort, phones, lost_at, on_sent, on_message=self._on_message)
             cohort.merge()
         except RefusedError as error:
             return error
+        self._refused |= refused
         return None
 
     def _terms(self) -> Terms:
