@@ -11,7 +11,6 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, OptionList, Static
 
 from fedkeys import Keyboard, Phone, aggregate
-from fedkeys.errors import FormatError
 from fedkeys.evaluate.live import Setting, Watched
 from fedkeys.evaluate.reassembly import reassembled
 from fedkeys.phone import PersonalModel, Source
@@ -297,15 +296,83 @@ async def test_a_theme_and_keys_are_remembered(corpus: Path, tmp_path: Path) -> 
         assert isinstance(pilot.app.screen, FederationScreen)
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "[]", '{"theme": 1}', '{"keys": {"fly": "f1"}}', '{"keys": {"send": 3}}']
-)
-def test_settings_that_are_none_are_refused_and_left(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", '{"keys": []}', "\xff"])
+async def test_settings_that_are_none_are_said_and_left(text: str, corpus: Path, tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
-    path.write_text(text)
-    with pytest.raises(FormatError, match=r"settings\.json"):
-        Settings.load(path)
-    assert path.read_text() == text
+    path.write_bytes(text.encode("latin-1"))
+    async with app(corpus, Settings.load(path)).run_test() as pilot:
+        assert "left as it is" in str([toast.message for toast in pilot.app._notifications])
+        await pilot.press("ctrl+t")
+        await pilot.pause()
+    assert path.read_bytes() == text.encode("latin-1")
+
+
+async def test_what_is_wrong_in_settings_is_said_and_the_rest_holds(corpus: Path, tmp_path: Path) -> None:
+    keys = {"accept-1": "f12", "fly": "f11", "send": 3, "accept-2": "f12"}
+    (tmp_path / "settings.json").write_text(json.dumps({"theme": 1, "keys": keys}))
+    async with app(corpus, Settings.load(tmp_path / "settings.json")).run_test() as pilot:
+        said = str([toast.message for toast in pilot.app._notifications])
+        assert "'fly' has no key" in said
+        assert "'f12' is the key of accept-1 already, not of accept-2" in said
+        assert [str(button.label).split("\n")[1].split(" ")[0] for button in pilot.app.query(Button)] == [
+            "F12",
+            "F2",
+            "F3",
+        ]
+
+
+def test_every_binding_with_a_name_can_have_another_key() -> None:
+    from textual.binding import Binding
+
+    from fedkeys.tui import settings
+    from fedkeys.tui.compare import CompareScreen
+    from fedkeys.tui.hospitals import HospitalsScreen
+    from fedkeys.tui.leaves import LeavesScreen
+    from fedkeys.tui.typing import TypingScreen
+
+    where = (
+        TypingApp,
+        MessageBox,
+        TypingScreen,
+        FederationScreen,
+        LeavesScreen,
+        CompareScreen,
+        HospitalsScreen,
+    )
+    named = [
+        binding.id for one in where for binding in one.BINDINGS if isinstance(binding, Binding) and binding.id
+    ]
+    assert sorted(named) == sorted(settings.NAMES)
+
+
+async def test_without_colour_every_screen_is_drawn(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with app(corpus).run_test(size=(100, 30)) as pilot:
+        for key in ("f6", "f7", "f8", "f9", "f5"):
+            await pilot.press(key)
+            await pilot.pause(0.2)
+            pilot.app.export_screenshot()
+        assert pilot.app.return_code is None
+
+
+async def test_keys_are_listed_with_their_names(corpus: Path) -> None:
+    async with app(corpus).run_test() as pilot:
+        await pilot.press("f1")
+        await pilot.pause()
+        listed = " ".join(str(one.content) for one in pilot.app.screen.query(Static))
+        assert "(accept-1)" in listed
+        assert "(federation)" in listed
+        await pilot.press("escape", "x")
+        assert pilot.app.query_one(MessageBox).text == "x"
+
+
+async def test_a_round_that_is_asked_for_before_the_corpus_is_read_begins_then(corpus: Path) -> None:
+    async with app(corpus).run_test() as pilot:
+        await pilot.press("f6", "s")
+        screen = pilot.app.screen
+        assert isinstance(screen, FederationScreen)
+        await until(pilot, lambda: len(screen.rounds) == 1)
+        assert screen.rounds[0]["idle"] + screen.rounds[0]["merged"] == 3
 
 
 async def test_the_palette_has_everything(corpus: Path) -> None:
@@ -449,7 +516,7 @@ async def test_ones_own_chats_are_brought_and_what_was_dropped_is_said(corpus: P
         pilot.app.screen.query_one("#who", Input).value = "anna"
         await pilot.press("enter")
         await until(pilot, lambda: "Enter holds" in text_of(pilot, "#found"))
-        assert "1 messages that Anna wrote; left out 1 of others" in text_of(pilot, "#found")
+        assert "1 messages by Anna, 1 by others are left out" in text_of(pilot, "#found")
         assert "1 media" in text_of(pilot, "#found")
         await pilot.press("enter")
         await pilot.pause()
@@ -462,7 +529,7 @@ def test_ones_own_chats_from_the_command_line(fedkeys: Any, tmp_path: Path) -> N
     done = fedkeys("type", "--plain", "--me", "me.txt", stdin="pan\n")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("pancakes")
-    assert "plain text: 2 messages that me wrote; left out 0 of others" in done.stderr
+    assert "plain text: 2 messages by me, 0 by others are left out" in done.stderr
     for wrong, said in (
         (["--as", "me"], "name its file with --me"),
         (["--me", "me.txt", "--phone", "x"], "in memory"),

@@ -4,6 +4,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
+from hashlib import blake2b
 from itertools import islice
 from math import comb
 from pathlib import Path
@@ -23,7 +24,7 @@ from fedkeys.container.sealed import seal
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import DEFAULT_BOUNDS
 from fedkeys.delta.secure import _AGAIN, _ONCE, SecureMessage, Step, Terms, name_of, survivors_of
-from fedkeys.delta.table import Table, hash_of, read_table, salt_of, table_of
+from fedkeys.delta.table import Table, hash_of, read_table, salt_of, sketch_for, table_of
 from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
 from fedkeys.phone.secure import SecurePhone
 from fedkeys.phone.summed import summed
@@ -370,9 +371,9 @@ def test_a_phone_sums_up_with_no_fewer_than_it_wants_and_no_weaker_roster() -> N
     roster = SecureMessage.from_bytes(run.told[1])
     for body in (
         [40, *roster.body[1:]],  # says that there are many, with the neighbours of few
-        [*roster.body[:3], *roster.body[8:]],
-        [*roster.body[:3], *roster.body[3:8], *roster.body[3:8], *roster.body[13:]],
-        [*roster.body[:4], roster.body[9], *roster.body[5:]],  # one phone is two neighbours
+        [*roster.body[:3], *roster.body[9:]],
+        [*roster.body[:3], *roster.body[3:9], *roster.body[3:9], *roster.body[15:]],
+        [*roster.body[:4], roster.body[10], *roster.body[5:]],  # one phone is two neighbours
         [*roster.body[:4], (1).to_bytes(16), *roster.body[5:]],  # or a phone its own
     ):
         with pytest.raises(RefusedError):
@@ -555,6 +556,91 @@ def test_what_was_opened_is_known_after_a_kill(tmp_path: Path, merged_before: bo
         undone.begin_sum([(bytes(16), 1)], bytes(16))
 
 
+def test_a_sum_is_merged_once_however_late_its_shares_come() -> None:
+    base = Vocabulary([])
+    phones = [Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate("abcdefgh")]
+    aggregator = Aggregator()
+    first = CohortSum(aggregator, TERMS, base, np.random.default_rng(0))
+    parts = {phone.pseudonym: summed(phone, base, TERMS) for phone in phones}
+    late: list[bytes] = []
+    receive = first.receive
+
+    def kept(data: bytes) -> bool:
+        if SecureMessage.from_bytes(data).step is Step.SHARES:
+            late.append(data)
+            return True
+        return receive(data)
+
+    first.receive = kept  # type: ignore[method-assign]
+    take_steps(first, parts, {})
+    with pytest.raises(RefusedError, match="have given shares"):
+        first.merge()
+    merged_by(first.again(Terms(bytes(16), least=4)), phones, base)
+    for data in late:
+        receive(data)
+    with pytest.raises(UsageError, match="begin it first"):
+        first.merge()
+    assert (aggregator.deltas, aggregator.merged.deltas) == (8, 8)
+
+
+def test_a_delta_against_another_vocabulary_is_part_of_no_sum() -> None:
+    phone = Phone(["apple pear melon"])
+    phone.delta(Vocabulary(["apple", "pear"]))
+    with pytest.raises(UsageError, match="another vocabulary"):
+        summed(phone, Vocabulary(["apple", "lemon", "pear"]), TERMS)
+
+
+def test_a_table_is_as_it_is_written_down() -> None:
+    """A second reading of what `delta.table` and `privacy.sketch` say, with Python's integers."""
+    salt, step, whole, low = salt_of(RUN), 0x9E3779B97F4A7C15, (1 << 64) - 1, (1 << 59) - 1
+
+    def mix(x: int) -> int:
+        x = x + step & whole
+        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & whole
+        x = (x ^ x >> 27) * 0x94D049BB133111EB & whole
+        return x ^ x >> 31
+
+    def word(text: str) -> int:
+        digest = blake2b(text.encode(), digest_size=8, key=salt.to_bytes(8)).digest()
+        return max(2, int.from_bytes(digest) >> 4)
+
+    def ngram(items: list[int]) -> int:
+        hash_ = mix(salt) & low
+        for item in items:
+            hash_ = mix(hash_ ^ mix(item)) & low
+        return hash_
+
+    def key(value: int) -> tuple[int, ...]:
+        return tuple(value >> 20 * at & 0xFFFFF for at in reversed(range(6)))
+
+    said = [0, word("hello"), word("worldwide")]
+    rows = {
+        key(ngram(said[at : at + n - 1]) << 60 | said[at + n - 1]): (1, 1)
+        for n in (1, 2)
+        for at in range(len(said) - n + 1)
+    }
+    rows[key((mix(ngram(said[2:]) ^ 1) & low) << 60 | 0)] = (1, 1)  # with a capital, style 0
+    for text in ("hello", "worldwide"):
+        for place in range(-(-len(text) // 6)):
+            letters = text.encode()[6 * place : 6 * place + 6].ljust(6, b"\0")
+            first = 1 << 119 | place << 108 | letters[0] << 100
+            rows[key(first | int.from_bytes(letters[1:]) << 60 | word(text))] = (0, 0)
+    delta = Phone(["hello Worldwide"], order=2).delta()
+    table = table_of(delta, Vocabulary([]), salt)
+    assert dict(zip(map(tuple, table.keys.tolist()), map(tuple, table.numbers.tolist()), strict=True)) == rows
+    sketch = sketch_for(len(rows), RUN)
+    cells = np.zeros((sketch.cells, 10), np.uint32)
+    quarter = sketch.cells // 4
+    for limbs, numbers in rows.items():
+        hash_ = salt
+        for limb in limbs:
+            hash_ = mix(hash_ ^ limb)
+        row = np.array([1, *limbs, mix(hash_ + 4 * step) >> 32, *numbers], np.uint32)
+        for at in range(4):
+            cells[at * quarter + mix(hash_ + at * step) % quarter] += row
+    assert np.array_equal(sketch.vector(*table), cells.reshape(-1))
+
+
 def test_one_phone_that_is_refused_keeps_no_other_out() -> None:
     base = Vocabulary([])
     phones = [Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate("abcdefgh")]
@@ -637,7 +723,7 @@ def test_keys_that_no_phone_of_the_federation_has_signed_are_refused() -> None:
     told = cohort.advance()
     roster = SecureMessage.from_bytes(told[0])
     mine = SecretKey()
-    for at, forged in ((5, mine.public), (4, bytes(16)), (7, b""), (7, bytes(64))):
+    for at, forged in ((5, mine.public), (4, bytes(16)), (7, bytes(16)), (8, b""), (8, bytes(64))):
         body = [*roster.body[:at], forged, *roster.body[at + 1 :]]
         with pytest.raises(RefusedError, match="has not signed, or that is not known"):
             parts[cohort.name(0)].boxes(SecureMessage(Step.ROSTER, RUN, 0, body).to_bytes())

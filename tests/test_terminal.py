@@ -117,7 +117,7 @@ def test_all_screens_in_a_real_terminal(terminal: Terminal) -> None:
     terminal.keys("F9")
     terminal.wait_for(lambda screen: "island" in screen)
     terminal.keys("F1")
-    terminal.wait_for(lambda screen: "Focus Next" in screen)
+    terminal.wait_for(lambda screen: "name in settings.json" in screen)
     terminal.keys("F1", "F5")
     terminal.wait_for(lambda screen: "keep this" in screen)
     terminal.keys("F4")

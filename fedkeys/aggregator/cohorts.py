@@ -135,7 +135,7 @@ class CohortSum:
         # A name of n bytes takes n + 1 of a delta's, and no more than half of them in entries.
         if bounds and entries > bounds.max_ngrams + bounds.max_bytes // 2 + ROUNDED_TO:
             raise RefusedError(f"a delta of {entries:,} entries, more than its bounds allow")
-        if self._length_of(self._entries + entries) > MOST_NUMBERS:
+        if sketch_for(self._entries + entries, self._run).length > MOST_NUMBERS:  # as it may be made again
             raise RefusedError("a sum that is full", remedy="sum fewer phones up, or bound what each may say")
         return False
 
@@ -175,7 +175,7 @@ class CohortSum:
         vector = self._sum.total()
         sketch = sketch_of_length(len(vector), self._run)
         keys, times, numbers = sketch.decoded(vector)
-        self.distinct = len(keys) / max(1, self._entries)
+        self.distinct = len(keys) / max(1, self._sum.entries)
         deltas = self._sum.survivors
         table = Table(keys, numbers)
         batch = read_table(table, times, self._base, sketch.salt, self._head, len(deltas))
@@ -200,7 +200,4 @@ class CohortSum:
         )
 
     def _length(self, entries: Sequence[int]) -> int:
-        return self._length_of(sum(entries))
-
-    def _length_of(self, entries: int) -> int:
-        return sketch_for(ceil(self._part * entries), self._run).length
+        return sketch_for(ceil(self._part * sum(entries)), self._run).length

@@ -26,6 +26,7 @@ from fedkeys.delta.secure import (
     keys_said,
     name_of,
     purpose,
+    rest_said,
     survivors_of,
 )
 from fedkeys.errors import RefusedError, UsageError
@@ -46,6 +47,11 @@ class _Phone:
     boxing: bytes
     commitment: bytes
     signature: bytes
+
+    @property
+    def rest(self) -> bytes:
+        """What it has signed besides its name and its keys."""
+        return rest_said(self.sequence, self.entries, self.commitment)
 
 
 class SecureSum:
@@ -83,6 +89,7 @@ class SecureSum:
         self._threshold = 0
         self._boxed: set[int] = set()
         self._alive: set[int] = set()
+        self._confirmed: set[int] = set()
         self._sum: Vector = np.zeros(0, np.uint32)
 
     @property
@@ -104,6 +111,11 @@ class SecureSum:
         """Pseudonym and number of each delta that is in the sum."""
         alive = [self._phones[number] for number in sorted(self._alive)]
         return [(phone.pseudonym, phone.sequence) for phone in alive]
+
+    @property
+    def entries(self) -> int:
+        """How many entries the deltas in the sum have, together."""
+        return sum(self._phones[number].entries for number in self._alive)
 
     def receive(self, data: bytes) -> None:
         """Take a message of a phone.
@@ -196,7 +208,9 @@ class SecureSum:
         """Who is to take this step."""
         if self._step is Step.BOXES:
             return set(range(len(self._phones)))
-        return self._boxed if self._step is Step.MASKED else self._alive
+        if self._step is Step.MASKED:
+            return self._boxed
+        return self._confirmed if self._step is Step.SHARES else self._alive
 
     def _entries_due(self, number: int) -> int | None:
         around = self._around[number]
@@ -217,7 +231,7 @@ class SecureSum:
         if len(keys) < 2 or keys & self._taken:
             raise RefusedError("a public key that another phone has, or that is there for two purposes")
         if self._enrolment is not None:
-            said = keys_said(self._run, phone.pseudonym, (phone.masking, phone.boxing))
+            said = keys_said(self._run, phone.pseudonym, (phone.masking, phone.boxing), phone.rest)
             self._enrolment.check_said(phone.pseudonym, said, phone.signature)
         for key in keys:
             self._trial.agreed(key)
@@ -247,7 +261,10 @@ class SecureSum:
                 entry
                 for other in around
                 for phone in [self._phones[other]]
-                for entry in (other, phone.pseudonym, phone.masking, phone.boxing, phone.signature)
+                for entry in (
+                    *(other, phone.pseudonym, phone.masking, phone.boxing),
+                    *(phone.rest, phone.signature),
+                )
             ]
             body = [len(self._phones), len(self._sum), self._again, *entries]
             rosters[number] = self._said(Step.ROSTER, number, body)
@@ -263,6 +280,7 @@ class SecureSum:
 
     def _confirmations(self) -> dict[int, bytes]:
         confirmed = sorted(self._heard)
+        self._confirmed = set(confirmed)
         self._check_enough(self._boxed, set(confirmed))  # of all of these secrets are put together
         tags: dict[int, list[int | bytes]] = {number: [] for number in confirmed}
         for number in confirmed:

@@ -11,6 +11,8 @@ from fedkeys.cli.public_words import cache_directory, kept_prior, public_prior
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from textual.app import App
+
     from fedkeys.model import Model
     from fedkeys.phone import Keyboard
     from fedkeys.simulate import Plan, Round
@@ -52,7 +54,7 @@ def has_terminal() -> bool:
     return attached and os.environ.get("TERM", "") not in ("", "dumb")
 
 
-def require_terminal() -> None:
+def require_terminal(remedy: str = "use --plain for line mode") -> None:
     """Refuse to open a screen where there is neither a terminal nor a tab.
 
     Raises:
@@ -61,7 +63,7 @@ def require_terminal() -> None:
     from fedkeys.errors import UsageError
 
     if not has_terminal() and not in_tab():
-        raise UsageError("the typing screen needs a terminal", remedy="use --plain for line mode")
+        raise UsageError("the screens need a terminal", remedy=remedy)
 
 
 def demo_model() -> "Model":
@@ -82,6 +84,17 @@ def demo_model() -> "Model":
     except FedkeysError as error:
         narrate(f"the model is not cached: {error}")
     return model
+
+
+def show(app: "App[None]") -> None:
+    """Run screens until they are left.
+
+    Raises:
+        SystemExit: they have ended by a fault, which Textual has printed.
+    """
+    app.run()
+    if app.return_code:
+        sys.exit(app.return_code)
 
 
 def open_screen(
@@ -107,20 +120,14 @@ def open_screen(
     prior = public_prior if keyboard.prior is None else None
     desk = Desk(keyboard, phone, sent, corpus or open_corpus(spec), spec)
     driver = TabDriver if in_tab() else None
-    TypingApp(desk, prior=prior, settings=_settings(data_dir), driver_class=driver).run()
+    show(TypingApp(desk, prior=prior, settings=_settings(data_dir), driver_class=driver))
 
 
 def _settings(data_dir: Path | None) -> "Settings":
-    """Give what the screens remember; defaults if the file is damaged, which is left as it is."""
     from fedkeys.cli.secret import data_directory
-    from fedkeys.errors import FedkeysError
     from fedkeys.tui import Settings
 
-    try:
-        return Settings.load((data_dir or data_directory()) / "settings.json")
-    except FedkeysError as error:
-        narrate(f"settings are not used: {error}")
-        return Settings()
+    return Settings.load((data_dir or data_directory()) / "settings.json")
 
 
 def _federate() -> "list[Round]":

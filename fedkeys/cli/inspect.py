@@ -151,7 +151,7 @@ def _secure(file: Path, json: bool) -> None:
         print_json(facts)
         return
     rows = [
-        (key.replace("_", " "), f"{value:,}" if isinstance(value, int) else str(value))
+        (key.replace("_", " "), f"{value:,}" if isinstance(value, int) else _short(value))
         for key, value in facts.items()
     ]
     print_table("message of a sum under masks", ("", ""), rows)
@@ -162,6 +162,10 @@ def _secure(file: Path, json: bool) -> None:
             f"It begins {shown} ... As a file it cannot be made smaller (deflated it has "
             f"{facts['deflated_to']:.1%} of its size): there is no pattern in it."
         )
+
+
+def _short(value: object) -> str:
+    return f"{value:.1%}" if isinstance(value, float) else str(value)
 
 
 def _check_signature(data: bytes, envelope: "Envelope | None", federation: str, enrolled: Path) -> None:

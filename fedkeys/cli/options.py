@@ -119,10 +119,10 @@ TogetherOption = Annotated[
     typer.Option(
         "--together",
         metavar="N",
-        min=10,
+        min=15,
         max=2048,
         show_default=f"{DEFAULT_TOGETHER}",
-        help="With --secure: about how many phones are in one sum.",
+        help="With --secure: about how many phones are in one sum; what it costs grows with that.",
     ),
 ]
 

@@ -16,13 +16,13 @@ def command(
 
     Esc ends the tour and leaves the keyboard to you. Nothing of it is kept.
     """
-    from fedkeys.cli.demo import demo_model, require_terminal
+    from fedkeys.cli.demo import demo_model, require_terminal, show
     from fedkeys.phone import Keyboard
     from fedkeys.sources import open_corpus, shipped_corpus
     from fedkeys.tui import Desk
     from fedkeys.tui.tour import TourApp
 
-    require_terminal()
+    require_terminal("fedkeys type --plain is a line mode")
     corpus = str(shipped_corpus())
     keyboard = Keyboard(demo_model(), prior=kept_prior() or public_prior())
-    TourApp(Desk(keyboard, corpus=open_corpus(corpus), spec=corpus), speed=speed).run()
+    show(TourApp(Desk(keyboard, corpus=open_corpus(corpus), spec=corpus), speed=speed))

@@ -24,8 +24,8 @@ One msgpack array of these seven entries:
                             what commits it to its seed, 32 bytes; signature, 64 bytes or none]
     1  roster               [how many phones there are; how long vectors are; 16 bytes that name the deltas of
                             the sum, if one that was opened is made again, or none; then of each neighbour in
-                            ascending order its number, its pseudonym, both of its public keys, and its
-                            signature]
+                            ascending order its number, its pseudonym, both of its public keys, 16 bytes of
+                            what else it has signed, and its signature]
     2  boxes                [of each neighbour in ascending order the box for it, of 82 bytes]
     3  boxes for one        [of each neighbour that has sent boxes, in ascending order: its number, the box]
     4  masked               [the vector: little-endian uint32]
@@ -37,7 +37,11 @@ One msgpack array of these seven entries:
     8  shares               [of each neighbour of step 3, in ascending order, a share of 33 bytes: of the seed of
                             its own mask if it survives, of its key for masks if it does not]
 
-A vector has at most 2^26 numbers. A phone draws two keys of X25519 (RFC 7748) for a run, and 32 bytes of seed.
+A vector has at most 2^26 numbers; that of a delta is the sketch (`fedkeys.privacy.sketch`) of its table
+(`fedkeys.delta.table`), whose salt is 8 bytes of BLAKE2b of the run's name, big-endian. How many neighbours each
+phone has, and how many shares are needed, follows from how many phones there are (`fedkeys.privacy.neighbours`);
+all sides work it out, and refuse what differs. The number of entries is rounded up to the next multiple of 64. A
+phone draws two keys of X25519 (RFC 7748) for a run, and 32 bytes of seed.
 
 *What is derived.* Two keys agree on HKDF-SHA256 (RFC 5869) with 32 bytes of output: its input is the result of
 X25519, its salt both public keys, the lesser first, its info the letters "fedkeys". From that, and from a seed,
@@ -56,11 +60,15 @@ A mask is the key stream of AES-256 in counter mode from counter 0, as little-en
 
 *Boxes* are ChaCha20-Poly1305 (RFC 8439) with a nonce of zeros, since a key seals one, about the run's 16 bytes.
 One holds a share of its sender's key for masks and one of its seed, 33 bytes each, big-endian
-(`fedkeys.privacy.shares`), for the neighbour's place among those of its sender. A *tag* is an empty box about the
+(`fedkeys.privacy.shares`), for the neighbour's place among those of its sender. Places count from 1, in ascending
+order of the neighbours' numbers: a share is the value at its place of a polynomial modulo 2^256 + 297 whose value
+at 0 is the secret. A *tag* is an empty box about the
 run's 16 bytes and the BLAKE2b, 64 bytes, of both entries of step 5.
 
-*A signature* is Ed25519 (RFC 8032) over the purpose "keys", the pseudonym and both public keys. Deltas are *named*
-by 16 bytes of BLAKE2b over pseudonym and number, 8 bytes big-endian, of each, in ascending order.
+*A signature* is Ed25519 (RFC 8032) over the purpose "keys", the pseudonym, both public keys, and 16 bytes of
+BLAKE2b over the number of the delta, 8 bytes, how many entries it has, 4 bytes, both big-endian, and the
+commitment. Deltas are *named* by 16 bytes of BLAKE2b over pseudonym and number, 8 bytes big-endian, of each, in
+ascending order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -118,7 +126,7 @@ _ONCE: dict[Step, tuple[Any, ...]] = {
     Step.SURVIVORS: (_ANY, {NAME_SIZE}),
 }
 _AGAIN: dict[Step, tuple[Any, ...]] = {
-    Step.ROSTER: (_NUMBER, {PHONE_SIZE}, _KEY, _KEY, _SIGNATURE),
+    Step.ROSTER: (_NUMBER, {PHONE_SIZE}, _KEY, _KEY, {NAME_SIZE}, _SIGNATURE),
     Step.BOXES: ({BOX_SIZE},),
     Step.BOXES_FOR_ONE: (_NUMBER, {BOX_SIZE}),
     Step.CONFIRMATIONS: ({TAG_SIZE},),
@@ -205,9 +213,22 @@ def purpose(name: bytes, run: bytes, *numbers: int) -> bytes:
     return b"fedkeys " + name + b"\0" + run + b"".join(number.to_bytes(4) for number in numbers)
 
 
-def keys_said(run: bytes, pseudonym: bytes, keys: Sequence[bytes]) -> bytes:
-    """Give the bytes that a phone's signature of its public keys is made of."""
-    return purpose(b"keys", run) + pseudonym + b"".join(keys)
+def keys_said(run: bytes, pseudonym: bytes, keys: Sequence[bytes], rest: bytes) -> bytes:
+    """Give the bytes that a phone's signature is made of.
+
+    Args:
+        run: in which.
+        pseudonym: of the phone.
+        keys: its public ones, for masks and for boxes.
+        rest: of what else it says, as `rest_said` gives it.
+    """
+    return purpose(b"keys", run) + pseudonym + b"".join(keys) + rest
+
+
+def rest_said(sequence: int, entries: int, commitment: bytes) -> bytes:
+    """Give 16 bytes of what a phone says besides its name and its keys, and signs with them."""
+    said = sequence.to_bytes(8) + entries.to_bytes(4) + commitment
+    return blake2b(said, digest_size=NAME_SIZE).digest()
 
 
 def name_of(deltas: Iterable[tuple[bytes, int]]) -> bytes:

@@ -14,12 +14,13 @@ Words are an open set, so an n-gram is named by hashes. A key has 120 bits, in s
                     of letters without a style: six bytes of its UTF-8 from six times the place on, zeros at
                     the end. Words of the vocabulary go without.
 
-The hash of a word is the upper 60 bits of 8 bytes of BLAKE2b, keyed with the run's salt; 0 and 1 are those of the
-two marks. The hash of an n-gram is 59 bits of SplitMix64's mixing of its prefix's, xor its last word's, mixed
-itself; that of no words is the salt's. The hash of a word's forms is that of the word as an n-gram, with its
-lowest bit turned over before it is mixed again. Where two words, or two n-grams, of a sum have one hash the sum is
-refused, so that nothing is ever taken for something else: of a million words with a chance of 1 in 2 million.
-Numbers are two: the sum of the counts, of which one delta has fewer than 2^20, and of the first-time marks.
+The hash of a word is the upper 60 bits of 8 bytes of BLAKE2b, keyed with the run's salt as 8 bytes big-endian, or
+2 if it is less; 0 and 1 are those of the two marks. With mix(x) of `fedkeys.privacy.sketch`, the hash of no words
+is the lower 59 bits of mix(salt), and that of an n-gram the lower 59 bits of mix(its prefix's xor mix(its last
+word's)). The hash of a word's forms is the lower 59 bits of mix(that of the word as an n-gram xor 1). Where two
+words, or two n-grams, of a sum have one hash the sum is refused, so that nothing is ever taken for something else:
+of a million words with a chance of 1 in 2 million. Numbers are two: the sum of the counts, of which one delta has
+fewer than 2^20, and of the first-time marks.
 """
 
 from collections.abc import Mapping, Sequence

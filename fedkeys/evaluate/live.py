@@ -109,6 +109,7 @@ class Watched:
         self._tests = list(_held_back(corpus))
         self._fates: list[tuple[int, str]] = []
         self._told = 0.0
+        self._idle = 0  # phones of this round that had nothing new
         self._may_go = threading.Event()
         self._may_go.set()
         self._federation = Federation(
@@ -141,6 +142,7 @@ class Watched:
         Raises:
             FedkeysError: it failed.
         """
+        self._idle = 0
         round_ = next(self._rounds, None)
         self._tell_fates()
         if round_ is None:
@@ -152,6 +154,7 @@ class Watched:
             "number": round_.number,
             "asked": round_.sampled,
             "lost": round_.lost,
+            "idle": self._idle,
             "merged": round_.deltas,
             "refused": round_.refused + round_.failed + round_.spent,
             "messages": round_.messages,
@@ -175,6 +178,7 @@ class Watched:
 
     def _on_fate(self, name: str, fate: str) -> None:
         self._fates.append((self._places[name], fate))
+        self._idle += fate == "idle"
         if time.monotonic() - self._told > _EVERY or not self._may_go.is_set():
             self._tell_fates()
         self._may_go.wait()

@@ -30,6 +30,7 @@ from fedkeys.delta.secure import (
     Terms,
     keys_said,
     purpose,
+    rest_said,
     survivors_in,
 )
 from fedkeys.errors import RefusedError, UsageError
@@ -108,8 +109,9 @@ class SecurePhone:
         """Give the first message: the phone's public keys."""
         self._take(Step.KEYS)
         keys = self._masking.public, self._boxing.public
-        said = keys_said(self._run, self._pseudonym, keys)
         commitment = derived(self._seed, purpose(b"seed", self._run))
+        rest = rest_said(self._sequence, self._entries, commitment)
+        said = keys_said(self._run, self._pseudonym, keys, rest)
         signature = self._signer.signature(said) if self._signer else b""
         body = [self._pseudonym, self._sequence, self._entries, *keys, commitment, signature]
         return self._said(Step.KEYS, body)
@@ -128,7 +130,7 @@ class SecurePhone:
             raise RefusedError("another sum of what was summed up before, and the difference would tell")
         is_sum = self._terms.least <= phones <= MOST_PHONES
         hood = Neighbourhood.of(phones, self._terms.lost, self._terms.treacherous) if is_sum else None
-        around = [entries[at : at + 5] for at in range(0, len(entries), 5)]
+        around = [entries[at : at + 6] for at in range(0, len(entries), 6)]
         numbers = [number for number, *_ in around]
         if not 0 < length <= MOST_NUMBERS:
             raise RefusedError(f"vectors of {length:,} numbers, where a phone takes up to {MOST_NUMBERS:,}")
@@ -144,12 +146,12 @@ class SecurePhone:
             raise RefusedError("a roster that names a phone twice, or one that is not in it")
         if len({self._pseudonym, *(pseudonym for _, pseudonym, *_ in around)}) != len(around) + 1:
             raise RefusedError("a roster in which a phone is its own neighbour, or is there twice")
-        public = [key for _, _, *keys, _ in around for key in keys]
+        public = [key for _, _, *keys, _, _ in around for key in keys]
         if len({*public, self._masking.public, self._boxing.public}) != len(public) + 2:
             raise RefusedError("a roster that has a key twice")
         agreed: dict[int, _Agreed] = {}
-        for number, pseudonym, masking, boxing, signature in around:
-            self._check_known(pseudonym, (masking, boxing), signature)
+        for number, pseudonym, masking, boxing, rest, signature in around:
+            self._check_known(pseudonym, (masking, boxing), rest, signature)
             agreed[number] = _Agreed(self._masking.agreed(masking), self._boxing.agreed(boxing))
         self._agreed = agreed
         self._number, self._phones, self._threshold = message.phone, phones, hood.threshold
@@ -256,12 +258,12 @@ class SecurePhone:
         if len(numbers) < self._threshold:
             raise RefusedError(f"{len(numbers)} neighbours are left, of whom {self._threshold} are needed")
 
-    def _check_known(self, pseudonym: bytes, keys: Sequence[bytes], signature: bytes) -> None:
+    def _check_known(self, pseudonym: bytes, keys: Sequence[bytes], rest: bytes, signature: bytes) -> None:
         """Refuse keys that no phone of the federation has signed, where those are known."""
         if self._known is None:
             return
         key = self._known.get(pseudonym)
-        if key is None or not key.has_signed(keys_said(self._run, pseudonym, keys), signature):
+        if key is None or not key.has_signed(keys_said(self._run, pseudonym, keys, rest), signature):
             raise RefusedError(
                 f"a roster with keys that the phone {pseudonym.hex()[:8]} has not signed, or that is not known"
             )

@@ -10,6 +10,7 @@ from fedkeys.counts import Vocabulary
 from fedkeys.delta.keys import PhoneKey, PublicKey
 from fedkeys.delta.secure import Terms
 from fedkeys.delta.table import entries_in, sketch_of_length, table_of
+from fedkeys.errors import UsageError
 from fedkeys.phone.device import Phone
 from fedkeys.phone.secure import SecurePhone
 from fedkeys.privacy.masks import Vector
@@ -31,11 +32,14 @@ def summed(
         signer, known: its own key and those of its federation, as of `SecurePhone`.
 
     Raises:
-        UsageError: the extra `privacy` is not installed.
+        UsageError: the extra `privacy` is not installed; or the last delta is written against another vocabulary,
+            and it has to be refused first.
 
     It has one run at a time, and of a delta whose shares were given away it gives none in another sum.
     """
     delta = phone.delta(base)
+    if (delta.base, delta.known) != (base.digest if len(base) else b"", len(base)):
+        raise UsageError("the delta is written against another vocabulary", remedy="call refused() first")
     phone.join(terms.run)
 
     def vector(length: int) -> Vector:

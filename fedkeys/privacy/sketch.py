@@ -13,6 +13,11 @@ cells, and so on, until all are empty. Of n keys, 1.4 n + 512 cells are hardly e
 n (Walzer 2021, "Peeling close to the orientability threshold", table 1), and all keys of some hundred share no
 four cells but with a chance of 1e-5.
 
+The vector is the cells one after the other, of each in this order: times, the limbs of the key, its check, its
+numbers. With SplitMix64's step mix(x) = scramble(x + G), G = 0x9E3779B97F4A7C15, the hash of a key begins with the
+salt and takes each limb, the first one first: h = mix(h xor limb). Its cell in quarter i of Q cells, i from 0, is
+i Q + (mix(h + i G) mod Q), and its check the upper 32 bits of mix(h + 4 G), all modulo 2^64.
+
 A key has limbs of 20 bits, so that sums of 4,096 times a key stay below 2^32 and can be divided exactly. That a
 cell has one key is held to be so if all limbs divide, give a key that belongs there, and its check, 32 bits,
 agrees; and at last every cell must be empty.

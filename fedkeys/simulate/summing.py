@@ -6,7 +6,7 @@ and its phones send what they have when they are next asked; of one that failed 
 phones, it is spent.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from fedkeys.simulate.member import Member
 from fedkeys.simulate.steps import OnMessage, take_steps
 
 _MARGIN = 1.15  # more room than the last sum has needed
+_LEAST_PART = 0.1
 
 
 @dataclass(slots=True)
@@ -53,6 +54,9 @@ class Summing:
         known: the public keys of all phones, by pseudonym.
         rng: names runs, and draws who is whose neighbour.
         on_message: told all that the first phone of each sum sends and is told.
+
+    Attributes:
+        on_sent: called after each message of a phone.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Summing:
         self._known = known
         self._rng = rng
         self._on_message = on_message
+        self.on_sent: Callable[[], None] = lambda: None
         self._part = 1.0
         self._refused: dict[bytes, FedkeysError] = {}
 
@@ -125,7 +130,7 @@ class Summing:
                 return dict.fromkeys(same, Fate.SPENT), failure
         if failure is not None:
             return {}, failure
-        self._part = min(1.0, _MARGIN * cohort.distinct)
+        self._part = min(1.0, max(_LEAST_PART, _MARGIN * cohort.distinct))
         return {pseudonym: Fate.MERGED for pseudonym, _ in cohort.survivors}, None
 
     def _try(
@@ -140,6 +145,7 @@ class Summing:
 
         def on_sent(pseudonym: bytes, size: int) -> None:
             taking_part[pseudonym].sent += size
+            self.on_sent()
 
         try:
             refused = take_steps(cohort, phones, lost_at, on_sent, on_message=self._on_message)

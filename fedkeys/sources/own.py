@@ -37,8 +37,8 @@ def own_messages(spec: str | Path, who: str | None = None, on_progress: OnProgre
 
     Args:
         spec: a corpus; see `open_corpus`.
-        who: the sender's name, in any case if no other differs by it; without it, the one whose export it is, or
-            the only one there is.
+        who: the sender's name, or a part of it that no other has, in any case; without it, the one whose export it
+            is, or the only one there is.
         on_progress: told the part done.
 
     Raises:
@@ -52,6 +52,8 @@ def own_messages(spec: str | Path, who: str | None = None, on_progress: OnProgre
     counts = {name: len(texts) for name, texts in corpus.phones()}
     chat = corpus if isinstance(corpus, Chat) else None
     name = _chosen(counts, who, chat.owner if chat else None, spec)
+    if not counts[name]:
+        raise UsageError("there is no message in it", file=spec, remedy="name a file with what you wrote")
     return Own(
         name,
         next(texts for sender, texts in corpus.phones() if sender == name),
@@ -65,21 +67,26 @@ def account_of(own: Own) -> str:
     """Say what was read of a chat, and what was not.
 
     >>> print(account_of(Own("Anna", ["hi", "you"], "WhatsApp", 3, {"media": 2})))
-    WhatsApp: 2 messages that Anna wrote; left out 3 of others; dropped: 2 media
+    WhatsApp: 2 messages by Anna, 3 by others are left out; dropped in all: 2 media
     """
     dropped = ", ".join(f"{times:,} {reason}" for reason, times in own.dropped.items())
     return (
-        f"{own.kind}: {len(own.texts):,} messages that {own.name} wrote; left out {own.others:,} of others; "
-        f"dropped: {dropped or 'nothing'}"
+        f"{own.kind}: {len(own.texts):,} messages by {own.name}, {own.others:,} by others are left out; "
+        f"dropped in all: {dropped or 'nothing'}"
     )
 
 
 def _chosen(counts: Mapping[str, int], who: str | None, owner: str | None, spec: str | Path) -> str:
     """The sender who is meant."""
     if who is not None:
-        alike = [name for name in counts if name.casefold() == who.casefold()]
-        if who in counts or len(alike) == 1:
-            return who if who in counts else alike[0]
+        if who in counts:
+            return who
+        for alike in (
+            [name for name in counts if name.casefold() == who.casefold()],
+            [name for name in counts if who.casefold() in name.casefold()],
+        ):
+            if len(alike) == 1:
+                return alike[0]
         _refuse(f"no sender is called {who!r}", counts, spec)
     if owner is not None:
         return owner if owner in counts else _refuse(f"no message by its owner, {owner}", counts, spec)

@@ -15,6 +15,7 @@ from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
+from textual.filter import Monochrome
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
@@ -23,6 +24,9 @@ from fedkeys.errors import FedkeysError
 from fedkeys.model import Model
 from fedkeys.phone import Keyboard, Prior
 from fedkeys.tui.desk import Desk
+from fedkeys.tui.keys import Keys
+from fedkeys.tui.message_box import MessageBox
+from fedkeys.tui.monochrome import WithoutColour
 from fedkeys.tui.nav import PLACES
 from fedkeys.tui.settings import Settings
 from fedkeys.tui.typing import TypingScreen
@@ -103,7 +107,7 @@ class TypingApp(App[None]):
         Binding(
             "ctrl+t", "light", "Light/dark", id="theme", tooltip="Another theme", show=False, priority=True
         ),
-        Binding("f1", "help", "Help", id="help", tooltip="Keys of this screen, or none", priority=True),
+        Binding("f1", "help", "Help", id="help", tooltip="Keys of this screen", priority=True),
         *(
             Binding(p.key, f"go('{p.mode}')", p.name, id=p.mode, tooltip=p.what, show=False, priority=True)
             for p in PLACES
@@ -128,6 +132,7 @@ class TypingApp(App[None]):
         driver_class: type[Driver] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
+        self._filters = [WithoutColour() if isinstance(one, Monochrome) else one for one in self._filters]
         self.settings = settings or Settings()
         self.register_theme(HIGH_CONTRAST)
         self.desk = keyboard if isinstance(keyboard, Desk) else Desk(keyboard, phone, sent)
@@ -141,11 +146,14 @@ class TypingApp(App[None]):
             self.switch_mode(mode)
 
     def action_help(self) -> None:
-        """Show the keys of a screen beside it, or hide them."""
-        if self.screen.query("HelpPanel"):
-            self.action_hide_help_panel()
-        else:
-            self.action_show_help_panel()
+        """Show the keys of a screen over it."""
+        if isinstance(self.screen, ModalScreen):
+            if isinstance(self.screen, Keys):
+                self.screen.action_leave()
+            return
+        own = [*self.screen.BINDINGS, *(MessageBox.BINDINGS if self.screen.query(MessageBox) else ())]
+        bindings = [binding for binding in (*own, *self.BINDINGS) if isinstance(binding, Binding)]
+        self.push_screen(Keys(bindings, self.settings.keys))
 
     def take_model(self, model: Model) -> None:
         """Have another model of everyone's on the keyboard; what is being typed stays."""
@@ -159,6 +167,8 @@ class TypingApp(App[None]):
             self.theme = self.settings.theme
         self.set_keymap(self.settings.keys)
         self.watch(self, "theme", self._remember_theme, init=False)
+        for problem in self.settings.problems:
+            self.notify(problem, title="Settings", severity="warning", markup=False, timeout=15)
         if self._prior is not None:
             self.call_after_refresh(self._find_prior, self._prior)
 

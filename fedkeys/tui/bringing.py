@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from fedkeys.errors import FedkeysError
+from fedkeys.errors import FedkeysError, UsageError
 from fedkeys.sources import Own, account_of, own_messages
 from fedkeys.tui.desk import Held
 
@@ -65,10 +65,15 @@ class Bring(ModalScreen[Held | None]):
     @work(thread=True, exclusive=True)
     def _read(self, path: str, who: str) -> None:
         try:
-            own = own_messages(Path(path).expanduser(), who or None)
+            file = Path(path).expanduser()
+            if not file.exists():
+                raise UsageError("no such file", file=path)
+            own = own_messages(file, who or None)
             held = self.app.desk.bring(own.name, own.texts)
         except FedkeysError as error:
-            self.app.call_from_thread(self._show, str(error).replace("--as", "the second field"))
+            self.app.call_from_thread(self._show, str(error).replace("with --as", "in the second field"))
+            if "second field" in str(error).replace("--as", "second field"):
+                self.app.call_from_thread(self.query_one("#who", Input).focus)
             return
         self.app.call_from_thread(self._have, held, own)
 

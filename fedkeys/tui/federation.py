@@ -7,6 +7,8 @@ process of their own, which ends with this screen; a message that is being typed
 
 import asyncio
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,15 +40,15 @@ _SHOWN = 40  # rounds in the table
 
 # What becomes of a phone: its mark, its colour beside it, and what it means.
 _FATES = {
-    "idle": ("·", "$text-muted", "not asked"),
+    "idle": ("·", "$text-muted", "not asked, or nothing new"),
     "asked": ("○", "$text", "asked"),
     "sent": ("◐", "$primary", "sent"),
     "merged": ("●", "$success", "merged"),
     "lost": ("×", "$warning", "dropped out"),
     "refused": ("!", "$error", "refused"),
 }
-_COLUMNS = ("round", "merged", "lost", "up", "down", "words", "n-grams", "top 3", "saved")
-_DISPENSABLE = ("down", "lost", "n-grams", "up", "top 3", "words")  # the first to go first
+_COLUMNS = ("round", "merged", "nothing new", "lost", "up", "down", "words", "n-grams", "top 3", "saved")
+_DISPENSABLE = ("nothing new", "down", "lost", "n-grams", "up", "top 3", "words")  # the first to go first
 
 _ALIKE = {"known": "merged", "late": "lost", "failed": "refused", "spent": "refused"}
 
@@ -58,13 +60,17 @@ class _Run:
     Attributes:
         setting: how it began, and what was changed since.
         plays: whether rounds follow one another.
-        busy: whether a round is under way.
+        busy: whether a round is under way; waits: whether one is to begin once the corpus is read.
+        paused: whether it stands between two phones; is_over: whether it can never begin.
         rounds: accounts of those that are over.
     """
 
     setting: Setting
     plays: bool = False
     busy: bool = False
+    waits: bool = False
+    paused: bool = False
+    is_over: bool = False
     rounds: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -96,7 +102,8 @@ class FederationScreen(Screen[None]):
                 yield Static(id="grid")
                 yield Static(_legend(), id="fates")
             with Vertical(id="curve-side"):
-                yield Static("[b]On messages held back, %[/b]: o top 3, + keys saved", classes="heading")
+                yield Static("[b]On messages held back, %[/b]: o top 3, + keys saved;", classes="heading")
+                yield Static("by everyone's words alone", classes="muted")
                 plot = PlotWidget(id="curve")
                 plot.can_focus = False
                 yield plot
@@ -127,6 +134,11 @@ class FederationScreen(Screen[None]):
         self.query_one(Footer).compact = True
         self.call_after_refresh(self._show)
 
+    @property
+    def rounds(self) -> Sequence[dict[str, Any]]:
+        """What happened in the rounds that are over."""
+        return self._run.rounds
+
     def on_screen_resume(self) -> None:
         """Show what has happened meanwhile."""
         self.call_after_refresh(self._show)
@@ -134,6 +146,7 @@ class FederationScreen(Screen[None]):
     def action_play(self) -> None:
         """Let rounds follow one another, or stop between two phones."""
         self._run.plays = not self._run.plays
+        self._run.paused = self._run.busy and not self._run.plays
         if self._run.busy:
             self._tell(do="go" if self._run.plays else "pause")
         elif self._run.plays:
@@ -142,7 +155,7 @@ class FederationScreen(Screen[None]):
 
     def action_step(self) -> None:
         """Take one round."""
-        self._run.plays = False
+        self._run.plays = self._run.paused = False
         if self._run.busy:
             self._tell(do="go")
         else:
@@ -211,8 +224,15 @@ class FederationScreen(Screen[None]):
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
     def _ask(self) -> None:
-        if self._process is None or not self._fates or len(self._run.rounds) == self._run.setting.rounds:
+        if self._run.is_over or not self._run.setting.corpus:
             self._run.plays = False
+            return
+        if len(self._run.rounds) == self._run.setting.rounds:
+            self._run.plays = False
+            self._say("All rounds are done; r begins anew.")
+            return
+        if not self._fates:
+            self._run.waits = True
             return
         self._run.busy = True
         self._fates = ["idle"] * len(self._fates)
@@ -224,19 +244,35 @@ class FederationScreen(Screen[None]):
         if "phones" in event:
             self._fates = ["idle"] * event["phones"]
             self._say("Space starts rounds, s takes one.")
+            if self._run.waits:
+                self._run.waits = False
+                self._ask()
         for place, fate in event.get("fates", ()):
             self._fates[place] = _ALIKE.get(fate, fate)
         if "fates" in event:
+            self._say_how_far()
             if self.is_current:  # who types elsewhere waits for nothing that is not shown
                 self._show_phones()
             return
         if "error" in event:
-            self._run.busy = self._run.plays = False
+            self._run.busy = self._run.plays = self._run.waits = False
+            self._run.is_over = "fatal" in event
             self._say(event["error"])
         if "round" in event:
             self._take_round(event["round"])
         if self.is_current:
             self._show()
+
+    def _say_how_far(self) -> None:
+        count = Counter(self._fates)
+        under_way = count["asked"] + count["sent"]
+        told = ", ".join(
+            f"{count[fate]:,} {_FATES[fate][2]}"
+            for fate in ("asked", "sent", "merged", "lost")
+            if count[fate]
+        )
+        then = "" if under_way else "; now it is released, and messages are replayed"
+        self._say(f"Round {len(self._run.rounds) + 1}: {told or 'nobody has anything new'}{then}.")
 
     def _take_round(self, account: dict[str, Any]) -> None:
         self._run.busy = False
@@ -279,7 +315,8 @@ class FederationScreen(Screen[None]):
             else f"at least [m]in {setting.min_phones} phones, no [e]psilon"
         )
         seen = "sums only, x: under masks" if setting.secure else "each delta, x: not under masks"
-        state = "running" if self._run.plays else "paused"
+        one = "one round" if self._run.busy and not self._run.paused else "paused"
+        state = "running" if self._run.plays else one
         self.query_one("#rules", Static).update(
             Content(
                 f"{state}   [c]ohort {asked}   [d]ropouts {setting.dropout:.0%}   {rule}   "
@@ -294,9 +331,10 @@ class FederationScreen(Screen[None]):
         a_mark = max(1, -(-phones // room))
         of = "one mark a phone" if a_mark == 1 else f"one mark for {a_mark:,} phones"
         self.query_one("#phones-title", Static).update(Content.from_markup(f"[b]{phones:,} phones[/b], {of}"))
-        # Of several phones the one that has gone furthest is shown.
-        order = list(_FATES)
-        marks = [max(self._fates[at : at + a_mark], key=order.index) for at in range(0, phones, a_mark)]
+        # Of several phones the mark of most of them is shown.
+        marks = [
+            Counter(self._fates[at : at + a_mark]).most_common(1)[0][0] for at in range(0, phones, a_mark)
+        ]
         grid.update(
             Content.assemble(*((f"{_FATES[fate][0]} ", _FATES[fate][1]) for fate in marks))
             if marks
@@ -340,6 +378,7 @@ def _row(account: dict[str, Any]) -> tuple[str, ...]:
     return (
         str(account["number"]),
         f"{account['merged']:,}/{account['asked']:,}",
+        f"{account['idle']:,}",
         f"{account['lost']:,}",
         _size(account["bytes_up"]),
         _size(account["bytes_down"]),

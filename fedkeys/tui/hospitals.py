@@ -127,12 +127,15 @@ class HospitalsScreen(Screen[None]):
         plot.set_xlabel("round")
         key: list[str | tuple[str, str]] = []
         for name, values, style in (
-            (f"together {accuracy[-1]:.1f} %", accuracy, "green"),
-            (f"each alone {alone:.1f} %", [alone] * len(numbers), "red"),
-            (f"pooled, which nobody may {pooled:.1f} %", [pooled] * len(numbers), "cyan"),
+            (f"T together {accuracy[-1]:.1f} %", accuracy, "green"),
+            (f"A each alone {alone:.1f} %", [alone] * len(numbers), "red"),
+            (f"P pooled, which nobody may {pooled:.1f} %", [pooled] * len(numbers), "cyan"),
         ):
             plot.plot(numbers, values, line_style=style, hires_mode=HiResMode.BRAILLE)
-            key += [("⠒⠒ ", style), f"{name}   "]
+            plot.scatter(
+                numbers[:: max(1, len(numbers) // 4)], values[:: max(1, len(numbers) // 4)], name[0], style
+            )
+            key += [(name[:1], style), f"{name[1:]}   "]
         self.query_one("#key", Static).update(Content.assemble(*key))
         lines = [f"{'':<8} {'patients':>8} {'together':>9} {'alone':>9}   accuracy on its own tests"]
         for hospital in hospitals:

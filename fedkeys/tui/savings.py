@@ -49,7 +49,7 @@ class Tally:
         """Say how often the strip had the word before its first letter."""
         if not self.words:
             return ""
-        return f"{self.any} of {self.words} words offered\n{self.first} of them first"
+        return f"of {self.words} words {self.any} offered,\n{self.first} of them first,\nbefore their first letter"
 
 
 def savings(keys: int, characters: int) -> str:

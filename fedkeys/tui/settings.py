@@ -1,6 +1,7 @@
 """Settings: what the screens remember from one time to the next.
 
-In: a file, maybe none yet. Out: a theme, and keys. Law: a file that cannot be read is left as it is, and said.
+In: a file, maybe none yet. Out: a theme, and keys. Law: what cannot be read is said, and a file that is none is
+left as it is.
 
 It is JSON that a person may edit: `{"theme": "textual-light", "keys": {"accept-1": "f12", "phone": "ctrl+o"}}`.
 Keys are named as F1 names them beside what they do; what can have another key is what `NAMES` has.
@@ -11,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fedkeys.container import read_bytes, write_atomically
-from fedkeys.errors import FedkeysError, FormatError
+from fedkeys.errors import FedkeysError
 
 _MOST_BYTES = 1 << 16
+_EXPECTED = '{"theme": name, "keys": {"accept-1": "f12"}}'
 
 NAMES = (
     *("send", "accept-1", "accept-2", "accept-3", "phone", "bring", "forget", "incognito", "select-all"),
@@ -32,40 +34,39 @@ class Settings:
         path: where; None for nowhere.
         theme: the name of a theme; None for the default.
         keys: what a binding is called -> the keys that it has, separated by commas.
+        problems: what in the file was left out, and why.
     """
 
     path: Path | None = None
     theme: str | None = None
     keys: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
 
     @classmethod
     def load(cls, path: Path) -> "Settings":
-        """Read a file; defaults if there is none.
-
-        Raises:
-            FormatError: it is no settings file.
-            FedkeysError: it cannot be read.
-        """
+        """Read a file; defaults if there is none, or if it is none: then nothing is remembered, and it is left."""
         if not path.exists():
             return cls(path)
-        expected = 'expected {"theme": name, "keys": {"accept-1": "f12"}}'
         try:
             found = json.loads(read_bytes(path, _MOST_BYTES))
-        except (ValueError, RecursionError) as error:
-            raise FormatError(f"not JSON ({error})", file=path, remedy=expected) from None
-        match found:
-            case {**entries} if not entries.keys() - {"theme", "keys"}:
-                theme, keys = entries.get("theme"), entries.get("keys", {})
-                if isinstance(theme, str | None) and isinstance(keys, dict):
-                    for name, key in keys.items():
-                        if name not in NAMES or not isinstance(key, str) or not key:
-                            raise FormatError(
-                                f"{name!r} has no key, or {key!r} is none",
-                                file=path,
-                                remedy=f"keys are of {', '.join(NAMES)}",
-                            )
-                    return cls(path, theme, keys)
-        raise FormatError("not settings of fedkeys", file=path, remedy=expected)
+        except (FedkeysError, ValueError, RecursionError) as error:
+            return cls(problems=[f"{path.name} is not read, and left as it is: {error}"])
+        if not isinstance(found, dict) or not isinstance(found.get("keys", {}), dict):
+            return cls(problems=[f"{path.name} is not settings, and left as it is; expected {_EXPECTED}"])
+        made = cls(path)
+        theme = found.get("theme")
+        if isinstance(theme, str | None):
+            made.theme = theme
+        taken: dict[str, str] = {}
+        for name, keys in found.get("keys", {}).items():
+            if name not in NAMES or not isinstance(keys, str) or not keys:
+                made.problems.append(f"{name!r} has no key {keys!r}: F1 says what has which name")
+            elif (other := taken.get(keys)) is not None:
+                made.problems.append(f"{keys!r} is the key of {other} already, not of {name}")
+            else:
+                made.keys[name] = taken[keys] = keys
+                taken[keys] = name
+        return made
 
     def save(self) -> None:
         """Write the file, if there is to be one.

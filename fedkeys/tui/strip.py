@@ -58,8 +58,9 @@ class SuggestionStrip(Horizontal):
                     (key, "$text-muted not bold"),
                     f" {MARKS[source(word)]}",
                 ]
-                if chance >= _LEAST_PERCENT:
-                    below.append((f" {100 * chance:.0f} %", "$text-muted not bold"))
+                if chance:
+                    percent = f"{100 * chance:.0f}" if chance >= _LEAST_PERCENT else "<1"
+                    below.append((f" {percent} %", "$text-muted not bold"))
                 button.label = Content.assemble(word, "\n", *below)
             else:
                 button.label = Content.assemble("·", "\n")

@@ -18,6 +18,7 @@ from fedkeys.tui.app import TypingApp
 
 _PER_LETTER = 0.12  # seconds between two keys of a message
 _PER_KEY = 0.4
+_MOST_WAITED = 200  # tenths of a second, for rounds
 _ANOTHER = "another"  # the name of another phone
 
 
@@ -28,11 +29,13 @@ class Step(NamedTuple):
         caption: what is said of it.
         keys: that are pressed, as Textual names them; one string of letters is typed letter by letter.
         seconds: how long it stands afterwards.
+        rounds: how many rounds are waited for before it goes on.
     """
 
     caption: str
     keys: Sequence[str] = ()
     seconds: float = 5.0
+    rounds: int = 0
 
 
 STEPS = (
@@ -56,6 +59,7 @@ STEPS = (
         "bounds, and sends a delta of a few kB. Messages stay.",
         ["space"],
         10,
+        1,
     ),
     Step(
         "The curve is what that is worth on messages that no round has seen: how often the next word was offered, "
@@ -70,13 +74,15 @@ STEPS = (
         "Fewer words come out, and more stays hidden. The table has what came and what was released.",
         ["space"],
         10,
+        1,
     ),
     Step("Noise instead of a threshold, with a promise that can be stated: epsilon 10.", "e", 3),
     Step(
-        "Of thirty phones hardly anything comes through the noise: it takes some hundred. That is what privacy "
-        "costs.",
+        "Of thirty phones nothing, or hardly anything, comes through the noise: it takes hundreds. That is what "
+        "privacy costs.",
         ["space"],
-        9,
+        7,
+        1,
     ),
     Step("Without noise again, and under masks: the aggregator sees sums of phones, never one.", "eeex", 3),
     Step("The same words come out. What crosses are random numbers that cancel in the sum.", ["space"], 8),
@@ -117,6 +123,7 @@ class TourApp(TypingApp):
         super().__init__(*desk, **more)
         self._speed = speed
         self._caption: str | None = None
+        self._first_model = self.desk.keyboard.model
 
     def on_mount(self) -> None:
         """Begin once the first screen stands."""
@@ -139,11 +146,19 @@ class TourApp(TypingApp):
                     await self._press(key, key if len(key) == 1 else None, _PER_KEY)
                 self._show_caption()
             await self._wait(step.seconds)
+            await self._wait_for_rounds(step.rounds)
         self.action_leave_tour()
 
     async def _press(self, key: str, character: str | None, seconds: float) -> None:
         self.post_message(Key(key, {"space": " ", "tab": "\t", "enter": "\r"}.get(key, character)))
         await self._wait(seconds)
+
+    async def _wait_for_rounds(self, rounds: int) -> None:
+        """Wait until so many rounds are over, but not for long."""
+        for _ in range(_MOST_WAITED):
+            if not rounds or len(getattr(self.screen, "rounds", ())) >= rounds:
+                return
+            await asyncio.sleep(0.1)
 
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._speed)
@@ -155,6 +170,7 @@ class TourApp(TypingApp):
         for stack in self._screen_stacks.values():
             for screen in stack:
                 screen.query(".caption").remove()
+        self.take_model(self._first_model)
         self.action_go("typing")
 
     def _show_caption(self) -> None:

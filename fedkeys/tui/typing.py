@@ -99,8 +99,10 @@ class TypingScreen(Screen[None]):
         """Put the message into the chat."""
         self._tally.add(event.text, event.keys, event.offered)
         self.app.desk.held.sent.append(event.text)
-        self.query_one("#chat", VerticalScroll).mount(_bubble(event.text))
-        self._show_savings()
+        chat = self.query_one("#chat", VerticalScroll)
+        if chat.is_attached:  # it is not any more where the screens were left at once
+            chat.mount(_bubble(event.text))
+            self._show_savings()
 
     def on_suggestion_strip_taken(self, event: SuggestionStrip.Taken) -> None:
         """Take the suggestion that was clicked."""
