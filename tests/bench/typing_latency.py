@@ -94,8 +94,8 @@ def main() -> None:
         seen = b""
         while chunk := screen.read(0.5):
             seen += chunk
-        rounds = re.findall(r"Round (\d+) is released", _ESCAPES.sub(b"", seen).decode(errors="replace"))
-        print(f"rounds that were over by then: {rounds[-1] if rounds else 'none'}")
+        rounds = re.findall(r"Round (\d+)", _ESCAPES.sub(b"", seen).decode(errors="replace"))
+        print(f"rounds that had begun by then: {rounds[-1] if rounds else 'none'}")
         screen.end()
 
 
