@@ -1,6 +1,8 @@
 """The screens beside typing, by Textual's pilot: what they say, what keys do, and how they look."""
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Timer
@@ -13,10 +15,11 @@ from textual.widgets import Button, Input, OptionList, Static
 from fedkeys import Keyboard, Phone, aggregate
 from fedkeys.evaluate.live import Setting, Watched
 from fedkeys.evaluate.reassembly import reassembled
+from fedkeys.evaluate.replay import asked_words
 from fedkeys.phone import PersonalModel, Source
 from fedkeys.sources import PhoneTexts, open_corpus
 from fedkeys.tui import Desk, MessageBox, Settings, TypingApp
-from fedkeys.tui.desk import CHATS, NEW
+from fedkeys.tui.desk import CHATS, NEW, OWN
 from fedkeys.tui.federation import FederationScreen
 from fedkeys.tui.nav import PLACES
 from fedkeys.tui.savings import Tally
@@ -85,8 +88,8 @@ async def test_choosing_a_phone_by_the_mouse_and_by_arrows(corpus: Path) -> None
         await pilot.press("f4")
         await pilot.pause()
         options = pilot.app.screen.query_one(OptionList)
-        assert [str(option.prompt) for option in options.options] == [NEW, "anna", "ben", "cleo", CHATS]
-        await pilot.press("down", "down", "enter")
+        assert [str(option.prompt) for option in options.options] == [OWN, NEW, "anna", "ben", "cleo", CHATS]
+        await pilot.press("down", "down", "down", "enter")
         await until(pilot, lambda: pilot.app.desk.held.name == "ben")
         await pilot.press("f4", *"zz")
         await pilot.pause()
@@ -126,6 +129,44 @@ async def test_a_word_is_forgotten_and_incognito_learns_nothing(corpus: Path) ->
         await pilot.pause()
         assert keyboard.source("waffles") is Source.PUBLIC
         assert "incognito on" in text_of(pilot, "#whose")
+        assert pilot.app.desk.held.sent == []  # neither what was forgotten nor what was incognito
+        await pilot.press("f7")
+        await until(pilot, lambda: "Nothing was sent" in text_of(pilot, "#own-words"))
+
+
+async def test_ones_own_phone_is_held_again_with_its_store(corpus: Path) -> None:
+    async with app(corpus).run_test() as pilot:
+        personal = pilot.app.desk.keyboard.personal
+        await hold(pilot, "ben")
+        await pilot.press("f4", *"your", "space", *"own", "space", *"ph", "enter")
+        await until(pilot, lambda: pilot.app.desk.held.name == OWN)
+        await pilot.press(*"pancakes", "enter", "f8")
+        await pilot.pause()
+        assert pilot.app.desk.keyboard.personal is personal
+        await until(pilot, lambda: "phone" in text_of(pilot, "#compared"))
+        await pilot.press(*"panc")
+        await pilot.pause()
+        assert "pancakes" in text_of(pilot, "#one-1")
+
+
+async def test_a_federation_that_dies_is_told(corpus: Path) -> None:
+    async with app(corpus).run_test() as pilot:
+        await pilot.press("f6")
+        screen = pilot.app.screen
+        assert isinstance(screen, FederationScreen)
+        await pilot.press("m")  # while the process starts: it is told when it can hear
+        await until(pilot, lambda: "s takes one" in text_of(pilot, "#said"))
+        await pilot.press("s")
+        await until(pilot, lambda: len(screen.rounds) == 1)
+        assert screen._run.setting.min_phones == 3
+        assert pilot.app.desk.keyboard.model.header["release"]["min_phones"] == 3
+        assert screen._process is not None
+        os.kill(screen._process.pid, signal.SIGKILL)
+        await until(pilot, lambda: "has ended" in text_of(pilot, "#said"))
+        await pilot.press("space")
+        assert text_of(pilot, "#rules").startswith("paused")
+        await pilot.press("r")
+        await until(pilot, lambda: "s takes one" in text_of(pilot, "#said"))
 
 
 async def test_recall_is_counted_as_evaluate_counts_it() -> None:
@@ -134,6 +175,10 @@ async def test_recall_is_counted_as_evaluate_counts_it() -> None:
     assert (tally.words, tally.first, tally.any, tally.keys) == (3, 1, 2, 9)
     tally.add("soon", 4, {})  # pasted: no strip stood before it
     assert tally.words == 3
+    text = "naïve café: it’s ok 4you b52 don't"
+    counted = Tally()
+    counted.add(text, 1, {text[:at]: [] for at in range(len(text))})
+    assert counted.words == asked_words(text) == 3
 
 
 async def test_the_keyboard_has_each_release_and_the_message_stays(corpus: Path) -> None:
@@ -497,6 +542,11 @@ async def test_the_tour_ends_at_once_when_it_is_told(corpus: Path) -> None:
         await pilot.pause()
         assert not touring.screen.query(".caption")
         assert isinstance(touring.focused, MessageBox)
+        await pilot.press("f4")
+        await pilot.pause()
+        await pilot.press("escape")  # which now closes what is open, as ever
+        await pilot.pause()
+        assert isinstance(touring.focused, MessageBox)
 
 
 async def test_ones_own_chats_are_brought_and_what_was_dropped_is_said(corpus: Path, tmp_path: Path) -> None:
@@ -510,6 +560,10 @@ async def test_ones_own_chats_are_brought_and_what_was_dropped_is_said(corpus: P
     async with app(corpus).run_test(size=(100, 30)) as pilot:
         await pilot.press(*"pan", "f4", *"own", "space", *"chats", "enter")
         await pilot.pause()
+        for wrong in ("~nosuchuser/x", "x" * 300, str(tmp_path)):
+            pilot.app.screen.query_one("#file", Input).value = wrong
+            await pilot.press("enter")
+            await until(pilot, lambda: "Enter reads" not in text_of(pilot, "#found"))
         pilot.app.screen.query_one("#file", Input).value = str(chat)
         await pilot.press("enter")
         await until(pilot, lambda: "Ben (1)" in text_of(pilot, "#found"))

@@ -15,6 +15,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
+from textual.worker import get_current_worker
 
 from fedkeys.errors import FedkeysError, UsageError
 from fedkeys.sources import Own, account_of, own_messages
@@ -70,12 +71,15 @@ class Bring(ModalScreen[Held | None]):
                 raise UsageError("no such file", file=path)
             own = own_messages(file, who or None)
             held = self.app.desk.bring(own.name, own.texts)
-        except FedkeysError as error:
+        except (FedkeysError, OSError, RuntimeError, ValueError) as error:  # names may be no paths at all
+            if get_current_worker().is_cancelled:
+                return
             self.app.call_from_thread(self._show, str(error).replace("with --as", "in the second field"))
             if "second field" in str(error).replace("--as", "second field"):
                 self.app.call_from_thread(self.query_one("#who", Input).focus)
             return
-        self.app.call_from_thread(self._have, held, own)
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self._have, held, own)
 
     def _have(self, held: Held, own: Own) -> None:
         self._held = held

@@ -16,6 +16,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
+from textual.worker import get_current_worker
 
 from fedkeys.aggregator import Aggregator
 from fedkeys.evaluate.replay import Score, spans, type_word
@@ -62,7 +63,9 @@ class _Four(NamedTuple):
 
         def of(model: Model, is_own: bool) -> Keyboard:
             personal = PersonalModel()
-            for text in texts if is_own else ():
+            if is_own and not holds_back:
+                personal.merge(held.personal.contents)
+            for text in texts if is_own and holds_back else ():
                 personal.learn(text)
             return Keyboard(model, personal, prior, incognito=not is_own)
 
@@ -115,9 +118,12 @@ class CompareScreen(Screen[None]):
     def _make(self, replays: bool) -> None:
         desk = self.app.desk
         four = _Four.of(desk.held, desk.keyboard, replays)
-        self.app.call_from_thread(self._have, four, replays)
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self._have, four, replays)
 
     def _have(self, four: _Four, replays: bool) -> None:
+        if not self.is_current:
+            return
         self._four = four
         self._scores = [Score() for _ in _NAMES]
         if replays:

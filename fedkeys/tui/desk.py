@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from fedkeys.phone import Keyboard, PersonalModel
 from fedkeys.sources import Corpus
+from fedkeys.words import fold, tokens
 
 NEW = "a new phone"
 OWN = "your own phone"
@@ -34,7 +35,9 @@ class Held:
     @property
     def title(self) -> str:
         """Whose phone it is."""
-        return f"{self.name}'s phone" if self.is_of_corpus else self.name
+        if self.is_of_corpus:
+            return f"{self.name}'s phone"
+        return self.name if len(self.personal) or self.sent else NEW
 
 
 class Desk:
@@ -62,16 +65,16 @@ class Desk:
         self.keyboard = keyboard
         self.corpus = corpus
         self.spec = spec
-        own = OWN if len(keyboard.personal) else NEW
-        self.held = Held(phone or own, keyboard.personal, list(sent), phone is not None)
+        self.held = Held(phone or OWN, keyboard.personal, list(sent), phone is not None)
         self._first = self.held
         self._known: dict[str, Held] = {self.held.name: self.held}
+        self._brought: list[str] = []
 
     def names(self) -> list[str]:
         """Name the phones that can be held, first those that are of no corpus; in any thread."""
         first = [] if self._first.is_of_corpus else [self._first.name]
         others = sorted(self.corpus.names()) if self.corpus is not None else []
-        return [*first, *([] if NEW in first else [NEW]), *others]
+        return [*first, NEW, *self._brought, *others]
 
     def read(self, name: str) -> Held:
         """Read a phone, as it was left or from its corpus; in any thread.
@@ -101,4 +104,21 @@ class Desk:
         personal = PersonalModel()
         for text in texts:
             personal.learn(text)
+        others = self.names()
+        while name in others:
+            name += " (yours)"
         return Held(name, personal, list(texts), is_of_corpus=True)
+
+    def keep(self, held: Held) -> None:
+        """Keep a phone that was brought, to be held again."""
+        self._brought.append(held.name)
+        self.hold(held)
+
+    def forget(self, word: str) -> None:
+        """Forget a word on the phone in hand, and the messages that have it.
+
+        Raises:
+            FedkeysError: what it has learnt is to last, and cannot be written.
+        """
+        self.held.personal.forget(word)
+        self.held.sent[:] = [text for text in self.held.sent if fold(word) not in map(fold, tokens(text))]

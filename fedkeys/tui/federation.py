@@ -22,6 +22,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Footer, Static
+from textual.worker import get_current_worker
 from textual_plot import HiResMode, PlotWidget
 
 from fedkeys.errors import FedkeysError
@@ -116,6 +117,7 @@ class FederationScreen(Screen[None]):
         self._directory = TemporaryDirectory(prefix="fedkeys-")
         self._process: asyncio.subprocess.Process | None = None
         self._started: list[asyncio.subprocess.Process] = []
+        self._untold: list[dict[str, Any]] = []  # commands for a process that is being started
         self._fates: list[str] = []
         spec = self.app.desk.spec
         self._run = _Run(Setting(spec or "", self._directory.name, rounds=_ROUNDS))
@@ -173,6 +175,9 @@ class FederationScreen(Screen[None]):
         now = getattr(setting, what)
         after = values[(values.index(now) + 1) % len(values)] if now in values else values[0]
         changed = replace(setting, **{what: after})
+        if what == "min_phones" and setting.epsilon is not None:
+            self._say("Under noise a threshold decides what is released, and no number of phones.")
+            return
         if what in ("epsilon", "secure"):
             self._begin(changed)
             return
@@ -182,6 +187,8 @@ class FederationScreen(Screen[None]):
 
     def _begin(self, setting: Setting) -> None:
         self._end()
+        self._untold.clear()
+        self.workers.cancel_group(self, "model")
         self._fates = []
         self._run = _Run(setting)
         self.query_one(PlotWidget).clear()
@@ -210,17 +217,25 @@ class FederationScreen(Screen[None]):
         )
         self._process = process
         self._started.append(process)
+        for command in self._untold:
+            self._tell(**command)
+        self._untold.clear()
         assert process.stdout is not None
         assert process.stderr is not None
         async for line in process.stdout:
             self._take(json.loads(line))
-        if self._process is process:
-            said = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
-            if said:
-                self._say(f"The federation has ended: {said[-1]}")
+        said = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
+        code = await process.wait()
+        if self._process is process and not self._run.is_over:
+            self._run.busy = self._run.plays = self._run.waits = self._run.paused = False
+            self._run.is_over = True
+            self._say(f"The federation has ended, r begins anew: {said[-1] if said else f'exit {code}'}")
+            self._show()
 
     def _tell(self, **command: Any) -> None:
-        if self._process is not None and self._process.stdin is not None:
+        if self._process is None:
+            self._untold.append(command)
+        elif self._process.stdin is not None and self._process.returncode is None:
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
     def _ask(self) -> None:
@@ -287,7 +302,7 @@ class FederationScreen(Screen[None]):
         if self._run.plays:
             self._ask()
 
-    @work(thread=True, group="model")
+    @work(thread=True, exclusive=True, group="model")
     def _load(self, path: Path) -> None:
         try:
             model = Model.load(path)
@@ -295,7 +310,8 @@ class FederationScreen(Screen[None]):
         except FedkeysError as error:
             self.app.call_from_thread(self._say, str(error))
             return
-        self.app.call_from_thread(self.app.take_model, model)
+        if not get_current_worker().is_cancelled:  # a later release, or another federation
+            self.app.call_from_thread(self.app.take_model, model)
 
     def _say(self, text: str) -> None:
         self.query_one("#said", Static).update(Content(text))

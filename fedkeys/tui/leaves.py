@@ -15,6 +15,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Static, TabbedContent, TabPane
+from textual.worker import get_current_worker
 
 from fedkeys.delta import DEFAULT_BOUNDS, Delta
 from fedkeys.evaluate.reassembly import LEAST_WORDS, Reassembly, reassembled
@@ -38,6 +39,7 @@ class _Found(NamedTuple):
     """What was made of the messages of a phone.
 
     Attributes:
+        held: whose phone it is.
         texts: the messages.
         bounded, whole: its deltas, under the default bounds and under none.
         withheld: what the first leaves out.
@@ -45,6 +47,7 @@ class _Found(NamedTuple):
         attacks: on the first, and on the second.
     """
 
+    held: str
     texts: list[str]
     bounded: Delta
     whole: Delta
@@ -86,7 +89,7 @@ class LeavesScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Look at the phone in hand, as it is now."""
         self.query_one("#own-words", Static).update("counting ...")
-        self._look([*self.app.desk.held.sent])
+        self._look(self.app.desk.held.title, [*self.app.desk.held.sent])
 
     def action_turn(self, by: int) -> None:
         """Show the next page."""
@@ -101,10 +104,11 @@ class LeavesScreen(Screen[None]):
             self._show(self._found)
 
     @work(thread=True, exclusive=True)
-    def _look(self, texts: list[str]) -> None:
+    def _look(self, held: str, texts: list[str]) -> None:
         recent = texts[-_MOST_MESSAGES:]
         bounded, whole = (Phone(recent, bounds=bounds).delta() for bounds in (DEFAULT_BOUNDS, None))
         found = _Found(
+            held,
             recent,
             bounded,
             whole,
@@ -112,12 +116,13 @@ class LeavesScreen(Screen[None]):
             dropped(recent),
             (reassembled(bounded, recent), reassembled(whole, recent)),
         )
-        self.app.call_from_thread(self._show, found)
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self._show, found)
 
     def _show(self, found: _Found) -> None:
         self._found = found
         delta = found.bounded if self._is_bounded else found.whole
-        held = self.app.desk.held.title
+        held = found.held
         if not found.texts:
             self.query_one("#own-words", Static).update(
                 Content(f"Nothing was sent from {held} yet: hold another one on F5, with F4, or type.")

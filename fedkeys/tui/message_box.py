@@ -115,7 +115,7 @@ class MessageBox(TextArea):
             self._shown_since = self._clock()
         self.suggestion = self._ghost(before)
         if at_cursor(before).prefix == "" and before == self.text:
-            self._offered[before] = [word.lower() for word in words]
+            self._offered[before.lstrip()] = [word.lower() for word in words]
         self.post_message(self.Suggested(self.suggestions, self.keys, len(self.text), took))
 
     def ask_again(self) -> None:

@@ -4,11 +4,10 @@ In: keys and characters, words asked and hit. Out: a few lines. Law: as `fedkeys
 counts if the strip was shown before its first letter.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_WORD = re.compile(r"(?<!\w)(?<!\w')[^\W\d_]+(?:['’][^\W\d_]+)*(?!\w)")
+from fedkeys.evaluate.replay import spans
 
 
 @dataclass(slots=True)
@@ -32,14 +31,14 @@ class Tally:
         Args:
             text: the message.
             keys: that it took.
-            offered: what stood before a word -> what the strip showed there, in lower case.
+            offered: what stood before a word, from its first letter -> what the strip showed there, in lower case.
         """
         self.keys += keys
         self.characters += len(text)
-        for match in _WORD.finditer(text):
-            words = offered.get(text[: match.start()])
+        for start, end in spans(text):
+            words = offered.get(text[:start])
             if words is not None:
-                word = match.group().lower()
+                word = text[start:end].lower().replace("’", "'")
                 self.words += 1
                 self.first += words[:1] == [word]
                 self.any += word in words

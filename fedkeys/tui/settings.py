@@ -10,9 +10,10 @@ Keys are named as F1 names them beside what they do; what can have another key i
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fedkeys.container import read_bytes, write_atomically
-from fedkeys.errors import FedkeysError
+from fedkeys.errors import FedkeysError, FormatError
 
 _MOST_BYTES = 1 << 16
 _EXPECTED = '{"theme": name, "keys": {"accept-1": "f12"}}'
@@ -69,16 +70,22 @@ class Settings:
         return made
 
     def save(self) -> None:
-        """Write the file, if there is to be one.
+        """Write the theme into the file, if there is one or is to be one; what else is in it stays.
 
         Raises:
+            FormatError: what is there now is no settings file; it is left as it is.
             FedkeysError: it cannot be written.
         """
         if self.path is None:
             return
-        said = {"theme": self.theme, "keys": self.keys}
+        said: dict[str, Any] = {}
         try:
+            if self.path.exists():
+                said = json.loads(read_bytes(self.path, _MOST_BYTES))
+            said["theme"] = self.theme
             self.path.parent.mkdir(parents=True, exist_ok=True)
+        except (ValueError, RecursionError, TypeError) as error:
+            raise FormatError(f"is no settings file ({error})", file=self.path) from None
         except OSError as error:
             raise FedkeysError(f"cannot be made ({error.strerror})", file=self.path.parent) from None
         write_atomically(self.path, (json.dumps(said, indent=2) + "\n").encode())

@@ -12,6 +12,7 @@ from textual import work
 from textual.binding import Binding
 from textual.content import Content
 from textual.events import Key
+from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from fedkeys.tui.app import TypingApp
@@ -163,8 +164,16 @@ class TourApp(TypingApp):
     async def _wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds / self._speed)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Have Esc end the tour only while there is one."""
+        if action == "leave_tour" and self._caption is None:
+            return False
+        return super().check_action(action, parameters)
+
     def action_leave_tour(self) -> None:
         """Let the person at the keyboard go on."""
+        if isinstance(self.screen, ModalScreen):
+            self.pop_screen()
         self.workers.cancel_group(self, "tour")
         self._caption = None
         for stack in self._screen_stacks.values():

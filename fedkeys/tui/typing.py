@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.events import Resize
 from textual.screen import Screen
 from textual.widgets import Footer, Static
+from textual.worker import get_current_worker
 
 from fedkeys.errors import FedkeysError
 from fedkeys.model import Model
@@ -98,7 +99,8 @@ class TypingScreen(Screen[None]):
     def on_message_box_sent(self, event: MessageBox.Sent) -> None:
         """Put the message into the chat."""
         self._tally.add(event.text, event.keys, event.offered)
-        self.app.desk.held.sent.append(event.text)
+        if not self.app.desk.keyboard.incognito:
+            self.app.desk.held.sent.append(event.text)
         chat = self.query_one("#chat", VerticalScroll)
         if chat.is_attached:  # it is not any more where the screens were left at once
             chat.mount(_bubble(event.text))
@@ -133,6 +135,7 @@ class TypingScreen(Screen[None]):
     async def _bring(self) -> None:
         held = await self.app.push_screen_wait(Bring())
         if held is not None:
+            self.app.desk.keep(held)
             self.take(held)
 
     @work(thread=True, exclusive=True)
@@ -143,7 +146,8 @@ class TypingScreen(Screen[None]):
         except FedkeysError as error:
             self.notify(str(error), title="Not held", severity="warning", markup=False)
             return
-        self.app.call_from_thread(self.take, held)
+        if not get_current_worker().is_cancelled:  # another was chosen meanwhile
+            self.app.call_from_thread(self.take, held)
 
     def take(self, held: Held) -> None:
         """Have a phone in hand that was read."""
@@ -164,7 +168,7 @@ class TypingScreen(Screen[None]):
         if word is None:
             return
         try:
-            personal.forget(word)
+            self.app.desk.forget(word)
         except FedkeysError as error:
             self.notify(str(error), title="Not forgotten", severity="warning", markup=False)
             return
