@@ -504,8 +504,7 @@ def test_how_it_looks(
         if screen != "choices":
             await hold(pilot, "anna")
         await pilot.press(*keys)
-        await pilot.app.workers.wait_for_complete()
-        await pilot.pause(0.3)
+        await pilot.pause(0.5)
         await pilot.pause()
         for box in pilot.app.screen.query(MessageBox):
             box.cursor_blink = False
