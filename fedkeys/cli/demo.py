@@ -63,7 +63,7 @@ def require_terminal(remedy: str = "use --plain for line mode") -> None:
     from fedkeys.errors import UsageError
 
     if not has_terminal() and not in_tab():
-        raise UsageError("the screens need a terminal", remedy=remedy)
+        raise UsageError("a screen needs a terminal", remedy=remedy)
 
 
 def demo_model() -> "Model":
