@@ -11,13 +11,11 @@ from fedkeys.cli.public_words import cache_directory, kept_prior, public_prior
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from textual.app import App
-
     from fedkeys.model import Model
     from fedkeys.phone import Keyboard
     from fedkeys.simulate import Plan, Round
     from fedkeys.sources import Corpus
-    from fedkeys.tui import Settings
+    from fedkeys.tui import Settings, TypingApp
 
 
 def open_demo() -> None:
@@ -86,7 +84,7 @@ def demo_model() -> "Model":
     return model
 
 
-def show(app: "App[None]") -> None:
+def show(app: "TypingApp") -> None:
     """Run screens until they are left.
 
     Raises:
