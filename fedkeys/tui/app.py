@@ -29,9 +29,8 @@ from fedkeys.tui.message_box import MessageBox
 from fedkeys.tui.monochrome import WithoutColour
 from fedkeys.tui.nav import PLACES
 from fedkeys.tui.settings import Settings
-from fedkeys.tui.typing import TypingScreen
+from fedkeys.tui.typing import WIDE, TypingScreen
 
-_WIDE = 72  # columns
 _REMOTE_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
@@ -93,7 +92,7 @@ class TypingApp(App[None]):
 
     TITLE = "fedkeys"
     CSS_PATH = "typing.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (_WIDE, "-wide")]  # noqa: RUF012, declared so by Textual
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012, declared so by Textual
     VERTICAL_BREAKPOINTS = [(0, "-low"), (11, "-high"), (32, "-tall")]  # noqa: RUF012
     MODES = {  # noqa: RUF012
         "typing": TypingScreen,

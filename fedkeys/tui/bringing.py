@@ -74,8 +74,9 @@ class Bring(ModalScreen[Held | None]):
         except (FedkeysError, OSError, RuntimeError, ValueError) as error:  # names may be no paths at all
             if get_current_worker().is_cancelled:
                 return
-            self.app.call_from_thread(self._show, str(error).replace("with --as", "in the second field"))
-            if "second field" in str(error).replace("--as", "second field"):
+            said = str(error).replace("with --as", "in the second field")
+            self.app.call_from_thread(self._show, said)
+            if said != str(error):
                 self.app.call_from_thread(self.query_one("#who", Input).focus)
             return
         if not get_current_worker().is_cancelled:

@@ -19,7 +19,7 @@ from textual.widgets import Footer, Input, Static
 from textual.worker import get_current_worker
 
 from fedkeys.aggregator import Aggregator
-from fedkeys.evaluate.replay import Score, spans, type_word
+from fedkeys.evaluate.replay import Score, replay, spans, type_word
 from fedkeys.evaluate.systems import KeyboardSystem
 from fedkeys.model import Model
 from fedkeys.phone import Keyboard, PersonalModel
@@ -140,10 +140,7 @@ class CompareScreen(Screen[None]):
         if self._four is None or not event.value.strip():
             return
         for keyboard, score in zip(self._four.keyboards, self._scores, strict=True):
-            system = KeyboardSystem(keyboard, learns=True)
-            for start, end in spans(event.value):
-                type_word(event.value, start, end, system, score)
-            keyboard.learn(event.value)
+            replay(event.value, KeyboardSystem(keyboard, learns=True), score)
         self.query_one(Input).clear()
 
     def action_replay(self) -> None:

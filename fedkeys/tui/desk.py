@@ -88,10 +88,7 @@ class Desk:
         if name == NEW or self.corpus is None:
             return Held(NEW, PersonalModel())
         texts = next((phone.texts for phone in self.corpus.phones() if phone.name == name), ())
-        personal = PersonalModel()
-        for text in texts:
-            personal.learn(text)
-        return Held(name, personal, list(texts), is_of_corpus=True)
+        return _taught(name, texts)
 
     def hold(self, held: Held) -> None:
         """Take a phone in hand: from now on the keyboard is its owner's."""
@@ -101,13 +98,10 @@ class Desk:
 
     def bring(self, name: str, texts: Sequence[str]) -> Held:
         """Make a phone of somebody's own messages, to be held; in any thread."""
-        personal = PersonalModel()
-        for text in texts:
-            personal.learn(text)
         others = self.names()
         while name in others:
             name += " (yours)"
-        return Held(name, personal, list(texts), is_of_corpus=True)
+        return _taught(name, texts)
 
     def keep(self, held: Held) -> None:
         """Keep a phone that was brought, to be held again."""
@@ -122,3 +116,11 @@ class Desk:
         """
         self.held.personal.forget(word)
         self.held.sent[:] = [text for text in self.held.sent if fold(word) not in map(fold, tokens(text))]
+
+
+def _taught(name: str, texts: Sequence[str]) -> Held:
+    """Give a phone that has learnt messages."""
+    personal = PersonalModel()
+    for text in texts:
+        personal.learn(text)
+    return Held(name, personal, list(texts), is_of_corpus=True)

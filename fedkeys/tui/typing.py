@@ -30,7 +30,7 @@ from fedkeys.tui.strip import KEYS, LEGEND, SuggestionStrip
 if TYPE_CHECKING:
     from fedkeys.tui.app import TypingApp
 
-_WIDE = 72  # columns
+WIDE = 72  # columns
 _SHOWN = 30  # messages of a phone
 
 
@@ -88,7 +88,7 @@ class TypingScreen(Screen[None]):
 
     def on_resize(self, event: Resize) -> None:
         """Leave nothing between keys of the footer where there is little room."""
-        self.query_one(Footer).compact = event.size.width < _WIDE
+        self.query_one(Footer).compact = event.size.width < WIDE
 
     def on_message_box_suggested(self, event: MessageBox.Suggested) -> None:
         """Show what the keyboard offers."""
