@@ -18,6 +18,7 @@ from fedkeys.cli import (
     evaluate,
     export,
     fedavg,
+    flower,
     inspect,
     personal,
     predict,
@@ -55,6 +56,7 @@ app.command("evaluate")(evaluate.command)
 app.command("audit")(audit.command)
 app.add_typer(personal.app, name="personal")
 app.add_typer(fedavg.app, name="fedavg")
+app.add_typer(flower.app, name="flower")
 app.add_typer(bench.app, name="bench")
 
 
@@ -63,7 +65,7 @@ def _flowing(text: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
-for _group in (app, personal.app, fedavg.app, bench.app):
+for _group in (app, personal.app, fedavg.app, flower.app, bench.app):
     for _command in _group.registered_commands:
         _command.help = _flowing((_command.callback and _command.callback.__doc__) or "")
 

@@ -15,10 +15,17 @@ from fedkeys.phone import Phone
 
 
 class Sent(NamedTuple):
-    """One delta: how many of the phone's messages it and those before it count, and which round asked for it."""
+    """One delta.
+
+    Attributes:
+        messages: how many of the phone's messages it and those before it count.
+        round: which asked for it.
+        spent: whether it is in a sum that could not be read.
+    """
 
     messages: int
     round: int
+    spent: bool = False
 
 
 class Record(NamedTuple):
@@ -77,7 +84,9 @@ class Member:
                     "a phone's messages are not those that it has sent",
                     remedy="resume with the corpus that the rounds began with",
                 )
-            if sent != record.pending:
+            if sent.spent:
+                self.spent()
+            elif sent != record.pending:
                 self.accepted()
 
     def type_up_to(self, texts: Sequence[str], end: int) -> None:
@@ -100,14 +109,17 @@ class Member:
     def accepted(self) -> None:
         """Its last delta is merged."""
         self.phone.accepted()
-        accepted, pending = self.record
-        self.record = Record((*accepted, *filter(None, [pending])))
+        self._settle(is_spent=False)
 
     def spent(self) -> None:
         """Its last delta is in a sum that could not be read: its messages are counted in none."""
         self.phone.spent()
+        self._settle(is_spent=True)
+
+    def _settle(self, is_spent: bool) -> None:
         accepted, pending = self.record
-        self.record = Record((*accepted, *filter(None, [pending])))
+        assert pending is not None
+        self.record = Record((*accepted, pending._replace(spent=is_spent)))
 
     def refused(self) -> None:
         """Its last delta will never be merged."""

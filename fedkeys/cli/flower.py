@@ -1,0 +1,261 @@
+"""`fedkeys flower`: the same federation on Flower."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedkeys.cli.console import many, narrate, print_json, print_table, size
+from fedkeys.cli.files import check_output, check_writable
+from fedkeys.cli.options import (
+    DpDeltaOption,
+    EpsilonOption,
+    JsonOption,
+    MaxBytesOption,
+    MaxCountOption,
+    MaxNgramsOption,
+    MaxNormOption,
+    MinPhonesOption,
+    OrderOption,
+    PruneOption,
+    SecureOption,
+    SeedOption,
+    TogetherOption,
+    UnboundedOption,
+    bounds_of,
+    together_of,
+)
+from fedkeys.cli.progress import progress
+
+if TYPE_CHECKING:
+    from fedkeys.delta import Bounds
+
+app = typer.Typer(
+    help="The same federation on Flower: on a whole deployment on loopback, or simulated. Needs the extra flower.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+SimulationOption = Annotated[
+    bool,
+    typer.Option("--simulation", help="Flower's simulation engine, instead of a process for each node."),
+]
+KeepOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep",
+        help="Directory for all that server and nodes keep, and the logs; the same command goes on with it.",
+    ),
+]
+
+_DEFAULT_NODES = 5
+_DISPENSABLE = ("down", "seconds", "idle", "sent", "there")
+
+
+@app.command("app")
+def app_() -> None:
+    """Print where the Flower app is, for flwr run and flwr build on a federation of your own."""
+    from fedkeys.engines.flower import APP
+
+    typer.echo(APP)
+
+
+@app.command()
+def keyboard(
+    corpus: Annotated[
+        str | None,
+        typer.Argument(
+            help="Directory of .txt files, .jsonl(.gz), chat export or nltk:NAME.", show_default="shipped"
+        ),
+    ] = None,
+    nodes: Annotated[
+        int | None,
+        typer.Option(
+            "--nodes",
+            min=2,
+            help="How many phones take part, the first ones of the corpus by name.",
+            show_default=f"{_DEFAULT_NODES}; all with --simulation",
+        ),
+    ] = None,
+    simulation: SimulationOption = False,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="How many rounds.")] = 1,
+    cohort: Annotated[
+        int | None, typer.Option("--cohort", min=1, help="Phones asked in a round.", show_default="all")
+    ] = None,
+    min_phones: MinPhonesOption = 2,
+    prune: PruneOption = None,
+    order: OrderOption = 4,
+    max_ngrams: MaxNgramsOption = None,
+    max_count: MaxCountOption = None,
+    max_bytes: MaxBytesOption = None,
+    unbounded: UnboundedOption = False,
+    max_norm: MaxNormOption = None,
+    epsilon: EpsilonOption = None,
+    dp_delta: DpDeltaOption = 1e-6,
+    deadline: Annotated[
+        float, typer.Option("--deadline", min=1.0, help="Seconds after which an upload is too late.")
+    ] = 600.0,
+    secure: SecureOption = False,
+    together: TogetherOption = None,
+    out: Annotated[Path | None, typer.Option("--out", help="File for the last round's model.")] = None,
+    keep: KeepOption = None,
+    seed: SeedOption = 0,
+    json: JsonOption = False,
+) -> None:
+    """Run the keyboard's federation on Flower, everything on this machine.
+
+    Without --simulation a SuperLink and a SuperNode a phone are started on 127.0.0.1, with TLS and registered
+    keys; each node reads its own texts, and only messages of this fedkeys cross. At the end all of it is stopped.
+    The phones' messages are spread over the rounds, and the model is that of fedkeys simulate on the same phones.
+    """
+    from fedkeys.errors import UsageError
+    from fedkeys.sources import open_corpus, shipped_corpus
+
+    spec = str(corpus or shipped_corpus())
+    if out is not None:
+        check_output(out, None, [Path(spec), *Path(spec).glob("*.txt")])
+        check_writable(out)
+    there = len(open_corpus(spec).names())
+    wanted = nodes or (there if simulation else min(there, _DEFAULT_NODES))
+    if wanted > there:
+        raise UsageError(
+            f"{wanted} nodes, where the corpus has {many(there, 'phone')}", remedy="ask for fewer"
+        )
+    bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded, max_norm, epsilon is not None)
+    sums = together_of(secure, together)
+    settings: dict[str, bool | int | float | str] = {
+        "rounds": rounds,
+        "cohort": cohort or 0,
+        "min-phones": min_phones,
+        "min-available": wanted,
+        "wait": 120.0,
+        "deadline": deadline,
+        "order": order,
+        **_bounds_as_settings(bounds),
+        "epsilon": epsilon or 0.0,
+        "dp-delta": dp_delta,
+        "prune": -1 if prune is None else prune,
+        "together": sums or 0,
+        "spread": True,
+        "seed": seed,
+    }
+    own = {**_bounds_as_settings(bounds), "unbounded": bounds is None}
+    with _place(keep) as place, progress() as step:
+        accounts = _run(
+            place,
+            Path(spec).resolve() if Path(spec).exists() else spec,
+            wanted,
+            simulation,
+            settings,
+            own,
+            step,
+        )
+        model = place / "server" / f"{accounts[-1]['round']}.model"
+        if out is not None and model.exists():
+            from fedkeys.container import write_atomically
+
+            write_atomically(out, model.read_bytes())
+            narrate(f"model of round {accounts[-1]['round']} in {out}")
+    if json:
+        print_json({"rounds": accounts})
+    else:
+        print_report(accounts, wanted)
+    for account in accounts:
+        for why in account["failures"]:
+            narrate(f"round {account['round']}: {why}")
+
+
+def _run(
+    place: Path,
+    corpus: Path | str,
+    nodes: int,
+    simulation: bool,
+    settings: Mapping[str, bool | int | float | str],
+    own: Mapping[str, bool | int | float | str],
+    step: Any,
+) -> list[dict[str, Any]]:
+    """Have a federation on loopback make its rounds, and give the account of them."""
+    from fedkeys.engines.flower.deployment import deployed, rounds_in
+    from fedkeys.engines.flower.node import CORPUS_VARIABLE, KEEP_VARIABLE
+
+    server = place / "server"
+    variables = {CORPUS_VARIABLE: str(corpus), KEEP_VARIABLE: str(place / "nodes")} if simulation else {}
+    before = len(rounds_in(server))
+    with TemporaryDirectory(prefix="flower-", dir=place) as scratch:
+        step("starting the server", None)
+        with deployed(Path(scratch), simulation, variables) as deployment:
+            for at in range(0 if simulation else nodes):
+                step("starting nodes", at / nodes)
+                key = deployment.register(f"node-{at}")
+                deployment.add_node(
+                    f"node-{at}",
+                    key,
+                    {
+                        "corpus": str(corpus),
+                        "partition-id": at,
+                        "keep": str(place / "nodes" / str(at)),
+                        **own,
+                    },
+                )
+
+            def on_wait() -> None:
+                done = len(rounds_in(server)) - before
+                step(f"round {before + done + 1}", None)
+
+            deployment.run({**settings, "keep": str(server)}, nodes, on_wait)
+    return rounds_in(server)[before:]
+
+
+@contextmanager
+def _place(keep: Path | None) -> Iterator[Path]:
+    """Give a directory that stays, or one that does not."""
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep.resolve()
+        return
+    with TemporaryDirectory(prefix="fedkeys-flower-") as scratch:
+        yield Path(scratch)
+
+
+def _bounds_as_settings(bounds: "Bounds | None") -> dict[str, bool | int | float | str]:
+    if bounds is None:
+        return {"bounded": False}
+    return {
+        "bounded": True,
+        "max-ngrams": bounds.max_ngrams,
+        "max-count": bounds.max_count,
+        "max-bytes": bounds.max_bytes,
+        "max-norm": bounds.max_norm or 0,
+    }
+
+
+def print_report(accounts: Sequence[Mapping[str, Any]], nodes: int) -> None:
+    """Print a table of the rounds on stdout."""
+    trouble = [
+        name
+        for name in ("idle", "lost", "late", "known", "refused", "failed", "spent")
+        if any(a[name] for a in accounts)
+    ]
+    print_table(
+        f"{many(nodes, 'node')} on Flower",
+        ("round", "there", "asked", *trouble, "merged", "sent", "down", "words", "n-grams", "seconds"),
+        [
+            (
+                str(account["round"]),
+                f"{account['available']:,}",
+                f"{account['sampled']:,}" if account["sampled"] else "not started",
+                *(f"{account[name]:,}" for name in trouble),
+                f"{account['merged']:,}",
+                size(account["bytes_up"]),
+                size(account["bytes_down"]),
+                f"{account['ngrams'][0]:,}" if account["ngrams"] else "",
+                f"{sum(account['ngrams'][1:]):,}" if account["ngrams"] else "",
+                f"{account['seconds']:.1f}",
+            )
+            for account in accounts
+        ],
+        dispensable=_DISPENSABLE,
+    )

@@ -1,0 +1,219 @@
+"""Rounds of the keyboard, on the server: ask phones, merge what comes, release.
+
+In: a grid of nodes, and a plan. Out: in the plan's directory a state, a model a round, and an account of them.
+Laws: what was merged lasts from the end of its round, and of a round that is killed each phone sends again what it
+has; nodes are known by their numbers, phones by their pseudonyms; no text code is loaded here.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from flwr.app import RecordDict
+from flwr.serverapp import Grid
+
+from fedkeys.aggregator import Aggregator, Answer, Upload, collect, select
+from fedkeys.container import write_atomically
+from fedkeys.engines.flower import ROUNDS_FILE
+from fedkeys.engines.flower.exchange import exchange
+from fedkeys.engines.flower.settings import RoundPlan
+from fedkeys.engines.flower.wire import Fact, facts_of, messages_of, packed
+from fedkeys.errors import FedkeysError, UsageError
+from fedkeys.model import Model
+
+_PAUSE = 0.5  # seconds between two looks for nodes
+
+
+@dataclass(slots=True)
+class RoundAccount:
+    """What happened in one round; one line of `rounds.jsonl`.
+
+    Attributes:
+        round: from 1.
+        available: how many nodes were there; sampled: how many were asked.
+        idle: how many have nothing new; lost: how many did not answer in time.
+        merged, known, late, refused, failed, spent: what became of what the others sent, as `Fate` says.
+        failures: what went wrong on nodes, or with their sums, each said once.
+        bytes_up: of our messages, all together; bytes_down: of the model before, to each.
+        ngrams: of the release, by order; payload: its digest.
+        epsilon: what all releases have cost one phone; None without noise.
+        seconds: how long the round took.
+    """
+
+    round: int
+    available: int = 0
+    sampled: int = 0
+    idle: int = 0
+    lost: int = 0
+    merged: int = 0
+    known: int = 0
+    late: int = 0
+    refused: int = 0
+    failed: int = 0
+    spent: int = 0
+    failures: list[str] = field(default_factory=list)
+    bytes_up: int = 0
+    bytes_down: int = 0
+    ngrams: list[int] = field(default_factory=list)
+    payload: str = ""
+    epsilon: float | None = None
+    seconds: float = 0.0
+
+    def fail(self, why: str) -> None:
+        """Note what went wrong, each thing once."""
+        if why not in self.failures:
+            self.failures.append(why)
+
+
+class Rounds:
+    """The rounds of one run.
+
+    Args:
+        grid: the way to the nodes.
+        plan: how they go.
+
+    Attributes:
+        model: the last that was released; None before the first.
+        done: the number of its round.
+        fates: what is to be told to each node, of what it sent last.
+
+    Raises:
+        FedkeysError: the state cannot be opened, or is another federation's.
+    """
+
+    def __init__(self, grid: Grid, plan: RoundPlan) -> None:
+        self.grid = grid
+        self.plan = plan
+        plan.keep.mkdir(parents=True, exist_ok=True)
+        self.aggregator: Aggregator = plan.aggregator()
+        self.done = self._last_released()
+        self.model = Model.load(self._path(self.done)) if self.done else None
+        self.fates: dict[int, dict[str, Fact]] = {}
+
+    def run(self) -> Iterator[RoundAccount]:
+        """Make the rounds that are left.
+
+        Raises:
+            UsageError: none is left.
+        """
+        if self.done >= self.plan.rounds:
+            raise UsageError(
+                f"all {self.plan.rounds} rounds are made", file=self.plan.keep, remedy="set more rounds"
+            )
+        for number in range(self.done + 1, self.plan.rounds + 1):
+            account = self._round(number)
+            with (self.plan.keep / ROUNDS_FILE).open("a") as file:
+                file.write(json.dumps(asdict(account)) + "\n")
+            yield account
+        self._tell_fates(self.plan.rounds)
+
+    def close(self) -> None:
+        """Let others work on the state."""
+        self.aggregator.close()
+
+    def ask(self, number: int, **facts: Fact) -> dict[str, Fact]:
+        """Give what every question of a round says."""
+        plan = self.plan
+        bounds = plan.bounds.as_map() if plan.bounds else {}
+        return {
+            "round": number,
+            "rounds": plan.rounds,
+            "federation": plan.federation,
+            "order": plan.order,
+            "spread": plan.spread,
+            "bounds": json.dumps(bounds),
+            **facts,
+        }
+
+    def records(self, nodes: list[int], asked: Mapping[str, Fact]) -> dict[int, RecordDict]:
+        """Give the question for each node: what became of what it sent last, and the last model, are in it."""
+        models = [self.model.to_bytes()] if self.model else []
+        return {node: packed({**asked, **self.fates.pop(node, {})}, models) for node in nodes}
+
+    def _round(self, number: int) -> RoundAccount:
+        began = time.monotonic()
+        account = RoundAccount(number)
+        nodes = self._nodes()
+        account.available = len(nodes)
+        cohort = select(nodes, self.plan.rule, self._rng(number)) or []
+        account.sampled = len(cohort)
+        account.bytes_down = len(self.model.to_bytes()) if self.model and cohort else 0
+        if cohort:
+            self.aggregator.begin_round(number)
+            uploads = self._uploads(number, cohort, account)
+            for answer in collect(self.aggregator, uploads, self.plan.rule):
+                self._note(answer, account)
+            self._release(number, account)
+        account.seconds = time.monotonic() - began
+        return account
+
+    def _nodes(self) -> list[int]:
+        """Wait until there are enough nodes, or it has taken too long; give those that are there."""
+        end = time.monotonic() + self.plan.wait
+        while True:
+            nodes = sorted(self.grid.get_node_ids())
+            if len(nodes) >= self.plan.rule.min_available or time.monotonic() > end:
+                return nodes
+            time.sleep(_PAUSE)
+
+    def _rng(self, number: int) -> np.random.Generator:
+        return np.random.default_rng(None if self.plan.seed is None else [self.plan.seed, number])
+
+    def _uploads(self, number: int, cohort: list[int], account: RoundAccount) -> Iterator[Upload[int]]:
+        """Give what phones send, as it comes."""
+        assert self.plan.rule.deadline is not None
+        account.lost = len(cohort)
+        records = self.records(cohort, self.ask(number))
+        for reply in exchange(self.grid, "query.count", records, str(number), self.plan.rule.deadline):
+            account.lost -= 1
+            try:
+                if reply.message is None:
+                    raise FedkeysError(reply.failure or "")
+                facts, messages = facts_of(reply.message), messages_of(reply.message)
+            except FedkeysError as error:
+                account.failed += 1
+                account.fail(str(error))
+                continue
+            if facts.get("failure"):
+                account.failed += 1
+                account.fail(str(facts["failure"]))
+            elif not messages:
+                account.idle += 1
+            else:
+                account.bytes_up += sum(map(len, messages))
+                yield Upload(reply.node, reply.seconds, messages)
+
+    def _note(self, answer: Answer[int], account: RoundAccount) -> None:
+        """Note what became of an upload, for the account and for who sent it."""
+        self.fates[answer.name] = {"fate": answer.fate.value}
+        setattr(account, answer.fate.value, getattr(account, answer.fate.value) + 1)
+        if answer.reason is not None:
+            account.fail(str(answer.reason))
+
+    def _release(self, number: int, account: RoundAccount) -> None:
+        self.model = self.plan.release(self.aggregator)
+        self.aggregator.know(self.model.vocabulary)
+        write_atomically(self._path(number), self.model.to_bytes())
+        self.aggregator.commit()
+        account.ngrams = list(self.model.ngrams)
+        account.payload = self.model.payload_digest.hex()
+        account.epsilon = self.model.header["epsilon"]
+
+    def _tell_fates(self, number: int) -> None:
+        """Tell phones what became of what they sent last, which else the next question would."""
+        records = {node: packed({**self.ask(number), **fate}) for node, fate in self.fates.items()}
+        self.fates = {}
+        assert self.plan.rule.deadline is not None
+        for _ in exchange(self.grid, "query.answer", records, "answer", self.plan.rule.deadline):
+            pass
+
+    def _path(self, number: int) -> Path:
+        return self.plan.keep / f"{number}.model"
+
+    def _last_released(self) -> int:
+        """Give the last round that was released; a later one may have begun, or have released nothing."""
+        before = range(self.aggregator.round, 0, -1)
+        return next((number for number in before if self._path(number).exists()), 0)

@@ -1,0 +1,154 @@
+"""What a phone remembers from one question to the next.
+
+In: a node, and a question. Out: a `Member`, as it was left. Laws: what a phone has sent is written down before it
+leaves, so that it never counts a message twice, whatever ends its process; of its texts nothing is written here.
+
+A phone is made again from its texts and the record of what it sent: for each delta how many messages it counts and
+the round that asked for it, with its digest, and the words of the model that it was written against.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any
+
+from fedkeys.aggregator import Fate
+from fedkeys.container import pack_arrays, read_bytes, unpack_arrays, write_atomically
+from fedkeys.counts import Vocabulary
+from fedkeys.delta import Bounds
+from fedkeys.delta.batch import digest_of
+from fedkeys.delta.checks import PHONE_SIZE
+from fedkeys.engines.flower.node import Node
+from fedkeys.errors import UsageError
+from fedkeys.phone.lock import FileLock
+from fedkeys.simulate.member import Member, Record, Sent
+
+_FORMAT, _VERSION = "fedkeys.flower-phone", 1
+_MOST_BYTES = 1 << 24
+_TAKEN = ("another process answers for this phone", "give each node a directory of its own")
+
+
+class Memory:
+    """A phone, as it was left; what becomes of it is kept by `save`.
+
+    Args:
+        node: whose phone it is.
+        order, bounds, rounds: as of `fedkeys.phone.Phone`.
+    """
+
+    def __init__(self, node: Node, order: int, bounds: Bounds | None, rounds: int) -> None:
+        self._node = node
+        self._path = node.keep / "memory"
+        self._terms = {
+            "order": order,
+            "bounds": bounds.as_map() if bounds else None,
+            "federation": node.federation,
+        }
+        kept = self._read()
+        self._digests: list[bytes] = list(kept.get("digests", []))
+        self.pseudonym = node.key.public.pseudonym(node.federation) if node.key else kept["pseudonym"]
+        self.member = Member(order, node.federation, self.pseudonym, bounds, rounds)
+        self._resume(kept)
+
+    def type_up_to(self, end: int) -> None:
+        """Have the phone's owner type the first so many messages."""
+        self.member.type_up_to(self._node.texts, end)
+
+    def told(self, facts: Mapping[str, Any]) -> None:
+        """Hear what became of the last delta, if a question says it."""
+        if self.member.record.pending is None or "fate" not in facts:
+            return
+        match Fate(facts["fate"]):
+            case Fate.MERGED | Fate.KNOWN:
+                self.member.accepted()
+            case Fate.REFUSED:
+                self.member.refused()
+                self._digests.pop()
+            case Fate.SPENT:
+                self.member.spent()
+            case Fate.LATE | Fate.FAILED:
+                return
+        self.save()
+
+    def upload(self, base: Vocabulary | None, number: int) -> list[bytes]:
+        """Give all that goes to the aggregator, once it is written down that it does."""
+        is_new = self.member.record.pending is None
+        messages = self.member.upload(base, number)
+        if is_new:
+            self._digests.append(digest_of(messages[-1]))
+            if base is not None:
+                words = zlib.compress("\n".join(base.words).encode())
+                write_atomically(self._base_path(number), words)
+            self.save()
+        key = self._node.key
+        return [key.sign(data) for data in messages] if key else messages
+
+    def save(self) -> None:
+        """Make what was sent last."""
+        accepted, pending = self.member.record
+        header = {
+            **self._terms,
+            "pseudonym": self.pseudonym,
+            "accepted": [list(sent) for sent in accepted],
+            "pending": list(pending) if pending else None,
+            "digests": self._digests,
+        }
+        write_atomically(self._path, pack_arrays(_FORMAT, _VERSION, header, {}))
+
+    def _read(self) -> dict[str, Any]:
+        if not self._path.exists():
+            return {"pseudonym": token_bytes(PHONE_SIZE), "accepted": [], "pending": None}
+        kept = dict(unpack_arrays(read_bytes(self._path, _MOST_BYTES), _FORMAT, _VERSION).header)
+        changed = [name for name, value in self._terms.items() if kept[name] != value]
+        if changed and (kept["accepted"] or kept["pending"]):
+            raise UsageError(
+                f"has sent deltas under another {', '.join(changed)}",
+                file=self._path,
+                remedy="ask for what it was asked for before, or give the node another directory to keep",
+            )
+        return kept
+
+    def _resume(self, kept: Mapping[str, Any]) -> None:
+        record = Record(
+            tuple(Sent(*sent) for sent in kept["accepted"]),
+            Sent(*kept["pending"]) if kept["pending"] else None,
+        )
+        if record == Record():
+            return
+        try:
+            self.member.resume(self._node.texts, record, self._base_of, dict(enumerate(self._digests)))
+        except UsageError:
+            raise UsageError(
+                "the texts are not those of which deltas were sent",
+                file=self._path,
+                remedy="add to them at their end only, or give the node another directory to keep",
+            ) from None
+        self.member.record = record
+
+    def _base_of(self, number: int) -> Vocabulary | None:
+        path = self._base_path(number)
+        if not path.exists():
+            return None
+        words = zlib.decompress(read_bytes(path, _MOST_BYTES)).decode()
+        return Vocabulary.from_sorted(words.split("\n"))
+
+    def _base_path(self, number: int) -> Path:
+        return self._node.keep / f"{number}.words"
+
+
+@contextmanager
+def remembered(node: Node, order: int, bounds: Bounds | None, rounds: int) -> Iterator[Memory]:
+    """Give a node's phone to one process at a time.
+
+    Raises:
+        TakenError: another process has it.
+        UsageError: it has sent something under other terms, or its texts have changed.
+    """
+    node.keep.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(node.keep / "lock", *_TAKEN)
+    try:
+        yield Memory(node, order, bounds, rounds)
+    finally:
+        lock.release()

@@ -1,0 +1,141 @@
+"""What a node says of itself: where its texts are, what it keeps, and what it gives at the most.
+
+In: the node's own settings (`flower-supernode --node-config`); on a machine that simulates all nodes, two
+environment variables in their place. Out: a `Node`. Laws: which text is read is said on the node's own machine and
+nowhere else; of more than its owner allows nothing is given, whatever a server asks for.
+
+    corpus                path of the texts: a .txt file of a message a line, a chat export, or any other corpus
+    phone                 name of the phone in it; not needed where there is one
+    partition-id          its number in it, by name, where that is said instead
+    keep                  directory for what the phone has to remember
+    key                   its private key, where phones are enrolled
+    known                 directory of the public keys of its federation, for sums under masks
+    federation            the one that it takes part in
+    max-ngrams, max-count, max-bytes, max-norm
+                          what it gives at the most in its life, where that is not what fedkeys gives by default
+    unbounded             true for no bounds
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Context
+
+from fedkeys.delta import DEFAULT_BOUNDS, PRIVATE_BOUNDS, Bounds
+from fedkeys.delta.keys import PhoneKey
+from fedkeys.errors import RefusedError, UsageError
+from fedkeys.phone import DEFAULT_FEDERATION
+from fedkeys.sources import Corpus, open_corpus
+
+CORPUS_VARIABLE, KEEP_VARIABLE = "FEDKEYS_FLOWER_CORPUS", "FEDKEYS_FLOWER_KEEP"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node's own settings.
+
+    Attributes:
+        name: of the phone in its corpus.
+        texts: all its messages, oldest first.
+        keep: directory for what it has to remember.
+        key: what it signs with; None if it does not.
+        known: directory of the public keys of its federation; None to believe whoever passes keys on.
+        federation: that it takes part in.
+        limits: what it gives at the most, as counts and as votes; None for no bounds.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+    keep: Path
+    key: PhoneKey | None
+    known: Path | None
+    federation: str
+    limits: tuple[Bounds, Bounds] | None
+
+    @classmethod
+    def of(cls, context: Context) -> "Node":
+        """Read the settings of the node that a message came to.
+
+        Raises:
+            UsageError: it has no texts, or no place to keep something.
+            SourceError: the texts cannot be read.
+        """
+        config = context.node_config
+        corpus = str(config.get("corpus") or os.environ.get(CORPUS_VARIABLE, ""))
+        if not corpus:
+            raise UsageError(
+                "the node does not say where its texts are", remedy="set corpus in --node-config"
+            )
+        name, texts = _phone(corpus, config)
+        kept = os.environ.get(KEEP_VARIABLE)
+        keep = str(config.get("keep") or (kept and Path(kept) / str(config.get("partition-id"))) or "")
+        if not keep:
+            raise UsageError("the node has no place to remember in", remedy="set keep in --node-config")
+        return cls(
+            name=name,
+            texts=texts,
+            keep=Path(keep),
+            key=PhoneKey.load(Path(str(config["key"]))) if config.get("key") else None,
+            known=Path(str(config["known"])) if config.get("known") else None,
+            federation=str(config.get("federation", DEFAULT_FEDERATION)),
+            limits=None
+            if config.get("unbounded")
+            else (_limit(config, DEFAULT_BOUNDS), _limit(config, PRIVATE_BOUNDS)),
+        )
+
+    def check(self, federation: str, bounds: Bounds | None) -> None:
+        """Refuse to take part in another federation, or to give more than this node does.
+
+        Raises:
+            RefusedError: that was asked.
+        """
+        if federation != self.federation:
+            raise RefusedError(f"a node of the federation {self.federation!r} was asked for {federation!r}")
+        if self.limits is None:
+            return
+        most = self.limits[bool(bounds and bounds.max_norm)]
+        asked, given = (bounds.as_map() if bounds else {}), most.as_map()
+        wider = [name for name, value in given.items() if asked.get(name, value + 1) > value]
+        if wider:
+            raise RefusedError(
+                f"a node was asked for more than it gives: {', '.join(wider)}",
+                remedy="ask for less, or have its owner set more in --node-config",
+            )
+
+
+def _limit(config: Mapping[str, Any], default: Bounds) -> Bounds:
+    """What a node gives at the most: the default, but for what its settings say; 0 says nothing."""
+    set_ = {
+        name: int(value)
+        for name in ("max_ngrams", "max_count", "max_bytes", "max_norm")
+        if (value := config.get(name.replace("_", "-"))) and (name != "max_norm" or default.max_norm)
+    }
+    return replace(default, **set_)
+
+
+def _phone(spec: str, config: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    corpus = _corpus(spec)
+    names = sorted(corpus.names())
+    wanted = config.get("phone")
+    if wanted is None and "partition-id" in config:
+        at = int(config["partition-id"])
+        wanted = names[at] if at < len(names) else None
+        if wanted is None:
+            raise UsageError(f"there is no phone {at} among {len(names)}", file=spec)
+    if wanted is None and len(names) == 1:
+        wanted = names[0]
+    for phone in corpus.phones():
+        if phone.name == wanted:
+            return phone.name, tuple(phone.texts)
+    which = "there are several" if wanted is None else f"there is no phone {str(wanted)!r}"
+    raise UsageError(f"{which} in it", file=spec, remedy="name one of them: phone in --node-config")
+
+
+@lru_cache(maxsize=1)
+def _corpus(spec: str) -> Corpus:
+    """Open a corpus; where one process stands for many nodes, once for all."""
+    return open_corpus(spec)

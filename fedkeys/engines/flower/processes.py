@@ -1,0 +1,144 @@
+"""Flower's own programs, started and stopped.
+
+In: arguments. Out: processes, and what they wrote. Laws: they are of this environment, tell nobody that they run,
+and install nothing; all that was started ends with whoever started it, also what these have started themselves.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fedkeys.errors import FedkeysError, UsageError
+
+_PAUSE = 0.1
+_PATIENCE = 5.0  # seconds that a process has to end by itself
+_LINES_TOLD = 12  # of a log, where something went wrong
+
+REMEDY = "pip install 'fedkeys[flower]'"
+
+
+def program(name: str) -> str:
+    """Give the path of a program of this environment.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    path = Path(sys.executable).parent / name
+    if not path.exists():
+        raise UsageError(f"the program {name} is not installed", remedy=REMEDY)
+    return str(path)
+
+
+def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the environment of Flower's programs.
+
+    Args:
+        home: where they keep their own things, instead of in the user's home.
+        more: to be added.
+    """
+    scripts = str(Path(sys.executable).parent)
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")]),
+        "FLWR_HOME": str(home),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        **(more or {}),
+    }
+
+
+@contextmanager
+def running(
+    arguments: Sequence[str], log: Path, variables: Mapping[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Have a program run for as long as this lasts; it and all that it started end then.
+
+    Args:
+        arguments: program and arguments.
+        log: file for what it writes.
+        variables: its environment.
+    """
+    with log.open("wb") as file:
+        # A session of its own: what it has started itself is in its group, and ctrl-C is for the one who waits.
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=dict(variables),
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and its group, by asking first."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            continue
+        if number == signal.SIGTERM:
+            time.sleep(_PAUSE)
+    process.wait()
+
+
+def finished(arguments: Sequence[str], log: Path, variables: Mapping[str, str], seconds: float) -> None:
+    """Run a program to its end.
+
+    Raises:
+        FedkeysError: it failed, or took longer.
+    """
+    with running(arguments, log, variables) as process:
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = -1
+    if status:
+        raise failure(f"{Path(arguments[0]).name} {arguments[1]} failed", log)
+
+
+def free_ports(number: int) -> list[int]:
+    """Give ports of 127.0.0.1 that nobody uses now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [found.getsockname()[1] for found in sockets]
+    for found in sockets:
+        found.close()
+    return ports
+
+
+def wait_for_port(port: int, process: "subprocess.Popen[bytes]", log: Path, seconds: float) -> None:
+    """Wait until somebody listens on a port of 127.0.0.1.
+
+    Raises:
+        FedkeysError: the process has ended, or it takes too long.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+            return
+        except OSError:
+            time.sleep(_PAUSE)
+    raise failure(f"{Path(str(process.args[0])).name} did not begin", log)  # type: ignore[index]
+
+
+def failure(what: str, log: Path) -> FedkeysError:
+    """Say what went wrong, with the last lines that a program wrote."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    said = " | ".join(line.strip() for line in lines[-_LINES_TOLD:] if line.strip())
+    return FedkeysError(f"{what}: {said}" if said else what)
