@@ -11,7 +11,7 @@ server loads no text code; messages carry the bytes that any other way would car
     settings      the run's settings as a plan
     wire          our bytes in Flower's records
     exchange      one question to many nodes
-    keyboard      the rounds, on the server
+    keyboard      the rounds, on the server; fates: what phones have yet to hear
     node          what a node says of itself: texts, keys, what it gives at the most
     memory        what a phone remembers of what it has sent
     deployment    a whole federation on loopback, for trying it; certificates, processes: what it takes

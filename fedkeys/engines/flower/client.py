@@ -47,8 +47,9 @@ def count(message: Message, context: Context) -> Message:
     with remembered(node, facts["order"], bounds, facts["rounds"]) as memory:
         memory.told(facts)
         type_for(memory, len(node.texts), facts["round"], facts["rounds"], facts["spread"])
-        said = memory.upload(base, facts["round"]) if memory.member.phone.may_send else []
-    return Message(packed({}, said), reply_to=message)
+        phone = memory.member.phone
+        said = memory.upload(base, facts["round"]) if phone.may_send else []
+    return Message(packed({"sequence": phone.sequence}, said), reply_to=message)
 
 
 @app.query("answer")

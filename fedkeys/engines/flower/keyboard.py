@@ -19,6 +19,7 @@ from fedkeys.aggregator import Aggregator, Answer, Upload, collect, select
 from fedkeys.container import write_atomically
 from fedkeys.engines.flower import ROUNDS_FILE
 from fedkeys.engines.flower.exchange import exchange
+from fedkeys.engines.flower.fates import Fates
 from fedkeys.engines.flower.settings import RoundPlan
 from fedkeys.engines.flower.wire import Fact, facts_of, messages_of, packed
 from fedkeys.errors import FedkeysError, UsageError
@@ -78,7 +79,7 @@ class Rounds:
     Attributes:
         model: the last that was released; None before the first.
         done: the number of its round.
-        fates: what is to be told to each node, of what it sent last.
+        fates: what is to be told to nodes.
 
     Raises:
         FedkeysError: the state cannot be opened, or is another federation's.
@@ -91,7 +92,7 @@ class Rounds:
         self.aggregator: Aggregator = plan.aggregator()
         self.done = self._last_released()
         self.model = Model.load(self._path(self.done)) if self.done else None
-        self.fates: dict[int, dict[str, Fact]] = {}
+        self.fates = Fates(plan.keep / "fates.json")
 
     def run(self) -> Iterator[RoundAccount]:
         """Make the rounds that are left.
@@ -131,7 +132,7 @@ class Rounds:
     def records(self, nodes: list[int], asked: Mapping[str, Fact]) -> dict[int, RecordDict]:
         """Give the question for each node: what became of what it sent last, and the last model, are in it."""
         models = [self.model.to_bytes()] if self.model else []
-        return {node: packed({**asked, **self.fates.pop(node, {})}, models) for node in nodes}
+        return {node: packed({**asked, **self.fates.of(node)}, models) for node in nodes}
 
     def _round(self, number: int) -> RoundAccount:
         began = time.monotonic()
@@ -184,11 +185,12 @@ class Rounds:
                 account.idle += 1
             else:
                 account.bytes_up += sum(map(len, messages))
+                self.fates.expect(reply.node, int(facts["sequence"]))
                 yield Upload(reply.node, reply.seconds, messages)
 
     def _note(self, answer: Answer[int], account: RoundAccount) -> None:
         """Note what became of an upload, for the account and for who sent it."""
-        self.fates[answer.name] = {"fate": answer.fate.value}
+        self.fates.note(answer.name, answer.fate)
         setattr(account, answer.fate.value, getattr(account, answer.fate.value) + 1)
         if answer.reason is not None:
             account.fail(str(answer.reason))
@@ -198,17 +200,19 @@ class Rounds:
         self.aggregator.know(self.model.vocabulary)
         write_atomically(self._path(number), self.model.to_bytes())
         self.aggregator.commit()
+        self.fates.save()
         account.ngrams = list(self.model.ngrams)
         account.payload = self.model.payload_digest.hex()
         account.epsilon = self.model.header["epsilon"]
 
     def _tell_fates(self, number: int) -> None:
         """Tell phones what became of what they sent last, which else the next question would."""
-        records = {node: packed({**self.ask(number), **fate}) for node, fate in self.fates.items()}
-        self.fates = {}
+        records = {node: packed({**self.ask(number), **self.fates.of(node)}) for node in self.fates.nodes}
         assert self.plan.rule.deadline is not None
-        for _ in exchange(self.grid, "query.answer", records, "answer", self.plan.rule.deadline):
-            pass
+        for reply in exchange(self.grid, "query.answer", records, "answer", self.plan.rule.deadline):
+            if reply.message is not None:
+                self.fates.forget(reply.node)
+        self.fates.save()
 
     def _path(self, number: int) -> Path:
         return self.plan.keep / f"{number}.model"

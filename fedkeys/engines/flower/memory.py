@@ -57,8 +57,8 @@ class Memory:
         self.member.type_up_to(self._node.texts, end)
 
     def told(self, facts: Mapping[str, Any]) -> None:
-        """Hear what became of the last delta, if a question says it."""
-        if self.member.record.pending is None or "fate" not in facts:
+        """Hear what became of the last delta, if a question says it; of one before it was heard then."""
+        if self.member.record.pending is None or facts.get("sequence") != self.member.phone.sequence:
             return
         match Fate(facts["fate"]):
             case Fate.MERGED | Fate.KNOWN:

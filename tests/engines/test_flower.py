@@ -1,0 +1,280 @@
+"""The keyboard's rounds on Flower: the same payload, nothing lost, nothing counted twice."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("flwr")
+pytestmark = pytest.mark.engines
+
+from fedkeys.delta import DEFAULT_BOUNDS  # noqa: E402
+from fedkeys.engines.flower import APP, client  # noqa: E402
+from fedkeys.engines.flower.keyboard import RoundAccount, Rounds  # noqa: E402
+from fedkeys.engines.flower.settings import RoundPlan  # noqa: E402
+from fedkeys.errors import FedkeysError, UsageError  # noqa: E402
+from fedkeys.model import Model  # noqa: E402
+from fedkeys.simulate import Federation, Plan  # noqa: E402
+from fedkeys.sources import open_corpus, shipped_corpus  # noqa: E402
+from tests.engines.grid import InProcessGrid  # noqa: E402
+
+PHONES = 6
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """The first of the shipped phones."""
+    directory = tmp_path / "corpus"
+    directory.mkdir()
+    for file in sorted(shipped_corpus().glob("*.txt"))[:PHONES]:
+        (directory / file.name).write_bytes(file.read_bytes())
+    return directory
+
+
+def settings(tmp_path: Path, **changes: Any) -> dict[str, Any]:
+    """The settings of a run: the defaults, and what a test changes."""
+    defaults = tomllib.loads((APP / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
+    given = {name.replace("_", "-"): value for name, value in changes.items()}
+    assert given.keys() <= defaults.keys()
+    return {
+        **defaults, "keep": str(tmp_path / "server"), "spread": True, "wait": 0.0, "deadline": 1.0, "seed": 0, **given,
+    }  # fmt: skip
+
+
+def nodes(tmp_path: Path, texts: Path, /, **own: Any) -> dict[int, dict[str, Any]]:
+    """Settings of as many nodes as the corpus has phones; their numbers are not those of the phones."""
+    return {
+        1000 - at: {
+            "corpus": str(texts),
+            "partition-id": at,
+            "keep": str(tmp_path / "nodes" / str(at)),
+            **own,
+        }
+        for at in range(len(list(texts.glob("*.txt"))))
+    }
+
+
+def made(grid: InProcessGrid, config: Mapping[str, Any], rounds: int | None = None) -> list[RoundAccount]:
+    """Make rounds, all or so many; then the server's process ends."""
+    server = Rounds(grid, RoundPlan.read(config))
+    try:
+        found = []
+        for account in server.run():
+            found.append(account)
+            if len(found) == rounds:
+                break
+        return found
+    finally:
+        server.close()
+
+
+def payloads(accounts: list[RoundAccount]) -> list[str]:
+    return [account.payload for account in accounts]
+
+
+def simulated(corpus: Path, plan: Plan) -> list[str]:
+    """The payloads of the same federation on one machine."""
+    federation = Federation(open_corpus(corpus), plan, np.random.default_rng(0))
+    try:
+        return [round_.model.payload_digest.hex() for round_ in federation.run() if round_.model]
+    finally:
+        federation.aggregator.close()
+
+
+def test_the_payload_of_each_round_is_that_of_one_machine(tmp_path: Path, corpus: Path) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    accounts = made(grid, settings(tmp_path, rounds=3))
+    assert payloads(accounts) == simulated(corpus, Plan(rounds=3, bounds=DEFAULT_BOUNDS))
+    assert [account.merged for account in accounts] == [PHONES] * 3
+    assert Model.load(tmp_path / "server" / "3.model").payload_digest.hex() == accounts[-1].payload
+
+
+def test_without_bounds_and_pruned_too(tmp_path: Path, corpus: Path) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus, unbounded=True))
+    accounts = made(grid, settings(tmp_path, rounds=2, bounded=False, prune=50, order=3))
+    assert payloads(accounts) == simulated(corpus, Plan(rounds=2, prune=50, order=3))
+
+
+def test_every_phone_hears_what_became_of_what_it_sent(tmp_path: Path, corpus: Path) -> None:
+    """After the last round too: whoever goes on later finds no phone that waits."""
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    made(grid, settings(tmp_path, rounds=2))
+    assert sorted(node for kind, node in grid.kinds if kind == "query.answer") == sorted(grid.contexts)
+    more = made(grid, settings(tmp_path, rounds=3, spread=False))
+    assert [account.known for account in more] == [0]
+    assert more[0].idle == PHONES
+
+
+@pytest.mark.parametrize("lost", ["asked", "answered", "failed"])
+def test_a_lost_node_sends_again_and_counts_once(tmp_path: Path, corpus: Path, lost: str) -> None:
+    """Questions, answers and nodes are lost by chance; in the end all is as if none had been.
+
+    Without bounds: what fits a bounded delta depends on the words that its phone knows by then.
+    """
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus, unbounded=True))
+    chance = np.random.default_rng(1)
+    grid.fault = lambda node, kind: lost if kind == "query.count" and chance.random() < 0.4 else None
+    config = settings(tmp_path, rounds=8, spread=False, min_phones=1, deadline=0.1, bounded=False)
+    accounts = made(grid, config)
+    grid.fault = lambda *_: None
+    accounts += made(grid, {**config, "rounds": 9})
+    expected = simulated(corpus, Plan(min_phones=1))
+    assert payloads(accounts)[-1] == expected[-1]
+    assert sum(account.merged for account in accounts) == PHONES
+    assert any(account.lost or account.failed for account in accounts)
+
+
+def test_a_killed_server_loses_nothing_and_counts_nothing_twice(tmp_path: Path, corpus: Path) -> None:
+    """It ends in the middle of a round, after some uploads came; what they said comes again."""
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    config = settings(tmp_path, rounds=3)
+
+    class Killed(Exception):
+        pass
+
+    def kill(node: int, kind: str) -> None:
+        if len([None for kind, _ in grid.kinds if kind == "query.count"]) == PHONES + 4:
+            raise Killed
+
+    grid.fault = kill
+    with pytest.raises(Killed):
+        made(grid, config)
+    grid.fault = lambda *_: None
+    accounts = made(grid, config)
+    assert [account.round for account in accounts] == [2, 3]
+    assert payloads(accounts) == simulated(corpus, Plan(rounds=3, bounds=DEFAULT_BOUNDS))[1:]
+
+
+def test_a_killed_node_goes_on_from_what_it_wrote_down(tmp_path: Path, corpus: Path) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    config = settings(tmp_path, rounds=3)
+    first = made(grid, config, rounds=1)
+    for node in grid.contexts:
+        grid.restart(node)
+    accounts = first + made(grid, config)
+    assert payloads(accounts) == simulated(corpus, Plan(rounds=3, bounds=DEFAULT_BOUNDS))
+
+
+def test_a_cohort_is_asked_and_a_round_waits_for_enough(tmp_path: Path, corpus: Path) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    (account,) = made(grid, settings(tmp_path, cohort=4))
+    assert (account.available, account.sampled, account.merged) == (PHONES, 4, 4)
+    (account,) = made(grid, settings(tmp_path / "other", min_available=PHONES + 1))
+    assert (account.sampled, account.payload) == (0, "")
+
+
+def test_signed_phones_alone_take_part(tmp_path: Path, corpus: Path) -> None:
+    from fedkeys.delta.keys import PhoneKey
+
+    own = nodes(tmp_path, corpus)
+    keys, enrolled = tmp_path / "keys", tmp_path / "enrolled"
+    keys.mkdir()
+    enrolled.mkdir()
+    for at, config in enumerate(own.values()):
+        key = PhoneKey.draw()
+        (keys / f"{at}.key").write_bytes(key.to_pem())
+        config["key"] = str(keys / f"{at}.key")
+        if at:
+            (enrolled / f"{key.public.fingerprint}.pub").write_bytes(key.public.to_pem())
+    grid = InProcessGrid(client.app, own)
+    (account,) = made(grid, settings(tmp_path, enrolled=str(enrolled)))
+    assert (account.merged, account.refused) == (PHONES - 1, 1)
+    assert "not enrolled" in account.failures[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "own", "said"),
+    [
+        ({"max_ngrams": 2001}, {}, "asked for more than it gives: ngrams"),
+        ({"bounded": False}, {}, "asked for more than it gives"),
+        ({"max_norm": 4097}, {}, "asked for more than it gives: norm"),
+        ({"federation": "another"}, {}, "a node of the federation 'fedkeys'"),
+        ({}, {"corpus": ""}, "does not say where its texts are"),
+        ({}, {"partition-id": 99}, "there is no phone 99"),
+        ({}, {"keep": ""}, "no place to remember"),
+        ({}, {"corpus": "/nowhere/at/all"}, "no such corpus"),
+    ],
+)
+def test_a_node_gives_no_more_than_its_owner_allows(
+    tmp_path: Path, corpus: Path, asked: dict[str, Any], own: dict[str, Any], said: str
+) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus, **own))
+    (account,) = made(grid, settings(tmp_path, **asked))
+    assert (account.failed, account.merged) == (PHONES, 0)
+    assert said in account.failures[0]
+    assert str(tmp_path) not in account.failures[0]  # nothing of the node's own files is told
+
+
+def test_a_node_whose_texts_changed_says_so(tmp_path: Path, corpus: Path) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    made(grid, settings(tmp_path, rounds=2), rounds=1)
+    changed = sorted(corpus.glob("*.txt"))[0]
+    changed.write_text("something else\n" + changed.read_text())
+    (account,) = made(grid, settings(tmp_path, rounds=2))
+    assert account.failed == 1
+    assert account.failures == ["the texts are not those of which deltas were sent"]
+
+
+def test_what_leaves_a_node_holds_no_text(tmp_path: Path, corpus: Path) -> None:
+    """Of a message only words that others have too leave it, never the message."""
+    said: list[bytes] = []
+    secret = "the quick brown fox 5551234567 jumps"
+    first = sorted(corpus.glob("*.txt"))[0]
+    first.write_text(first.read_text() + secret + "\n")
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    answer = grid._answer
+
+    def listening(*args: Any) -> Any:
+        reply = answer(*args)
+        said.extend(
+            array.data for record in reply.content.array_records.values() for array in record.values()
+        )
+        said.append(
+            json.dumps(
+                {k: str(v) for r in reply.content.config_records.values() for k, v in r.items()}
+            ).encode()
+        )
+        return reply
+
+    grid._answer = listening  # type: ignore[method-assign]
+    made(grid, settings(tmp_path))
+    assert said
+    assert not any(b"5551234567" in data or b"quick brown" in data for data in said)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"keep": ""}, "no place to be kept in"),
+        ({"rounds": 0}, "rounds is 0"),
+        ({"order": 5}, "order is 5"),
+        ({"epsilon": 1.0}, "set max-norm"),
+        ({"cohort": -1}, "cohort is -1"),
+        ({"blocklist": "/nowhere"}, "nowhere"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anyone_is_asked(
+    tmp_path: Path, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(FedkeysError, match=said):
+        RoundPlan.read(settings(tmp_path, **wrong))
+
+
+def test_rounds_that_are_made_are_not_made_again(tmp_path: Path, corpus: Path) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    config = settings(tmp_path, rounds=1)
+    made(grid, config)
+    with pytest.raises(UsageError, match="all 1 rounds are made"):
+        made(grid, config)
+
+
+def test_a_release_under_differential_privacy(tmp_path: Path, corpus: Path) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    (account,) = made(grid, settings(tmp_path, epsilon=8.0, max_norm=4096, max_count=512))
+    assert account.merged == PHONES
+    assert account.epsilon is not None
+    assert account.epsilon <= 8.0
