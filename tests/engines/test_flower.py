@@ -40,9 +40,8 @@ def settings(tmp_path: Path, **changes: Any) -> dict[str, Any]:
     defaults = tomllib.loads((APP / "pyproject.toml").read_text())["tool"]["flwr"]["app"]["config"]
     given = {name.replace("_", "-"): value for name, value in changes.items()}
     assert given.keys() <= defaults.keys()
-    return {
-        **defaults, "keep": str(tmp_path / "server"), "spread": True, "wait": 0.0, "deadline": 1.0, "seed": 0, **given,
-    }  # fmt: skip
+    quick = {"keep": str(tmp_path / "server"), "spread": True, "wait": 0.0, "deadline": 1.0, "seed": 0}
+    return {**defaults, **quick, **given}
 
 
 def nodes(tmp_path: Path, texts: Path, /, **own: Any) -> dict[int, dict[str, Any]]:
@@ -117,7 +116,7 @@ def test_a_lost_node_sends_again_and_counts_once(tmp_path: Path, corpus: Path, l
     """
     grid = InProcessGrid(client.app, nodes(tmp_path, corpus, unbounded=True))
     chance = np.random.default_rng(1)
-    grid.fault = lambda node, kind: lost if kind == "query.count" and chance.random() < 0.4 else None
+    grid.fault = lambda _, kind: lost if kind == "query.count" and chance.random() < 0.4 else None
     config = settings(tmp_path, rounds=8, spread=False, min_phones=1, deadline=0.1, bounded=False)
     accounts = made(grid, config)
     grid.fault = lambda *_: None
@@ -136,7 +135,7 @@ def test_a_killed_server_loses_nothing_and_counts_nothing_twice(tmp_path: Path, 
     class Killed(Exception):
         pass
 
-    def kill(node: int, kind: str) -> None:
+    def kill(*_: object) -> None:
         if len([None for kind, _ in grid.kinds if kind == "query.count"]) == PHONES + 4:
             raise Killed
 

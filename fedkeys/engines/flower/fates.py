@@ -1,7 +1,7 @@
 """What became of deltas, until their phones have heard it.
 
-In: answers of the aggregator. Out: what the next question to a node says. Law: a fate names the delta that it is of,
-so that a phone that hears it twice, or late, does nothing with it.
+In: answers of the aggregator. Out: what the next question to a node says. Law: a fate names the delta that it is
+of, so that a phone that hears it twice, or late, does nothing with it.
 """
 
 import json
