@@ -121,6 +121,15 @@ class Phone:
         """
         self._run = run
 
+    @property
+    def run(self) -> bytes | None:
+        """The run that the last delta takes part in."""
+        return self._run
+
+    def rejoin(self, run: bytes | None, bound: bytes | None) -> None:
+        """Take up what `run` and `bound` were when the phone was made again from its texts."""
+        self._run, self._bound = run, bound
+
     def check_in(self, run: bytes) -> None:
         """Refuse a step of a run that this phone is in no more.
 

@@ -18,6 +18,7 @@ from hashlib import blake2b
 from math import floor
 from typing import NamedTuple
 
+import msgpack
 import numpy as np
 
 from fedkeys.delta.keys import PhoneKey, PublicKey
@@ -104,6 +105,30 @@ class SecurePhone:
         self._name = b""  # of the deltas in the sum
         self._about = b""  # what a tag vouches for
         self._alive: set[int] = set()
+
+    def kept(self) -> bytes:
+        """Give all that this run has come to, for a device that forgets between two steps.
+
+        There are secrets in it: it stays in the phone's own memory, and goes when the run ends.
+        """
+        numbers = [self._entries, self._next, self._number, self._threshold, self._phones, self._length]
+        texts = [self._again, self._name, self._about]
+        secrets_ = [self._masking.raw, self._boxing.raw, self._seed]
+        state = [*numbers, *texts, *secrets_, self._agreed, self._held, sorted(self._alive)]
+        packed: bytes = msgpack.packb(state)
+        return packed
+
+    def take_up(self, kept: bytes) -> None:
+        """Go on with what `kept` gave of the same run of the same phone."""
+        *state, agreed, held, alive = msgpack.unpackb(kept, strict_map_key=False)
+        numbers, texts, secrets_ = state[:6], state[6:9], state[9:]
+        self._entries, self._next, self._number, self._threshold, self._phones, self._length = numbers
+        self._again, self._name, self._about = texts
+        self._masking, self._boxing = map(SecretKey, secrets_[:2])
+        self._seed = secrets_[2]
+        self._agreed = {number: _Agreed(*pair) for number, pair in agreed.items()}
+        self._held = {number: (of_key, of_seed) for number, (of_key, of_seed) in held.items()}
+        self._alive = set(alive)
 
     def keys(self) -> bytes:
         """Give the first message: the phone's public keys."""

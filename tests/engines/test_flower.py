@@ -23,6 +23,7 @@ from fedkeys.sources import open_corpus, shipped_corpus  # noqa: E402
 from tests.engines.grid import InProcessGrid  # noqa: E402
 
 PHONES = 6
+CROWD = 32
 
 
 @pytest.fixture
@@ -183,6 +184,142 @@ def test_signed_phones_alone_take_part(tmp_path: Path, corpus: Path) -> None:
     (account,) = made(grid, settings(tmp_path, enrolled=str(enrolled)))
     assert (account.merged, account.refused) == (PHONES - 1, 1)
     assert "not enrolled" in account.failures[0]
+
+
+@pytest.fixture
+def crowd(tmp_path: Path) -> Path:
+    """Phones enough for two sums, each with some messages of a shipped phone."""
+    directory = tmp_path / "crowd"
+    directory.mkdir()
+    lines = [
+        line
+        for file in sorted(shipped_corpus().glob("*.txt"))
+        for line in file.read_text().splitlines()
+        if line
+    ]
+    for at in range(CROWD):
+        (directory / f"{at:02}.txt").write_text("\n".join(lines[20 * at : 20 * at + 20]) + "\n")
+    return directory
+
+
+def enrolled(tmp_path: Path, own: Mapping[int, dict[str, Any]]) -> str:
+    """Give each node a key, and the directory of all public ones."""
+    from fedkeys.delta.keys import PhoneKey
+
+    public = tmp_path / "enrolled"
+    public.mkdir()
+    for config in own.values():
+        key = PhoneKey.draw()
+        keep = Path(config["keep"])
+        keep.mkdir(parents=True, exist_ok=True)
+        (keep / "phone.key").write_bytes(key.to_pem())
+        (public / f"{key.public.fingerprint}.pub").write_bytes(key.public.to_pem())
+        config["known"] = str(public)
+    return str(public)
+
+
+def test_sums_that_nobody_sees_into_give_the_same_payload(tmp_path: Path, crowd: Path) -> None:
+    """Two rounds, two sums in each; every phone sends its five messages a round, and no delta."""
+    own = nodes(tmp_path, crowd)
+    grid = InProcessGrid(client.app, own)
+    config = settings(tmp_path, rounds=2, together=16, enrolled=enrolled(tmp_path, own))
+    accounts = made(grid, config)
+    assert payloads(accounts) == simulated(crowd, Plan(rounds=2, bounds=DEFAULT_BOUNDS))
+    assert [account.merged for account in accounts] == [CROWD] * 2
+    kinds = {kind for kind, _ in grid.kinds}
+    assert kinds == {
+        f"query.{step}" for step in ("keys", "boxes", "masked", "confirmations", "shares", "answer")
+    }
+
+
+@pytest.mark.parametrize("step", ["keys", "boxes", "masked", "confirmations", "shares"])
+def test_a_sum_goes_on_without_those_who_are_lost_at_a_step(tmp_path: Path, crowd: Path, step: str) -> None:
+    """They send what they have in the next round, but for those whose vector is in the sum already."""
+    own = nodes(tmp_path, crowd, unbounded=True)
+    grid = InProcessGrid(client.app, own)
+    lost = {node for node in own if node % 5 == 0}
+    grid.fault = lambda node, kind: "asked" if node in lost and kind == f"query.{step}" else None
+    config = settings(
+        tmp_path,
+        rounds=2,
+        together=CROWD,
+        enrolled=enrolled(tmp_path, own),
+        spread=False,
+        bounded=False,
+        deadline=0.2,
+    )
+    accounts = made(grid, config, rounds=1)
+    is_in = step in ("confirmations", "shares")
+    assert accounts[0].merged == CROWD - (0 if is_in else len(lost))
+    assert accounts[0].lost == (0 if is_in else len(lost))
+    grid.fault = lambda *_: None
+    accounts += made(grid, {**config, "rounds": 3})
+    last = accounts[-1]
+    assert last.payload == simulated(crowd, Plan(bounds=None))[-1] if is_in else last.merged == 0
+
+
+def test_a_node_that_forgets_a_run_is_lost_to_it_and_sends_later(tmp_path: Path, crowd: Path) -> None:
+    own = nodes(tmp_path, crowd)
+    grid = InProcessGrid(client.app, own)
+    killed = min(own)
+
+    def forget(node: int, kind: str) -> None:
+        if (node, kind) == (killed, "query.masked"):
+            grid.restart(node)
+
+    grid.fault = forget  # type: ignore[assignment]
+    config = settings(tmp_path, rounds=1, together=CROWD, enrolled=enrolled(tmp_path, own))
+    (account,) = made(grid, config)
+    assert (account.merged, account.lost) == (CROWD - 1, 1)
+    assert "a run that this phone is in no more" in account.failures
+
+
+def test_a_run_of_too_few_comes_to_nothing_and_loses_nothing(tmp_path: Path, crowd: Path) -> None:
+    own = nodes(tmp_path, crowd, unbounded=True)
+    grid = InProcessGrid(client.app, own)
+    lost = {node for node in own if node % 2}
+    grid.fault = lambda node, kind: "asked" if node in lost and kind == "query.boxes" else None
+    config = settings(
+        tmp_path,
+        rounds=1,
+        together=CROWD,
+        enrolled=enrolled(tmp_path, own),
+        spread=False,
+        bounded=False,
+        deadline=0.2,
+    )
+    (account,) = made(grid, config)
+    assert (account.merged, account.failed) == (0, CROWD)
+    grid.fault = lambda *_: None
+    (account,) = made(grid, {**config, "rounds": 2})
+    assert account.merged == CROWD
+    assert account.payload == simulated(crowd, Plan())[0]
+
+
+def test_a_sum_that_cannot_be_read_is_made_again_of_the_same_phones(
+    tmp_path: Path, crowd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it comes through the second time; where it does not, what its phones counted is spent."""
+    from fedkeys.aggregator import cohorts
+    from fedkeys.errors import RefusedError
+
+    own = nodes(tmp_path, crowd)
+    grid = InProcessGrid(client.app, own)
+    spoilt = iter([True, False, True, True])
+    read = cohorts.read_table
+
+    def spoiling(*args: Any) -> Any:
+        if next(spoilt):
+            raise RefusedError("a sum that cannot be read")
+        return read(*args)
+
+    monkeypatch.setattr(cohorts, "read_table", spoiling)
+    config = settings(tmp_path, rounds=2, together=CROWD, enrolled=enrolled(tmp_path, own))
+    first, second = made(grid, config)
+    assert (first.merged, first.spent) == (CROWD, 0)
+    assert (second.merged, second.spent) == (0, CROWD)
+    (third,) = made(grid, {**config, "rounds": 3, "spread": False})
+    assert (third.merged, third.idle) == (0, CROWD)  # what was spent is not counted again
 
 
 @pytest.mark.parametrize(

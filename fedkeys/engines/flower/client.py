@@ -10,13 +10,14 @@ from collections.abc import Callable
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from fedkeys.counts import Vocabulary
 from fedkeys.delta import Bounds
-from fedkeys.engines.flower.memory import Memory, remembered
+from fedkeys.delta.secure import Step
+from fedkeys.engines.flower.memory import Memory, base_in, remembered
 from fedkeys.engines.flower.node import Node
-from fedkeys.engines.flower.wire import facts_of, messages_of, packed
+from fedkeys.engines.flower.summed import take_step
+from fedkeys.engines.flower.wire import facts_of, packed
 from fedkeys.errors import FedkeysError
-from fedkeys.model import Model
+from fedkeys.simulate.steps import STEPS
 
 app = ClientApp()
 
@@ -63,16 +64,34 @@ def answer(message: Message, context: Context) -> Message:
     return Message(packed({}), reply_to=message)
 
 
+def summing(step: Step) -> Answering:
+    """Give what answers one step of a sum that nobody sees into."""
+
+    @answering
+    def answer_step(message: Message, context: Context) -> Message:
+        facts = facts_of(message)
+        node = Node.of(context)
+        bounds = bounds_of(facts["bounds"])
+        node.check(facts["federation"], bounds)
+        with remembered(node, facts["order"], bounds, facts["rounds"]) as memory:
+            if step is Step.KEYS:
+                memory.told(facts)
+                type_for(memory, len(node.texts), facts["round"], facts["rounds"], facts["spread"])
+            said, about = take_step(memory, node, step, message, facts, context)
+            memory.save()  # that shares were given away is written down before they are
+        return Message(packed(about, said), reply_to=message)
+
+    return answer_step
+
+
+for _step in STEPS:
+    app.query(_step.name.lower())(summing(_step))
+
+
 def bounds_of(said: str) -> Bounds | None:
     """Read bounds as a question says them."""
     found = json.loads(said)
     return Bounds(**{f"max_{name}": value for name, value in found.items()}) if found else None
-
-
-def base_in(message: Message) -> Vocabulary | None:
-    """Give the words of the last model, which a question brings if there is one."""
-    models = messages_of(message)
-    return Model.from_bytes(models[0]).vocabulary if models else None
 
 
 def type_for(memory: Memory, messages: int, number: int, rounds: int, spread: bool) -> None:

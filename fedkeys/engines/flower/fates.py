@@ -40,7 +40,7 @@ class Fates:
 
     def note(self, node: int, fate: Fate) -> None:
         """Note what became of the delta that a node has sent."""
-        self._known[node] = self._sequences.pop(node), fate.value
+        self._known[node] = self._sequences[node], fate.value
 
     def of(self, node: int) -> Mapping[str, int | str]:
         """Give what a question tells a node; nothing if nothing is known."""

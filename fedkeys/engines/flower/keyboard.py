@@ -21,6 +21,7 @@ from fedkeys.engines.flower import ROUNDS_FILE
 from fedkeys.engines.flower.exchange import exchange
 from fedkeys.engines.flower.fates import Fates
 from fedkeys.engines.flower.settings import RoundPlan
+from fedkeys.engines.flower.summing import Summing
 from fedkeys.engines.flower.wire import Fact, facts_of, messages_of, packed
 from fedkeys.errors import FedkeysError, UsageError
 from fedkeys.model import Model
@@ -93,6 +94,7 @@ class Rounds:
         self.done = self._last_released()
         self.model = Model.load(self._path(self.done)) if self.done else None
         self.fates = Fates(plan.keep / "fates.json")
+        self._summing = Summing(self)
 
     def run(self) -> Iterator[RoundAccount]:
         """Make the rounds that are left.
@@ -131,8 +133,12 @@ class Rounds:
 
     def records(self, nodes: list[int], asked: Mapping[str, Fact]) -> dict[int, RecordDict]:
         """Give the question for each node: what became of what it sent last, and the last model, are in it."""
-        models = [self.model.to_bytes()] if self.model else []
-        return {node: packed({**asked, **self.fates.of(node)}, models) for node in nodes}
+        return {node: packed({**asked, **self.fates.of(node)}, self.models) for node in nodes}
+
+    @property
+    def models(self) -> list[bytes]:
+        """The bytes of the last model, if there is one."""
+        return [self.model.to_bytes()] if self.model else []
 
     def _round(self, number: int) -> RoundAccount:
         began = time.monotonic()
@@ -144,8 +150,7 @@ class Rounds:
         account.bytes_down = len(self.model.to_bytes()) if self.model and cohort else 0
         if cohort:
             self.aggregator.begin_round(number)
-            uploads = self._uploads(number, cohort, account)
-            for answer in collect(self.aggregator, uploads, self.plan.rule):
+            for answer in self._answers(number, cohort, account):
                 self._note(answer, account)
             self._release(number, account)
         account.seconds = time.monotonic() - began
@@ -162,6 +167,11 @@ class Rounds:
 
     def _rng(self, number: int) -> np.random.Generator:
         return np.random.default_rng(None if self.plan.seed is None else [self.plan.seed, number])
+
+    def _answers(self, number: int, cohort: list[int], account: RoundAccount) -> Iterator[Answer[int]]:
+        if self.plan.together is not None:
+            return self._summing.answers(number, cohort, account)
+        return collect(self.aggregator, self._uploads(number, cohort, account), self.plan.rule)
 
     def _uploads(self, number: int, cohort: list[int], account: RoundAccount) -> Iterator[Upload[int]]:
         """Give what phones send, as it comes."""

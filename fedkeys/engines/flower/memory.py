@@ -14,6 +14,8 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Any
 
+from flwr.app import Message
+
 from fedkeys.aggregator import Fate
 from fedkeys.container import pack_arrays, read_bytes, unpack_arrays, write_atomically
 from fedkeys.counts import Vocabulary
@@ -21,7 +23,9 @@ from fedkeys.delta import Bounds
 from fedkeys.delta.batch import digest_of
 from fedkeys.delta.checks import PHONE_SIZE
 from fedkeys.engines.flower.node import Node
+from fedkeys.engines.flower.wire import messages_of
 from fedkeys.errors import UsageError
+from fedkeys.model import Model
 from fedkeys.phone.lock import FileLock
 from fedkeys.simulate.member import Member, Record, Sent
 
@@ -64,26 +68,40 @@ class Memory:
             case Fate.MERGED | Fate.KNOWN:
                 self.member.accepted()
             case Fate.REFUSED:
-                self.member.refused()
-                self._digests.pop()
+                self._refused()
             case Fate.SPENT:
                 self.member.spent()
+            case Fate.FAILED if self.member.phone.bound is None:
+                self._refused()
             case Fate.LATE | Fate.FAILED:
                 return
         self.save()
 
+    def _refused(self) -> None:
+        self.member.refused()
+        self._digests.pop()
+
     def upload(self, base: Vocabulary | None, number: int) -> list[bytes]:
         """Give all that goes to the aggregator, once it is written down that it does."""
-        is_new = self.member.record.pending is None
+        self.begin(base, number)
         messages = self.member.upload(base, number)
-        if is_new:
-            self._digests.append(digest_of(messages[-1]))
-            if base is not None:
-                words = zlib.compress("\n".join(base.words).encode())
-                write_atomically(self._base_path(number), words)
-            self.save()
         key = self._node.key
         return [key.sign(data) for data in messages] if key else messages
+
+    def begin(self, base: Vocabulary | None, number: int) -> None:
+        """Write down that there is a delta, a new one if there is none whose fate is not known."""
+        if self.member.record.pending is not None:
+            return
+        self._digests.append(digest_of(self.member.upload(base, number)[-1]))
+        if base is not None:
+            write_atomically(self._base_path(number), zlib.compress("\n".join(base.words).encode()))
+        self.save()
+
+    @property
+    def base(self) -> Vocabulary | None:
+        """The words that the delta is written against whose fate is not known."""
+        pending = self.member.record.pending
+        return self._base_of(pending.round) if pending else None
 
     def save(self) -> None:
         """Make what was sent last."""
@@ -94,6 +112,8 @@ class Memory:
             "accepted": [list(sent) for sent in accepted],
             "pending": list(pending) if pending else None,
             "digests": self._digests,
+            "run": self.member.phone.run,
+            "bound": self.member.phone.bound,
         }
         write_atomically(self._path, pack_arrays(_FORMAT, _VERSION, header, {}))
 
@@ -126,13 +146,14 @@ class Memory:
                 remedy="add to them at their end only, or give the node another directory to keep",
             ) from None
         self.member.record = record
+        self.member.phone.rejoin(kept["run"], kept["bound"])
 
     def _base_of(self, number: int) -> Vocabulary | None:
         path = self._base_path(number)
         if not path.exists():
             return None
         words = zlib.decompress(read_bytes(path, _MOST_BYTES)).decode()
-        return Vocabulary.from_sorted(words.split("\n"))
+        return Vocabulary.from_sorted(words.split("\n") if words else ())
 
     def _base_path(self, number: int) -> Path:
         return self._node.keep / f"{number}.words"
@@ -152,3 +173,9 @@ def remembered(node: Node, order: int, bounds: Bounds | None, rounds: int) -> It
         yield Memory(node, order, bounds, rounds)
     finally:
         lock.release()
+
+
+def base_in(message: Message) -> Vocabulary | None:
+    """Give the words of the last model, which a question brings if there is one."""
+    models = messages_of(message)
+    return Model.from_bytes(models[0]).vocabulary if models else None

@@ -1,6 +1,6 @@
 """What a node says of itself: where its texts are, what it keeps, and what it gives at the most.
 
-In: the node's own settings (`flower-supernode --node-config`); on a machine that simulates all nodes, two
+In: the node's own settings (`flower-supernode --node-config`); on a machine that simulates all nodes, three
 environment variables in their place. Out: a `Node`. Laws: which text is read is said on the node's own machine and
 nowhere else; of more than its owner allows nothing is given, whatever a server asks for.
 
@@ -8,7 +8,7 @@ nowhere else; of more than its owner allows nothing is given, whatever a server 
     phone                 name of the phone in it; not needed where there is one
     partition-id          its number in it, by name, where that is said instead
     keep                  directory for what the phone has to remember
-    key                   its private key, where phones are enrolled
+    key                   its private key, where phones are enrolled; phone.key in the directory that it keeps
     known                 directory of the public keys of its federation, for sums under masks
     federation            the one that it takes part in
     max-ngrams, max-count, max-bytes, max-norm
@@ -25,13 +25,16 @@ from typing import Any
 
 from flwr.app import Context
 
+from fedkeys.aggregator.enrolment import KEY_SUFFIX
 from fedkeys.delta import DEFAULT_BOUNDS, PRIVATE_BOUNDS, Bounds
-from fedkeys.delta.keys import PhoneKey
+from fedkeys.delta.keys import PhoneKey, PublicKey
 from fedkeys.errors import RefusedError, UsageError
 from fedkeys.phone import DEFAULT_FEDERATION
 from fedkeys.sources import Corpus, open_corpus
 
 CORPUS_VARIABLE, KEEP_VARIABLE = "FEDKEYS_FLOWER_CORPUS", "FEDKEYS_FLOWER_KEEP"
+KNOWN_VARIABLE = "FEDKEYS_FLOWER_KNOWN"
+KEY_FILE = "phone.key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +78,30 @@ class Node:
         keep = str(config.get("keep") or (kept and Path(kept) / str(config.get("partition-id"))) or "")
         if not keep:
             raise UsageError("the node has no place to remember in", remedy="set keep in --node-config")
+        key = Path(str(config["key"])) if config.get("key") else Path(keep) / KEY_FILE
+        known = str(config.get("known") or os.environ.get(KNOWN_VARIABLE, ""))
         return cls(
             name=name,
             texts=texts,
             keep=Path(keep),
-            key=PhoneKey.load(Path(str(config["key"]))) if config.get("key") else None,
-            known=Path(str(config["known"])) if config.get("known") else None,
+            key=PhoneKey.load(key) if config.get("key") or key.exists() else None,
+            known=Path(known) if known else None,
             federation=str(config.get("federation", DEFAULT_FEDERATION)),
             limits=None
             if config.get("unbounded")
             else (_limit(config, DEFAULT_BOUNDS), _limit(config, PRIVATE_BOUNDS)),
         )
+
+    def phones(self) -> dict[bytes, PublicKey] | None:
+        """Give the keys that the phones of its federation sign with, by pseudonym; None if it knows none.
+
+        Raises:
+            FedkeysError: a file is no public key.
+        """
+        if self.known is None:
+            return None
+        keys = [PublicKey.load(path) for path in sorted(self.known.glob(f"*{KEY_SUFFIX}"))]
+        return {key.pseudonym(self.federation): key for key in keys}
 
     def check(self, federation: str, bounds: Bounds | None) -> None:
         """Refuse to take part in another federation, or to give more than this node does.

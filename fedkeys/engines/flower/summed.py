@@ -1,0 +1,84 @@
+"""A phone's steps in a sum that nobody sees into, one a question.
+
+In: a phone, and what the server tells it at a step. Out: what it says. Laws: the secrets of a run are in the
+memory of the node's process, never on a disk, and a node that is started again is lost to the run; what a phone may
+not do twice it writes down before it says anything.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flwr.app import ConfigRecord, Context, Message
+
+from fedkeys.counts import Vocabulary
+from fedkeys.delta.secure import Step, Terms
+from fedkeys.engines.flower.memory import Memory, base_in
+from fedkeys.engines.flower.node import Node
+from fedkeys.engines.flower.wire import Fact, messages_of
+from fedkeys.errors import RefusedError
+from fedkeys.phone.secure import SecurePhone
+from fedkeys.phone.summed import summed
+
+_RUN = "run"
+
+
+def take_step(
+    memory: Memory, node: Node, step: Step, message: Message, facts: Mapping[str, Any], context: Context
+) -> tuple[list[bytes], dict[str, Fact]]:
+    """Take a step of a run.
+
+    Args:
+        memory: the phone.
+        node: its settings.
+        step: which.
+        message: the question; at the first step it brings the last model, and later what the run's server says.
+        facts: what it says besides.
+        context: has what is kept of the run between two steps.
+
+    Returns:
+        What the phone says, nothing if it has nothing new, or does not know what became of what it sent last; and
+        its pseudonym and the number of its delta.
+    """
+    phone = memory.member.phone
+    about: dict[str, Fact] = {"pseudonym": phone.pseudonym, "sequence": phone.sequence}
+    if step is not Step.KEYS:
+        run = _taken_up(memory, node, facts["run"], context)
+        (told,) = messages_of(message)
+        said = getattr(run, step.name.lower())(told)
+    else:
+        base = base_in(message)
+        pending = memory.member.record.pending is not None
+        if not pending and not phone.may_send:
+            return [], about
+        if pending and _digest(memory.base) != _digest(base):
+            return [], {**about, "waiting": True}
+        memory.begin(base, facts["round"])
+        run = _part(memory, node, facts["run"], base)
+        said = run.keys()
+    context.state[_RUN] = ConfigRecord({"run": facts["run"], "kept": run.kept()})
+    return [said], about
+
+
+def _taken_up(memory: Memory, node: Node, name: bytes, context: Context) -> SecurePhone:
+    """Give a phone's part in the run that it is in.
+
+    Raises:
+        RefusedError: it is in none, or in another one.
+    """
+    kept = context.state.config_records.get(_RUN)
+    phone = memory.member.phone
+    if kept is None or kept["run"] != name or memory.member.record.pending is None:
+        raise RefusedError("a run that this phone is in no more")
+    phone.check_in(name)
+    run = _part(memory, node, name, memory.base)
+    run.take_up(kept["kept"])
+    return run
+
+
+def _part(memory: Memory, node: Node, name: bytes, base: Vocabulary | None) -> SecurePhone:
+    words = base or Vocabulary([])
+    return summed(memory.member.phone, words, Terms(name), node.key, node.phones())
+
+
+def _digest(base: Vocabulary | None) -> bytes:
+    return base.digest if base is not None and len(base) else b""
