@@ -179,10 +179,17 @@ def _run(
 ) -> list[dict[str, Any]]:
     """Have a federation on loopback make its rounds, and give the account of them."""
     from fedkeys.engines.flower.deployment import deployed, rounds_in
-    from fedkeys.engines.flower.node import CORPUS_VARIABLE, KEEP_VARIABLE
+    from fedkeys.engines.flower.node import CORPUS_VARIABLE, KEEP_VARIABLE, KNOWN_VARIABLE
 
-    server = place / "server"
+    server, known = place / "server", place / "enrolled"
+    homes = [place / "nodes" / str(at) for at in range(nodes)]
+    settings = {**settings, "keep": str(server)}
     variables = {CORPUS_VARIABLE: str(corpus), KEEP_VARIABLE: str(place / "nodes")} if simulation else {}
+    if settings["together"]:
+        _enrol(homes, known)
+        settings["enrolled"] = str(known)
+        own = {**own, "known": str(known)}
+        variables |= {KNOWN_VARIABLE: str(known)} if simulation else {}
     before = len(rounds_in(server))
     with TemporaryDirectory(prefix="flower-", dir=place) as scratch:
         step("starting the server", None)
@@ -205,8 +212,24 @@ def _run(
                 done = len(rounds_in(server)) - before
                 step(f"round {before + done + 1}", None)
 
-            deployment.run({**settings, "keep": str(server)}, nodes, on_wait)
+            deployment.run(settings, nodes, on_wait)
     return rounds_in(server)[before:]
+
+
+def _enrol(homes: Sequence[Path], known: Path) -> None:
+    """Draw a key for each phone that has none, and put the public half where all look for it."""
+    from fedkeys.container import write_atomically
+    from fedkeys.delta.keys import PhoneKey
+    from fedkeys.engines.flower.node import KEY_FILE
+
+    for home in homes:
+        home.mkdir(parents=True, exist_ok=True)
+        file = home / KEY_FILE
+        key = PhoneKey.load(file) if file.exists() else PhoneKey.draw()
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_bytes(key.to_pem())
+        write_atomically(known / f"{key.public.fingerprint}.pub", key.public.to_pem())
 
 
 @contextmanager

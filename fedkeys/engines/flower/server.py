@@ -4,6 +4,7 @@ In: a grid of nodes, and the run's settings. Out: what the settings' `keep` says
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from flwr.app import Context
@@ -34,7 +35,7 @@ def main(grid: Grid, context: Context) -> None:
         raise SystemExit(f"fedkeys: {error}") from None
 
 
-def _leave_word(config: dict[str, object], why: str) -> None:
+def _leave_word(config: Mapping[str, object], why: str) -> None:
     """Write down why a run failed, where whoever waits for it looks."""
     if config.get("keep"):
         path = Path(str(config["keep"]))

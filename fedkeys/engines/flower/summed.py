@@ -1,12 +1,12 @@
 """A phone's steps in a sum that nobody sees into, one a question.
 
 In: a phone, and what the server tells it at a step. Out: what it says. Laws: the secrets of a run are in the
-memory of the node's process, never on a disk, and a node that is started again is lost to the run; what a phone may
-not do twice it writes down before it says anything.
+memory of the node's process, never on a disk, and a node that is started again is lost to the run; what a phone
+may not do twice it writes down before it says anything.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from flwr.app import ConfigRecord, Context, Message
 
@@ -71,7 +71,7 @@ def _taken_up(memory: Memory, node: Node, name: bytes, context: Context) -> Secu
         raise RefusedError("a run that this phone is in no more")
     phone.check_in(name)
     run = _part(memory, node, name, memory.base)
-    run.take_up(kept["kept"])
+    run.take_up(cast(bytes, kept["kept"]))
     return run
 
 
