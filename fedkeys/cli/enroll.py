@@ -43,7 +43,7 @@ def command(
     directory = enrolled or keys / "enrolled"
     drawn = 0
     for name in everyone:
-        key, is_new = _key(key_file(keys, name))
+        key, is_new = key_in(key_file(keys, name))
         public = directory / f"{key.public.fingerprint}.pub"
         write_atomically(public, key.public.to_pem())
         drawn += is_new
@@ -83,8 +83,8 @@ def keys_of(directory: Path, names: Iterable[str]) -> dict[str, "PhoneKey"]:
     return found
 
 
-def _key(path: Path) -> tuple["PhoneKey", bool]:
-    """The key in a file, drawn if there is none; and whether it was."""
+def key_in(path: Path) -> tuple["PhoneKey", bool]:
+    """Give the key in a file, drawn if there is none; and whether it was."""
     from fedkeys.cli.secret import keep_secret
     from fedkeys.delta.keys import PhoneKey
     from fedkeys.errors import FedkeysError

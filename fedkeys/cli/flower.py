@@ -218,17 +218,12 @@ def _run(
 
 def _enrol(homes: Sequence[Path], known: Path) -> None:
     """Draw a key for each phone that has none, and put the public half where all look for it."""
+    from fedkeys.cli.enroll import key_in
     from fedkeys.container import write_atomically
-    from fedkeys.delta.keys import PhoneKey
     from fedkeys.engines.flower.node import KEY_FILE
 
     for home in homes:
-        home.mkdir(parents=True, exist_ok=True)
-        file = home / KEY_FILE
-        key = PhoneKey.load(file) if file.exists() else PhoneKey.draw()
-        if not file.exists():
-            file.touch(mode=0o600)
-            file.write_bytes(key.to_pem())
+        key, _ = key_in(home / KEY_FILE)
         write_atomically(known / f"{key.public.fingerprint}.pub", key.public.to_pem())
 
 

@@ -46,9 +46,9 @@ def settings(tmp_path: Path, **changes: Any) -> dict[str, Any]:
 
 
 def nodes(tmp_path: Path, texts: Path, /, **own: Any) -> dict[int, dict[str, Any]]:
-    """Settings of as many nodes as the corpus has phones; their numbers are not those of the phones."""
+    """Settings of as many nodes as the corpus has phones, numbered as Flower does: by chance, below 2^64."""
     return {
-        1000 - at: {
+        (at + 1) * 0x9E3779B97F4A7C15 % (1 << 64): {
             "corpus": str(texts),
             "partition-id": at,
             "keep": str(tmp_path / "nodes" / str(at)),

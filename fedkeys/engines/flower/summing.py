@@ -76,10 +76,9 @@ class Summing:
         """
         account.lost = len(nodes)
         rng = np.random.default_rng()  # who is with whom is nobody's to foresee
-        mixed = rng.permutation(nodes).tolist()
-        together = self._rounds.plan.together or len(mixed)
-        groups = np.array_split(mixed, max(1, len(mixed) // together))
-        sums = [self._begun(group.tolist(), rng) for group in groups if len(group)]
+        together = self._rounds.plan.together or len(nodes)
+        groups = np.array_split(rng.permutation(len(nodes)), max(1, len(nodes) // together))
+        sums = [self._begun([nodes[at] for at in group.tolist()], rng) for group in groups]
         settled: dict[int, Fate] = {}
         self._take_steps(sums, number, account, settled)
         again = [self._again(one) for one in sums if one.is_to_be_made_again]
