@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("textual", "numpy", "msgpack", "nltk", "cryptography", "symspellpy", "aiohttp")
+HEAVY = (
+    "textual",
+    "numpy",
+    "msgpack",
+    "nltk",
+    "cryptography",
+    "symspellpy",
+    "aiohttp",
+    "flwr",
+    "dask",
+    "fsspec",
+)
 
 
 def loaded_by(code: str) -> set[str]:

@@ -51,7 +51,7 @@ class Run:
 
     def __init__(self, vectors: np.ndarray, seed: int = 0, run: bytes = RUN) -> None:
         self.vectors = vectors
-        terms = Terms(run, least=4)
+        self.terms = terms = Terms(run, least=4)
         self.server = SecureSum(terms, lambda _: vectors.shape[1], np.random.default_rng(seed))
         self.phones = [
             SecurePhone(terms, n.to_bytes(16), 0, vectors.shape[1], lambda _, own=own: own)
@@ -59,6 +59,12 @@ class Run:
         ]
         self.heard: list[bytes] = []
         self.told: Mapping[int, bytes] = dict.fromkeys(range(len(vectors)), b"")
+
+    def forget(self, number: int) -> None:
+        """Have a phone's process end after what it has kept, and another one take it up."""
+        kept, own = self.phones[number].kept(), self.vectors[number]
+        self.phones[number] = SecurePhone(self.terms, number.to_bytes(16), 0, len(own), lambda _: own)
+        self.phones[number].take_up(kept)
 
     def say(self, number: int, step: Step) -> bytes:
         phone, message = self.phones[number], self.told[number]
@@ -71,6 +77,7 @@ class Run:
         for number in sorted(set(self.told) - set(lost)):
             self.heard.append(self.say(number, step))
             self.server.receive(self.heard[-1])
+        self.told_before = self.told.get(0, b"")
         if step is not Step.SHARES:
             self.told = self.server.advance()
 
@@ -95,6 +102,26 @@ def test_any_third_may_be_lost_at_any_step(data: st.DataObject, phones: int) -> 
     inside = [number for number in range(phones) if at.get(number, Step.SHARES) > Step.MASKED]
     assert np.array_equal(total, run.vectors[inside].sum(axis=0, dtype=np.uint32))
     assert run.server.survivors == [(number.to_bytes(16), 0) for number in inside]
+
+
+@settings(max_examples=20)
+@given(st.data(), st.integers(5, 12))
+def test_a_phone_that_is_taken_up_between_steps_says_what_it_would_have(
+    data: st.DataObject, phones: int
+) -> None:
+    """Any phones forget before any steps, and some are lost; one that is taken up takes no step twice either."""
+    lost = data.draw(st.sets(st.integers(0, phones - 1), max_size=phones // 3))
+    run = Run(vectors_of(phones), 1)
+    for step in STEPS:
+        for number in data.draw(st.sets(st.integers(0, phones - 1))) if step is not Step.KEYS else ():
+            run.forget(number)
+        run.take(step, lost if step >= Step.MASKED else ())
+        run.forget(0)
+        if 0 not in lost:
+            with pytest.raises(RefusedError, match=r"was taken, or is not due|came before"):
+                getattr(run.phones[0], step.name.lower())(*([] if step is Step.KEYS else [run.told_before]))
+    inside = [number for number in range(phones) if number not in lost]
+    assert np.array_equal(run.server.total(), run.vectors[inside].sum(axis=0, dtype=np.uint32))
 
 
 def test_a_sparse_graph_of_neighbours_loses_a_third_too() -> None:

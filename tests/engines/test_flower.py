@@ -1,6 +1,8 @@
 """The keyboard's rounds on Flower: the same payload, nothing lost, nothing counted twice."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -380,6 +382,25 @@ def test_what_leaves_a_node_holds_no_text(tmp_path: Path, corpus: Path) -> None:
     made(grid, settings(tmp_path))
     assert said
     assert not any(b"5551234567" in data or b"quick brown" in data for data in said)
+
+
+def test_the_server_loads_no_text_code_and_the_command_line_no_engine() -> None:
+    def loaded_by(code: str) -> list[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    found = loaded_by("import fedkeys.engines.flower.server")
+    assert "fedkeys.aggregator" in found
+    assert not [
+        name for name in found if name.startswith(("fedkeys.phone", "fedkeys.sources", "fedkeys.simulate"))
+    ]
+    found = loaded_by("import fedkeys, fedkeys.cli.app")
+    assert not {"flwr", "ray", "dask", "distributed", "fsspec"}.intersection(found)
 
 
 @pytest.mark.parametrize(
