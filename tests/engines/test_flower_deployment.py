@@ -70,9 +70,8 @@ def test_killed_nodes_lose_nothing_and_unknown_ones_are_not_let_in(
             killed.append(deployment.nodes[0].pid)
             os.killpg(killed[0], signal.SIGKILL)
 
-    settings: dict[str, Any] = {
-        "rounds": 2, "min-available": PHONES, "deadline": 12.0, "bounded": False, "spread": True, "keep": str(server),
-    }  # fmt: skip
+    settings: dict[str, Any] = {"rounds": 2, "min-available": PHONES, "deadline": 12.0, "keep": str(server)}
+    settings |= {"bounded": False, "spread": True}
     deployment.run(settings, PHONES, kill_once)
     assert killed
     assert [account["merged"] for account in rounds_in(server)] == [PHONES, PHONES - 1]
@@ -91,7 +90,7 @@ def test_killed_nodes_lose_nothing_and_unknown_ones_are_not_let_in(
 
 
 def _let_in_again(deployment: Deployment, key: Path, own: dict[str, Any]) -> None:
-    """Start a node until it stays: Flower lets a killed one in again when it has missed its heartbeats for a minute."""
+    """Start a node until it stays: Flower lets a killed one in again when it has missed heartbeats for a minute."""
     end = time.monotonic() + 120
     while time.monotonic() < end:
         process = deployment.add_node(f"again-{int(end - time.monotonic())}", key, own)
