@@ -14,6 +14,9 @@ Fault = Callable[[int, str], str | None]
 class InProcessGrid(Grid):
     """Nodes that are there, each with its settings.
 
+    Attributes:
+        instead: node -> what it answers, instead of what the app would.
+
     Args:
         app: what answers.
         nodes: node -> its settings.
@@ -33,6 +36,7 @@ class InProcessGrid(Grid):
         self.fault = fault
         self.kinds: list[tuple[str, int]] = []  # of messages, and to whom
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1  # what Flower's process has
+        self.instead: dict[int, Callable[[Message], Message]] = {}
         self._app = app
         self._replies: dict[str, Message] = {}
 
@@ -61,6 +65,8 @@ class InProcessGrid(Grid):
     def _answer(self, message: Message, node: int, fault: str | None) -> Message:
         if fault == "failed":
             return Message(Error(code=2, reason="the app raised"), reply_to=message)
+        if node in self.instead:
+            return self.instead[node](message)
         return self._app(message, self.contexts[node])
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:

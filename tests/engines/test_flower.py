@@ -14,10 +14,13 @@ import pytest
 pytest.importorskip("flwr")
 pytestmark = pytest.mark.engines
 
+from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict  # noqa: E402
+
 from fedkeys.delta import DEFAULT_BOUNDS  # noqa: E402
 from fedkeys.engines.flower import APP, client  # noqa: E402
 from fedkeys.engines.flower.keyboard import RoundAccount, Rounds  # noqa: E402
 from fedkeys.engines.flower.settings import RoundPlan  # noqa: E402
+from fedkeys.engines.flower.wire import packed  # noqa: E402
 from fedkeys.errors import FedkeysError, UsageError  # noqa: E402
 from fedkeys.model import Model  # noqa: E402
 from fedkeys.simulate import Federation, Plan  # noqa: E402
@@ -335,6 +338,7 @@ def test_a_sum_that_cannot_be_read_is_made_again_of_the_same_phones(
         ({}, {"partition-id": 99}, "there is no phone 99"),
         ({}, {"keep": ""}, "no place to remember"),
         ({}, {"corpus": "/nowhere/at/all"}, "no such corpus"),
+        ({}, {"corpus": "/dev/null"}, "SourceError on a node"),
     ],
 )
 def test_a_node_gives_no_more_than_its_owner_allows(
@@ -345,6 +349,44 @@ def test_a_node_gives_no_more_than_its_owner_allows(
     assert (account.failed, account.merged) == (PHONES, 0)
     assert said in account.failures[0]
     assert str(tmp_path) not in account.failures[0]  # nothing of the node's own files is told
+
+
+NONSENSE: dict[str, RecordDict] = {
+    "nothing": RecordDict(),
+    "no number": packed({}),
+    "a text for a number": packed({"sequence": "seven", "pseudonym": b"x" * 16}, [b"x"]),
+    "a number below 0": packed({"sequence": -1, "pseudonym": b"x" * 16}, [b"x"]),
+    "a short name": packed({"sequence": 0, "pseudonym": b"x"}, [b"x"]),
+    "no delta": packed({"sequence": 0, "pseudonym": b"x" * 16}, [b"nonsense"]),
+    "nothing in it": packed({"sequence": 0, "pseudonym": b"x" * 16}, [b""]),
+    "too much": packed({"sequence": 0, "pseudonym": b"x" * 16}, [bytes(200 << 20)]),
+    "a long lament": packed({"failure": "no! " * 100_000}),
+    "other records": RecordDict({"fedkeys": ArrayRecord(), "messages": ConfigRecord()}),
+}
+
+
+@pytest.mark.parametrize("together", [0, CROWD])
+def test_nodes_that_talk_nonsense_keep_no_other_out(tmp_path: Path, crowd: Path, together: int) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, crowd))
+    for node, nonsense in zip(list(grid.contexts), NONSENSE.values(), strict=False):
+        grid.instead[node] = lambda message, said=nonsense: Message(said, reply_to=message)
+    (account,) = made(grid, settings(tmp_path, together=together))
+    assert account.merged == CROWD - len(NONSENSE)
+    assert account.failures
+    assert max(map(len, account.failures)) <= 600
+
+
+def test_an_error_on_a_node_is_told_without_what_was_at_hand(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exceptions quote what they choke on, and Flower would send them on."""
+
+    def choke(*_: object) -> None:
+        raise ValueError("my secret message")
+
+    monkeypatch.setattr(client, "type_for", choke)
+    (account,) = made(InProcessGrid(client.app, nodes(tmp_path, corpus)), settings(tmp_path))
+    assert account.failures == ["ValueError on a node, whose log says more"]
 
 
 def test_a_node_whose_texts_changed_says_so(tmp_path: Path, corpus: Path) -> None:

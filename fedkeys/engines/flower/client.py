@@ -1,10 +1,11 @@
 """The ClientApp: a phone, as Flower runs it.
 
 In: a question to this node. Out: what the phone says. Laws: its texts stay on its machine; what cannot be done is
-answered with one sentence, in which no text is.
+answered with one sentence, in which no text is, and the node's own log has the rest.
 """
 
 import json
+import logging
 from collections.abc import Callable
 
 from flwr.app import Context, Message
@@ -15,8 +16,8 @@ from fedkeys.delta.secure import Step
 from fedkeys.engines.flower.memory import Memory, base_in, remembered
 from fedkeys.engines.flower.node import Node
 from fedkeys.engines.flower.summed import take_step
-from fedkeys.engines.flower.wire import facts_of, packed
-from fedkeys.errors import FedkeysError
+from fedkeys.engines.flower.wire import Said, packed, said_in
+from fedkeys.errors import FormatError, RefusedError, TakenError, UsageError
 from fedkeys.simulate.steps import STEPS
 
 app = ClientApp()
@@ -25,13 +26,18 @@ Answering = Callable[[Message, Context], Message]
 
 
 def answering(answer: Answering) -> Answering:
-    """Have a failure told in a sentence, instead of a traceback with what was at hand."""
+    """Have a failure told in a sentence: what Flower would send of an exception may quote what was at hand."""
 
     def told(message: Message, context: Context) -> Message:
         try:
             return answer(message, context)
-        except FedkeysError as error:
-            return Message(packed({"failure": error.what}), reply_to=message)
+        except (FormatError, RefusedError, TakenError, UsageError) as error:
+            failure = error.what
+            logging.getLogger("fedkeys").warning("%s", error)
+        except Exception as error:
+            failure = f"{type(error).__name__} on a node, whose log says more"
+            logging.getLogger("fedkeys").exception("a question could not be answered")
+        return Message(packed({"failure": failure}), reply_to=message)
 
     return told
 
@@ -40,16 +46,14 @@ def answering(answer: Answering) -> Answering:
 @answering
 def count(message: Message, context: Context) -> Message:
     """Send what is new."""
-    facts = facts_of(message)
-    node = Node.of(context)
-    bounds = bounds_of(facts["bounds"])
-    node.check(facts["federation"], bounds)
-    base = base_in(message)
-    with remembered(node, facts["order"], bounds, facts["rounds"]) as memory:
-        memory.told(facts)
-        type_for(memory, len(node.texts), facts["round"], facts["rounds"], facts["spread"])
+    asked = said_in(message)
+    node, bounds = Node.of(context), bounds_in(asked)
+    node.check(asked.facts["federation"], bounds)
+    with remembered(node, asked.whole("order"), bounds, asked.whole("rounds")) as memory:
+        memory.told(asked.facts)
+        type_for(memory, len(node.texts), asked)
         phone = memory.member.phone
-        said = memory.upload(base, facts["round"]) if phone.may_send else []
+        said = memory.upload(base_in(asked), asked.whole("round")) if phone.may_send else []
     return Message(packed({"sequence": phone.sequence}, said), reply_to=message)
 
 
@@ -57,10 +61,11 @@ def count(message: Message, context: Context) -> Message:
 @answering
 def answer(message: Message, context: Context) -> Message:
     """Hear what became of what was sent."""
-    facts = facts_of(message)
-    node = Node.of(context)
-    with remembered(node, facts["order"], bounds_of(facts["bounds"]), facts["rounds"]) as memory:
-        memory.told(facts)
+    asked = said_in(message)
+    with remembered(
+        Node.of(context), asked.whole("order"), bounds_in(asked), asked.whole("rounds")
+    ) as memory:
+        memory.told(asked.facts)
     return Message(packed({}), reply_to=message)
 
 
@@ -69,15 +74,14 @@ def summing(step: Step) -> Answering:
 
     @answering
     def answer_step(message: Message, context: Context) -> Message:
-        facts = facts_of(message)
-        node = Node.of(context)
-        bounds = bounds_of(facts["bounds"])
-        node.check(facts["federation"], bounds)
-        with remembered(node, facts["order"], bounds, facts["rounds"]) as memory:
+        asked = said_in(message)
+        node, bounds = Node.of(context), bounds_in(asked)
+        node.check(asked.facts["federation"], bounds)
+        with remembered(node, asked.whole("order"), bounds, asked.whole("rounds")) as memory:
             if step is Step.KEYS:
-                memory.told(facts)
-                type_for(memory, len(node.texts), facts["round"], facts["rounds"], facts["spread"])
-            said, about = take_step(memory, node, step, message, facts, context)
+                memory.told(asked.facts)
+                type_for(memory, len(node.texts), asked)
+            said, about = take_step(memory, node, step, asked, context)
             memory.save()  # that shares were given away is written down before they are
         return Message(packed(about, said), reply_to=message)
 
@@ -88,12 +92,17 @@ for _step in STEPS:
     app.query(_step.name.lower())(summing(_step))
 
 
-def bounds_of(said: str) -> Bounds | None:
-    """Read bounds as a question says them."""
-    found = json.loads(said)
+def bounds_in(asked: Said) -> Bounds | None:
+    """Read the bounds that a question names.
+
+    Raises:
+        UsageError: they are none that could be kept.
+    """
+    found = json.loads(asked.facts["bounds"])
     return Bounds(**{f"max_{name}": value for name, value in found.items()}) if found else None
 
 
-def type_for(memory: Memory, messages: int, number: int, rounds: int, spread: bool) -> None:
+def type_for(memory: Memory, messages: int, asked: Said) -> None:
     """Have the phone's owner type what belongs to a round: all there is, or an even part of it."""
-    memory.type_up_to(messages * number // rounds if spread else messages)
+    number, rounds = asked.whole("round"), asked.whole("rounds")
+    memory.type_up_to(messages * number // max(1, rounds) if asked.facts["spread"] else messages)

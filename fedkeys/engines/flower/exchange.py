@@ -12,7 +12,14 @@ from typing import NamedTuple, TypeVar
 from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 
+from fedkeys.delta.secure import MOST_NUMBERS
+from fedkeys.delta.signed import MAX_MESSAGE_BYTES
+from fedkeys.engines.flower.wire import Said, said_in
+from fedkeys.errors import FedkeysError, FormatError
+
 _PAUSE = 0.3  # seconds between two looks for replies; Flower's own `send_and_receive` waits 3
+_MOST_BYTES = max(MAX_MESSAGE_BYTES, 4 * MOST_NUMBERS + (1 << 16))  # a delta, or a vector under masks
+_LONGEST_FAILURE = 500  # characters of what a node says of one
 _PUSHED_TOGETHER = 256  # messages: what they have in common goes once
 
 _Item = TypeVar("_Item")
@@ -32,6 +39,24 @@ class Reply(NamedTuple):
     seconds: float
     message: Message | None
     failure: str | None
+
+    def read(self) -> Said:
+        """Read the answer.
+
+        Raises:
+            FedkeysError: the node failed, says that it cannot do what was asked, or what it says is unsound.
+        """
+        if self.message is None:
+            raise FedkeysError(self.failure or "a node failed")
+        said = said_in(self.message)
+        longest = max(map(len, said.messages), default=0)
+        if longest > _MOST_BYTES:
+            raise FormatError(
+                f"a node sent {longest:,} bytes in one message, where {_MOST_BYTES:,} are taken"
+            )
+        if "failure" in said.facts:
+            raise FedkeysError(str(said.facts["failure"])[:_LONGEST_FAILURE])
+        return said
 
 
 def exchange(

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
-from flwr.app import RecordDict
+from flwr.app import ArrayRecord, RecordDict
 from flwr.serverapp import Grid
 
 from fedkeys.aggregator import Aggregator, Answer, Upload, collect, select
@@ -22,7 +22,7 @@ from fedkeys.engines.flower.exchange import exchange
 from fedkeys.engines.flower.fates import Fates
 from fedkeys.engines.flower.settings import RoundPlan
 from fedkeys.engines.flower.summing import Summing
-from fedkeys.engines.flower.wire import Fact, facts_of, messages_of, packed
+from fedkeys.engines.flower.wire import Fact, carried, packed
 from fedkeys.errors import FedkeysError, UsageError
 from fedkeys.model import Model
 
@@ -133,12 +133,12 @@ class Rounds:
 
     def records(self, nodes: list[int], asked: Mapping[str, Fact]) -> dict[int, RecordDict]:
         """Give the question for each node: what became of what it sent last, and the last model, are in it."""
-        return {node: packed({**asked, **self.fates.of(node)}, self.models) for node in nodes}
+        model = self.carried_model()
+        return {node: packed({**asked, **self.fates.of(node)}, model) for node in nodes}
 
-    @property
-    def models(self) -> list[bytes]:
-        """The bytes of the last model, if there is one."""
-        return [self.model.to_bytes()] if self.model else []
+    def carried_model(self) -> ArrayRecord:
+        """Give the last model, if there is one, as all questions of a round carry it."""
+        return carried([self.model.to_bytes()] if self.model else [])
 
     def _round(self, number: int) -> RoundAccount:
         began = time.monotonic()
@@ -181,22 +181,17 @@ class Rounds:
         for reply in exchange(self.grid, "query.count", records, str(number), self.plan.rule.deadline):
             account.lost -= 1
             try:
-                if reply.message is None:
-                    raise FedkeysError(reply.failure or "")
-                facts, messages = facts_of(reply.message), messages_of(reply.message)
+                said = reply.read()
+                self.fates.expect(reply.node, said.whole("sequence"))
             except FedkeysError as error:
                 account.failed += 1
                 account.fail(str(error))
                 continue
-            if facts.get("failure"):
-                account.failed += 1
-                account.fail(str(facts["failure"]))
-            elif not messages:
+            if not said.messages:
                 account.idle += 1
             else:
-                account.bytes_up += sum(map(len, messages))
-                self.fates.expect(reply.node, int(facts["sequence"]))
-                yield Upload(reply.node, reply.seconds, messages)
+                account.bytes_up += sum(map(len, said.messages))
+                yield Upload(reply.node, reply.seconds, said.messages)
 
     def _note(self, answer: Answer[int], account: RoundAccount) -> None:
         """Note what became of an upload, for the account and for who sent it."""

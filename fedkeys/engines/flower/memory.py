@@ -14,8 +14,6 @@ from pathlib import Path
 from secrets import token_bytes
 from typing import Any
 
-from flwr.app import Message
-
 from fedkeys.aggregator import Fate
 from fedkeys.container import pack_arrays, read_bytes, unpack_arrays, write_atomically
 from fedkeys.counts import Vocabulary
@@ -23,7 +21,7 @@ from fedkeys.delta import Bounds
 from fedkeys.delta.batch import digest_of
 from fedkeys.delta.checks import PHONE_SIZE
 from fedkeys.engines.flower.node import Node
-from fedkeys.engines.flower.wire import messages_of
+from fedkeys.engines.flower.wire import Said
 from fedkeys.errors import UsageError
 from fedkeys.model import Model
 from fedkeys.phone.lock import FileLock
@@ -175,7 +173,6 @@ def remembered(node: Node, order: int, bounds: Bounds | None, rounds: int) -> It
         lock.release()
 
 
-def base_in(message: Message) -> Vocabulary | None:
+def base_in(asked: Said) -> Vocabulary | None:
     """Give the words of the last model, which a question brings if there is one."""
-    models = messages_of(message)
-    return Model.from_bytes(models[0]).vocabulary if models else None
+    return Model.from_bytes(asked.messages[0]).vocabulary if asked.messages else None

@@ -5,16 +5,15 @@ memory of the node's process, never on a disk, and a node that is started again 
 may not do twice it writes down before it says anything.
 """
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
-from flwr.app import ConfigRecord, Context, Message
+from flwr.app import ConfigRecord, Context
 
 from fedkeys.counts import Vocabulary
-from fedkeys.delta.secure import Step, Terms
+from fedkeys.delta.secure import RUN_SIZE, Step, Terms
 from fedkeys.engines.flower.memory import Memory, base_in
 from fedkeys.engines.flower.node import Node
-from fedkeys.engines.flower.wire import Fact, messages_of
+from fedkeys.engines.flower.wire import Fact, Said
 from fedkeys.errors import RefusedError
 from fedkeys.phone.secure import SecurePhone
 from fedkeys.phone.summed import summed
@@ -23,7 +22,7 @@ _RUN = "run"
 
 
 def take_step(
-    memory: Memory, node: Node, step: Step, message: Message, facts: Mapping[str, Any], context: Context
+    memory: Memory, node: Node, step: Step, asked: Said, context: Context
 ) -> tuple[list[bytes], dict[str, Fact]]:
     """Take a step of a run.
 
@@ -31,31 +30,29 @@ def take_step(
         memory: the phone.
         node: its settings.
         step: which.
-        message: the question; at the first step it brings the last model, and later what the run's server says.
-        facts: what it says besides.
+        asked: the question; at the first step it brings the last model, and later what the run's server says.
         context: has what is kept of the run between two steps.
 
     Returns:
         What the phone says, nothing if it has nothing new, or does not know what became of what it sent last; and
         its pseudonym and the number of its delta.
     """
-    phone = memory.member.phone
+    phone, name = memory.member.phone, asked.name("run", RUN_SIZE)
     about: dict[str, Fact] = {"pseudonym": phone.pseudonym, "sequence": phone.sequence}
     if step is not Step.KEYS:
-        run = _taken_up(memory, node, facts["run"], context)
-        (told,) = messages_of(message)
-        said = getattr(run, step.name.lower())(told)
+        run = _taken_up(memory, node, name, context)
+        said = getattr(run, step.name.lower())(*asked.messages[:1])
     else:
-        base = base_in(message)
+        base = base_in(asked)
         pending = memory.member.record.pending is not None
         if not pending and not phone.may_send:
             return [], about
         if pending and _digest(memory.base) != _digest(base):
             return [], {**about, "waiting": True}
-        memory.begin(base, facts["round"])
-        run = _part(memory, node, facts["run"], base)
+        memory.begin(base, asked.whole("round"))
+        run = _part(memory, node, name, base)
         said = run.keys()
-    context.state[_RUN] = ConfigRecord({"run": facts["run"], "kept": run.kept()})
+    context.state[_RUN] = ConfigRecord({"run": name, "kept": run.kept()})
     return [said], about
 
 

@@ -6,19 +6,20 @@ together; of a sum that failed before shares were asked for nothing is merged, a
 and again of the same phones, what its phones counted is spent.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from secrets import token_bytes
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fedkeys.aggregator import Answer, Fate
 from fedkeys.aggregator.cohorts import CohortSum
 from fedkeys.counts import Vocabulary
+from fedkeys.delta.checks import PHONE_SIZE
 from fedkeys.delta.secure import RUN_SIZE, Step, Terms
 from fedkeys.engines.flower.exchange import exchange
-from fedkeys.engines.flower.wire import facts_of, messages_of, packed
+from fedkeys.engines.flower.wire import Said, packed
 from fedkeys.errors import FedkeysError, RefusedError
 
 if TYPE_CHECKING:
@@ -139,10 +140,11 @@ class Summing:
         rounds = self._rounds
         sum_of = {node: one for one in sums for node in one.nodes}
         first = step is Step.KEYS
+        model = rounds.carried_model() if first else None
         records = {
             node: packed(
                 {**rounds.ask(number, run=one.cohort.terms.run), **(rounds.fates.of(node) if first else {})},
-                rounds.models if first else one.nodes[node],
+                one.nodes[node] if model is None else model,
             )
             for node, one in sum_of.items()
         }
@@ -150,13 +152,9 @@ class Summing:
         assert deadline is not None
         for reply in exchange(rounds.grid, f"query.{step.name.lower()}", records, str(number), deadline):
             try:
-                if reply.message is None:
-                    raise FedkeysError(reply.failure or "")
-                facts, messages = facts_of(reply.message), messages_of(reply.message)
-                if facts.get("failure"):
-                    raise FedkeysError(str(facts["failure"]))
-                account.bytes_up += sum(map(len, messages))
-                self._hand_on(sum_of[reply.node], reply.node, first, facts, messages, account, settled)
+                said = reply.read()
+                account.bytes_up += sum(map(len, said.messages))
+                self._hand_on(sum_of[reply.node], reply.node, first, said, account, settled)
             except FedkeysError as error:
                 account.fail(str(error))
 
@@ -165,23 +163,23 @@ class Summing:
         one: _Sum,
         node: int,
         first: bool,
-        facts: Mapping[str, Any],
-        messages: Sequence[bytes],
+        said: Said,
         account: "RoundAccount",
         settled: dict[int, Fate],
     ) -> None:
         """Give a sum what a phone says; of one that says nothing tell why, if there is more than nothing new."""
+        phone, sequence = said.name("pseudonym", PHONE_SIZE), said.whole("sequence")
         if first and node not in one.members.values():
             account.lost -= 1
-            self._rounds.fates.expect(node, int(facts["sequence"]))
-        if facts.get("waiting"):
-            settled[node] = self._fate_of(facts["pseudonym"], facts["sequence"])
-        elif not messages:
+            self._rounds.fates.expect(node, sequence)
+        if "waiting" in said.facts:
+            settled[node] = self._fate_of(phone, sequence)
+        elif not said.messages:
             account.idle += 1
-        elif not one.cohort.receive(messages[0]):
+        elif not one.cohort.receive(said.messages[0]):
             settled[node] = Fate.KNOWN
         elif first:
-            one.members[facts["pseudonym"]] = node
+            one.members[phone] = node
 
     def _fate_of(self, pseudonym: bytes, sequence: int) -> Fate:
         """Tell what became of a delta that is in no sum of this round."""

@@ -6,7 +6,7 @@ one part, and too long ones are lost); what does not come as it should is refuse
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
@@ -18,35 +18,62 @@ _STYPE = "fedkeys.bytes"
 Fact = bool | int | float | str | bytes
 
 
-def packed(facts: Mapping[str, Fact], messages: Sequence[bytes] = ()) -> RecordDict:
-    """Put facts and messages into records."""
-    arrays = {
+def carried(messages: Sequence[bytes]) -> ArrayRecord:
+    """Put messages into a record, which may be part of many questions: it is then sent once."""
+    return ArrayRecord({
         f"{place:06}": Array(dtype="uint8", shape=(len(data),), stype=_STYPE, data=data)
         for place, data in enumerate(messages)
-    }
-    return RecordDict({_FACTS: ConfigRecord(dict(facts)), _BYTES: ArrayRecord(arrays)})
+    })  # fmt: skip
 
 
-def facts_of(message: Message) -> dict[str, Any]:
-    """Give the facts in a message.
+def packed(facts: Mapping[str, Fact], messages: ArrayRecord | Sequence[bytes] = ()) -> RecordDict:
+    """Put facts and messages into records."""
+    record = messages if isinstance(messages, ArrayRecord) else carried(messages)
+    return RecordDict({_FACTS: ConfigRecord(dict(facts)), _BYTES: record})
+
+
+class Said(NamedTuple):
+    """What is in a message.
+
+    Attributes:
+        facts: numbers and texts.
+        messages: of our own formats, in the order in which they were put there.
+    """
+
+    facts: Mapping[str, Any]
+    messages: Sequence[bytes]
+
+    def whole(self, name: str) -> int:
+        """Give a whole number.
+
+        Raises:
+            FormatError: there is none, or it is below 0 or not below 2^32.
+        """
+        found = self.facts.get(name)
+        if type(found) is not int or not 0 <= found < 1 << 32:
+            raise FormatError(f"a message whose {name!r} is no whole number")
+        return found
+
+    def name(self, name: str, size: int) -> bytes:
+        """Give a name of so many bytes.
+
+        Raises:
+            FormatError: there is none.
+        """
+        found = self.facts.get(name)
+        if not isinstance(found, bytes) or len(found) != size:
+            raise FormatError(f"a message whose {name!r} does not have {size} bytes")
+        return found
+
+
+def said_in(message: Message) -> Said:
+    """Read a message.
 
     Raises:
-        FormatError: it has none.
+        FormatError: it does not have what every message has.
     """
-    records = message.content.config_records
-    if _FACTS not in records:
-        raise FormatError(f"a message {message.metadata.message_type!r} without the record {_FACTS!r}")
-    return dict(records[_FACTS])
-
-
-def messages_of(message: Message) -> list[bytes]:
-    """Give the messages in a message, in the order in which they were put there.
-
-    Raises:
-        FormatError: it has no place for any.
-    """
-    records = message.content.array_records
-    if _BYTES not in records:
-        raise FormatError(f"a message {message.metadata.message_type!r} without the record {_BYTES!r}")
-    found = records[_BYTES]
-    return [found[name].data for name in sorted(found)]
+    facts = message.content.config_records.get(_FACTS)
+    found = message.content.array_records.get(_BYTES)
+    if facts is None or found is None:
+        raise FormatError(f"a message {message.metadata.message_type!r} that is none of fedkeys")
+    return Said(dict(facts), [found[name].data for name in sorted(found)])
