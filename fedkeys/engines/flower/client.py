@@ -57,18 +57,6 @@ def count(message: Message, context: Context) -> Message:
     return Message(packed({"sequence": phone.sequence}, said), reply_to=message)
 
 
-@app.query("answer")
-@answering
-def answer(message: Message, context: Context) -> Message:
-    """Hear what became of what was sent."""
-    asked = said_in(message)
-    with remembered(
-        Node.of(context), asked.whole("order"), bounds_in(asked), asked.whole("rounds")
-    ) as memory:
-        memory.told(asked.facts)
-    return Message(packed({}), reply_to=message)
-
-
 def summing(step: Step) -> Answering:
     """Give what answers one step of a sum that nobody sees into."""
 

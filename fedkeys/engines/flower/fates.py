@@ -1,4 +1,4 @@
-"""What became of deltas, until their phones have heard it.
+"""What became of deltas, for their phones to hear when they are next asked, in this run or another.
 
 In: answers of the aggregator. Out: what the next question to a node says. Law: a fate names the delta that it is
 of, so that a phone that hears it twice, or late, does nothing with it.
@@ -29,11 +29,6 @@ class Fates:
             kept = json.loads(read_bytes(path, _MOST_BYTES))
             self._known = {int(node): (sequence, fate) for node, (sequence, fate) in kept.items()}
 
-    @property
-    def nodes(self) -> list[int]:
-        """Those of which something is known."""
-        return sorted(self._known)
-
     def expect(self, node: int, sequence: int) -> None:
         """Hear that a node has sent a delta, by its number."""
         self._sequences[node] = sequence
@@ -48,10 +43,6 @@ class Fates:
             return {}
         sequence, fate = self._known[node]
         return {"sequence": sequence, "fate": fate}
-
-    def forget(self, node: int) -> None:
-        """Forget what a node has heard."""
-        self._known.pop(node, None)
 
     def save(self) -> None:
         """Make what is known last."""

@@ -111,7 +111,6 @@ class Rounds:
             with (self.plan.keep / ROUNDS_FILE).open("a") as file:
                 file.write(json.dumps(asdict(account)) + "\n")
             yield account
-        self._tell_fates(self.plan.rounds)
 
     def close(self) -> None:
         """Let others work on the state."""
@@ -209,15 +208,6 @@ class Rounds:
         account.ngrams = list(self.model.ngrams)
         account.payload = self.model.payload_digest.hex()
         account.epsilon = self.model.header["epsilon"]
-
-    def _tell_fates(self, number: int) -> None:
-        """Tell phones what became of what they sent last, which else the next question would."""
-        records = {node: packed({**self.ask(number), **self.fates.of(node)}) for node in self.fates.nodes}
-        assert self.plan.rule.deadline is not None
-        for reply in exchange(self.grid, "query.answer", records, "answer", self.plan.rule.deadline):
-            if reply.message is not None:
-                self.fates.forget(reply.node)
-        self.fates.save()
 
     def _path(self, number: int) -> Path:
         return self.plan.keep / f"{number}.model"

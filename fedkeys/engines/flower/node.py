@@ -30,7 +30,7 @@ from fedkeys.delta import DEFAULT_BOUNDS, PRIVATE_BOUNDS, Bounds
 from fedkeys.delta.keys import PhoneKey, PublicKey
 from fedkeys.errors import RefusedError, UsageError
 from fedkeys.phone import DEFAULT_FEDERATION
-from fedkeys.sources import Corpus, open_corpus
+from fedkeys.sources import open_corpus
 
 CORPUS_VARIABLE, KEEP_VARIABLE = "FEDKEYS_FLOWER_CORPUS", "FEDKEYS_FLOWER_KEEP"
 KNOWN_VARIABLE = "FEDKEYS_FLOWER_KNOWN"
@@ -134,24 +134,22 @@ def _limit(config: Mapping[str, Any], default: Bounds) -> Bounds:
 
 
 def _phone(spec: str, config: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
-    corpus = _corpus(spec)
-    names = sorted(corpus.names())
+    phones = _phones(spec)
     wanted = config.get("phone")
     if wanted is None and "partition-id" in config:
         at = int(config["partition-id"])
-        wanted = names[at] if at < len(names) else None
-        if wanted is None:
-            raise UsageError(f"there is no phone {at} among {len(names)}", file=spec)
-    if wanted is None and len(names) == 1:
-        wanted = names[0]
-    for phone in corpus.phones():
-        if phone.name == wanted:
-            return phone.name, tuple(phone.texts)
-    which = "there are several" if wanted is None else f"there is no phone {str(wanted)!r}"
-    raise UsageError(f"{which} in it", file=spec, remedy="name one of them: phone in --node-config")
+        if not 0 <= at < len(phones):
+            raise UsageError(f"there is no phone {at} among {len(phones)}", file=spec)
+        wanted = sorted(phones)[at]
+    if wanted is None and len(phones) == 1:
+        (wanted,) = phones
+    if wanted not in phones:
+        which = "there are several" if wanted is None else f"there is no phone {str(wanted)!r}"
+        raise UsageError(f"{which} in it", file=spec, remedy="name one of them: phone in --node-config")
+    return str(wanted), phones[str(wanted)]
 
 
 @lru_cache(maxsize=1)
-def _corpus(spec: str) -> Corpus:
-    """Open a corpus; where one process stands for many nodes, once for all."""
-    return open_corpus(spec)
+def _phones(spec: str) -> Mapping[str, tuple[str, ...]]:
+    """Read a corpus; where one process stands for many nodes, once for all."""
+    return {phone.name: tuple(phone.texts) for phone in open_corpus(spec).phones()}
