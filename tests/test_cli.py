@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def test_help_and_version(fedkeys: Any) -> None:
         "export",
         "simulate",
         "evaluate",
+        "flower",
     ):
         assert command in fedkeys("--help").stdout
         result = fedkeys(command, "--help")
@@ -500,3 +502,8 @@ def test_without_the_extra_web_it_says_what_to_install(missing: str, monkeypatch
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UsageError, match=r"pip install 'fedkeys\[web\]'"):
         serve_screens(0)
+
+
+@pytest.mark.skipif(find_spec("flwr") is not None, reason="Flower is installed")
+def test_without_flower_its_commands_say_what_to_install(fedkeys: Any) -> None:
+    fails(fedkeys("flower", "keyboard"), 2, "Flower is not installed", "fedkeys[flower]")

@@ -111,9 +111,11 @@ def keyboard(
     keys; each node reads its own texts, and only messages of this fedkeys cross. At the end all of it is stopped.
     The phones' messages are spread over the rounds, and the model is that of fedkeys simulate on the same phones.
     """
+    from fedkeys.engines.flower import check_installed
     from fedkeys.errors import UsageError
     from fedkeys.sources import open_corpus, shipped_corpus
 
+    check_installed()
     spec = str(corpus or shipped_corpus())
     if out is not None:
         check_output(out, None, [Path(spec), *Path(spec).glob("*.txt")])

@@ -18,9 +18,22 @@ server loads no text code; messages carry the bytes that any other way would car
     deployment    a whole federation on loopback, for trying it; certificates, processes: what it takes
 """
 
+from importlib.util import find_spec
 from pathlib import Path
+
+from fedkeys.errors import UsageError
 
 APP = Path(__file__).parent / "app"
 
 # In the directory that a run keeps, on the server's machine.
 ROUNDS_FILE, FAILURE_FILE = "rounds.jsonl", "failure"
+
+
+def check_installed() -> None:
+    """Refuse to go on without Flower.
+
+    Raises:
+        UsageError: the extra `flower` is not installed.
+    """
+    if find_spec("flwr") is None:
+        raise UsageError("Flower is not installed", remedy="pip install 'fedkeys[flower]'")
