@@ -1,0 +1,238 @@
+"""`Costs`: what one phone costs, and what grows with all of them, as measured on one machine.
+
+In: measurements of `fedkeys.simulate.measuring`. Out: figures that a plan is made of; JSON, and back. Laws: what
+was written is read back as it was; what is not of this form is refused.
+
+Seconds are CPU seconds of one core of the machine that measured. An n-gram here is one of the orders 1 to 3, as a
+generated fleet has them.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from math import ceil, isfinite
+from pathlib import Path
+from typing import Any
+
+from fedkeys.container import read_bytes, write_atomically
+from fedkeys.delta.secure import MOST_NUMBERS
+from fedkeys.delta.table import sketch_for
+from fedkeys.errors import FormatError, UsageError
+from fedkeys.privacy.neighbours import Neighbourhood
+from fedkeys.simulate.fits import Line, PowerLaw
+
+MARGIN = 1.15  # more room than the last sum has needed, as `fedkeys.simulate.summing` leaves
+
+_MOST_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class PlainCosts:
+    """What deltas cost that the aggregator sees.
+
+    Attributes:
+        delta_bytes: bytes of the median delta, by its n-grams.
+        phone_seconds: of a phone to count, bound and write a delta, by its n-grams; shipped phones.
+        server_seconds: to read a delta, check it, enter it in the ledger and add it up, by its n-grams.
+        unpack_seconds: the baseline: to unpack the same content with msgpack, as a map of n-grams to counts, and
+            add it up in a dictionary, by n-grams.
+        ledger_bytes: bytes on disk, of one delta.
+        row_bytes: bytes on disk of a distinct n-gram in the sums, with words.
+        settle_seconds: to merge an n-gram that runs on disk hold with those of the others.
+        release_seconds: of a release, by distinct n-grams in the sums, which lie on disk.
+        release_bytes: bytes of memory that a release holds at most, by distinct n-grams in the sums.
+        distinct: how many distinct n-grams there are, by how many were sent: Heaps' law.
+        released: how many n-grams a release tells, by how many were sent for each phone that one must have.
+        model_bytes: bytes of a model, by its n-grams.
+    """
+
+    delta_bytes: Line
+    phone_seconds: Line
+    server_seconds: Line
+    unpack_seconds: Line
+    ledger_bytes: float
+    row_bytes: float
+    settle_seconds: float
+    release_seconds: Line
+    release_bytes: Line
+    distinct: PowerLaw
+    released: PowerLaw
+    model_bytes: Line
+
+
+@dataclass(frozen=True, slots=True)
+class SecureCosts:
+    """What sums cost that the aggregator does not see into; with n phones, k neighbours, vectors of L numbers.
+
+    Attributes:
+        entries: of the table of a delta, by its n-grams.
+        distinct: how many distinct entries a sum has, by how many its phones have together.
+        up_bytes: bytes that a phone sends beside the 4 L of its vector, by k.
+        down_bytes: bytes that it is told, by k.
+        phone_mask: seconds of a phone for each number of each of its k + 1 masks.
+        phone_neighbour: seconds of a phone for each neighbour: keys, boxes, shares.
+        phone_number: seconds of a phone for each number of its vector.
+        phone_error: the greatest distance of a measured run from that, as a part of it.
+        server_mask: seconds of the server for each number of each mask that it takes off: one of each phone in
+            the sum, and of each that is lost one for each neighbour in the sum.
+        server_number: seconds for each number of each vector that it is sent.
+        server_share: seconds for each of n k shares.
+        server_cell: seconds for each number of the sum, to tell it apart and merge it.
+        server_error: as `phone_error`.
+        memory_number: bytes of memory that the server holds at most of a sum, for each of L.
+        memory_share: the same, for each of n k.
+        memory_error: as `phone_error`.
+    """
+
+    entries: Line
+    distinct: PowerLaw
+    up_bytes: Line
+    down_bytes: Line
+    phone_mask: float
+    phone_neighbour: float
+    phone_number: float
+    phone_error: float
+    server_mask: float
+    server_number: float
+    server_share: float
+    server_cell: float
+    server_error: float
+    memory_number: float
+    memory_share: float
+    memory_error: float
+
+    def sum_of(self, phones: int, ngrams: float) -> "SumCosts":
+        """Give what one sum costs.
+
+        Args:
+            phones: that begin it.
+            ngrams: that each has sent.
+
+        Raises:
+            UsageError: the vectors would be too long, or there are too few phones.
+        """
+        of_phone = self.entries.at(ngrams)
+        in_all = phones * of_phone
+        part = min(1.0, MARGIN * self.distinct.at(in_all) / in_all)
+        numbers = sketch_for(ceil(part * in_all), b"").length
+        if numbers > MOST_NUMBERS:
+            raise UsageError(
+                f"a sum of {phones:,} phones would have vectors of {numbers:,} numbers, of which it has "
+                f"{MOST_NUMBERS:,} at the most",
+                remedy="add fewer phones up together",
+            )
+        return SumCosts(self, phones, Neighbourhood.of(phones).neighbours, numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class SumCosts:
+    """What one sum costs.
+
+    Attributes:
+        costs: what it is made of.
+        phones: n, that begin it.
+        neighbours: k, of each.
+        numbers: L, of a vector.
+    """
+
+    costs: SecureCosts
+    phones: int
+    neighbours: int
+    numbers: int
+
+    @property
+    def up_bytes(self) -> float:
+        """Bytes that a phone sends."""
+        return 4 * self.numbers + self.costs.up_bytes.at(self.neighbours)
+
+    @property
+    def down_bytes(self) -> float:
+        """Bytes that a phone is told."""
+        return self.costs.down_bytes.at(self.neighbours)
+
+    @property
+    def phone_seconds(self) -> float:
+        """Seconds of a phone."""
+        costs = self.costs
+        masks = costs.phone_mask * (self.neighbours + 1) * self.numbers
+        return masks + costs.phone_neighbour * self.neighbours + costs.phone_number * self.numbers
+
+    def server_seconds(self, lost: float) -> float:
+        """Seconds of the server, if a part of the phones is lost before it has sent its vector."""
+        costs, alive = self.costs, (1 - lost) * self.phones
+        masks = alive * (1 + lost * self.neighbours)
+        return (
+            (costs.server_mask * masks + costs.server_number * alive + costs.server_cell) * self.numbers
+        ) + costs.server_share * self.phones * self.neighbours
+
+    @property
+    def memory(self) -> float:
+        """Bytes of memory of the server."""
+        return (
+            self.costs.memory_number * self.numbers + self.costs.memory_share * self.phones * self.neighbours
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """All that was measured.
+
+    Attributes:
+        machine: what measured it.
+        ngrams: how many n-grams a phone of the fleet has sent, on average.
+        plain, secure: what they cost; `secure` is None where the extra `privacy` was missing.
+    """
+
+    machine: str
+    ngrams: float
+    plain: PlainCosts
+    secure: SecureCosts | None
+
+    def save(self, path: Path) -> None:
+        """Write them, to be read by people too."""
+        write_atomically(path, (json.dumps(asdict(self), indent=1) + "\n").encode())
+
+    @classmethod
+    def load(cls, path: Path) -> "Costs":
+        """Read what `save` wrote.
+
+        Raises:
+            FormatError: it is nothing of that form.
+        """
+        try:
+            found = _read(cls, json.loads(read_bytes(path, _MOST_BYTES)))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise FormatError(
+                f"no costs as --keep-costs writes them: {error}",
+                file=path,
+                remedy="measure again with --keep-costs",
+            ) from None
+        assert isinstance(found, cls)
+        return found
+
+
+def _read(form: Any, given: Any) -> Any:
+    """Make a value of a dataclass of what JSON says."""
+    if not isinstance(given, dict):
+        raise ValueError(f"{form.__name__} is no object")
+    expected = {field.name: field.type for field in fields(form)}
+    if given.keys() != expected.keys():
+        raise ValueError(
+            f"{form.__name__} has {', '.join(sorted(given.keys() ^ expected.keys()))} too much or too few"
+        )
+    return form(**{name: _value(type_, given[name], name) for name, type_ in expected.items()})
+
+
+def _value(type_: Any, given: Any, name: str) -> Any:
+    if type_ == SecureCosts | None:
+        return None if given is None else _read(SecureCosts, given)
+    if is_dataclass(type_):
+        return _read(type_, given)
+    if type_ is str and isinstance(given, str):
+        return given
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if type_ is str or not is_number or not isfinite(given) or (given < 0 and name not in _SIGNED):
+        raise ValueError(f"{name} is {given!r}")
+    return type_(given)
+
+
+_SIGNED = ("centre",)

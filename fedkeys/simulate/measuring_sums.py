@@ -1,0 +1,296 @@
+"""Measuring sums under masks: what a phone and the server pay, by phones in a sum and length of vectors.
+
+In: a seed. Out: `SecureCosts`. Laws: each run is a whole one, whose sum the aggregator merges; both sides are
+timed message by message, in this process's CPU time; seconds are fitted, without negative ones, to what the
+protocol says of their growth (`fedkeys.phone.secure`).
+"""
+
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from fedkeys.aggregator import Aggregator
+from fedkeys.aggregator.cohorts import CohortSum
+from fedkeys.delta import Delta
+from fedkeys.delta.secure import ROUNDED_TO, RUN_SIZE, Step, Terms
+from fedkeys.delta.table import entries_in, sketch_of_length, table_of
+from fedkeys.errors import UsageError
+from fedkeys.phone.secure import SecurePhone
+from fedkeys.privacy.masks import Vector
+from fedkeys.privacy.neighbours import Neighbourhood
+from fedkeys.simulate.costs import SecureCosts
+from fedkeys.simulate.fits import Line, PowerLaw
+from fedkeys.simulate.fleet import Fleet
+from fedkeys.simulate.steps import take_steps
+
+# Phones, n-grams of each, and the part that is lost before it sends its vector.
+_RUNS = (
+    (20, 50, 0.0),
+    (20, 300, 0.0),
+    (40, 100, 0.0),
+    (40, 100, 0.25),
+    (60, 200, 0.1),
+    (80, 50, 0.0),
+    (80, 50, 0.25),
+    (120, 50, 0.1),
+    (200, 20, 0.0),
+)
+_TRACED = 4  # runs whose memory is measured: tracing takes its time
+_TOGETHER = (20, 50, 100, 200, 400)  # phones whose distinct entries are counted
+_NGRAMS = 300  # of each of them
+
+OnStep = Callable[[str, float], None]
+Result = TypeVar("Result")
+
+
+class _Run(NamedTuple):
+    """What one run took.
+
+    Attributes:
+        phones, neighbours, numbers: n, k and L; lost: how many were lost before they sent their vector.
+        entries, ngrams: of a phone.
+        up, down: bytes of a phone, without its vector, on average of those in the sum.
+        of_phone: seconds of such a phone; of_server: seconds.
+        memory: bytes that the server held at most.
+    """
+
+    phones: int
+    neighbours: int
+    numbers: int
+    lost: int
+    entries: float
+    ngrams: float
+    up: float
+    down: float
+    of_phone: float
+    of_server: float
+    memory: int
+
+    @property
+    def alive(self) -> int:
+        return self.phones - self.lost
+
+
+def measured_sums(
+    seed: int, on_step: OnStep = lambda *_: None, runs: Sequence[tuple[int, int, float]] = _RUNS
+) -> SecureCosts:
+    """Measure some runs, and fit what they cost.
+
+    Args:
+        seed: what fleets, and who is lost, follow from.
+        on_step: called with the name of a step and the part of it that is done.
+        runs: of each phones, n-grams of one, and the part that is lost.
+
+    Raises:
+        UsageError: the extra `privacy` is not installed.
+    """
+    found: list[_Run] = []
+    for done, (phones, ngrams, lost) in enumerate(runs):
+        on_step("sums under masks", done / len(runs))
+        found.append(_run(phones, ngrams, lost, seed, done < _TRACED))
+    masks = [run.numbers * (run.neighbours + 1) for run in found]
+    phone, phone_error = _fitted(
+        [masks, [run.neighbours for run in found], [run.numbers for run in found]],
+        [run.of_phone for run in found],
+    )
+    server, server_error = _fitted(
+        [
+            [run.numbers * run.alive * (1 + run.neighbours * run.lost / run.phones) for run in found],
+            [run.numbers * run.alive for run in found],
+            [run.phones * run.neighbours for run in found],
+            [run.numbers for run in found],
+        ],
+        [run.of_server for run in found],
+    )
+    traced = found[:_TRACED]
+    memory, memory_error = _fitted(
+        [[run.numbers for run in traced], [run.phones * run.neighbours for run in traced]],
+        [run.memory for run in traced],
+    )
+    neighbours = [run.neighbours for run in found]
+    return SecureCosts(
+        entries=Line.through([run.ngrams for run in found], [run.entries for run in found]),
+        distinct=_distinct(seed),
+        up_bytes=Line.through(neighbours, [run.up for run in found]),
+        down_bytes=Line.through(neighbours, [run.down for run in found]),
+        phone_mask=phone[0],
+        phone_neighbour=phone[1],
+        phone_number=phone[2],
+        phone_error=phone_error,
+        server_mask=server[0],
+        server_number=server[1],
+        server_share=server[2],
+        server_cell=server[3],
+        server_error=server_error,
+        memory_number=memory[0],
+        memory_share=memory[1],
+        memory_error=memory_error,
+    )
+
+
+def _fitted(features: Sequence[Sequence[float]], values: Sequence[float]) -> tuple[list[float], float]:
+    """Fit what each of some features costs, so that relative errors are least; give the greatest of them too.
+
+    Raises:
+        UsageError: the extra `privacy` is not installed.
+    """
+    try:
+        from scipy.optimize import nnls
+    except ImportError:
+        raise UsageError(
+            "fitting what sums cost wants scipy", remedy="install it with: pip install 'fedkeys[privacy]'"
+        ) from None
+    parts = np.array(features, float).T / np.array(values, float)[:, None]
+    scale = parts.max(0)
+    found, _ = nnls(parts / scale, np.ones(len(values)))
+    return (found / scale).tolist(), float(np.abs(parts @ (found / scale) - 1).max())
+
+
+def _distinct(seed: int) -> PowerLaw:
+    """How many distinct entries sums have, by how many their phones have, rounded up as they say it."""
+    fleet = Fleet(max(_TOGETHER), _NGRAMS, seed)
+    deltas = [Delta.from_bytes(data) for batch in fleet.deltas() for data in batch]
+    tables = [table_of(delta, fleet.base, seed).keys for delta in deltas]
+    entries = np.cumsum([_rounded(delta) for delta in deltas])
+    distinct = [len(np.unique(np.concatenate(tables[:phones]), axis=0)) for phones in _TOGETHER]
+    return PowerLaw.through([float(entries[phones - 1]) for phones in _TOGETHER], distinct)
+
+
+def _rounded(delta: Delta) -> int:
+    return -(-entries_in(delta) // ROUNDED_TO) * ROUNDED_TO
+
+
+def _run(phones: int, ngrams: int, lost: float, seed: int, traced: bool) -> _Run:
+    """Take one run from its keys to a merged sum; once more for its memory, if that is traced."""
+    fleet = Fleet(phones, ngrams, seed)
+    deltas = [Delta.from_bytes(data) for batch in fleet.deltas() for data in batch]
+    timed = _taken(fleet, deltas, lost, seed)
+    if not traced:
+        return timed
+    tracemalloc.start()
+    try:
+        return timed._replace(memory=_taken(fleet, deltas, lost, seed).memory)
+    finally:
+        tracemalloc.stop()
+
+
+def _taken(fleet: Fleet, deltas: Sequence[Delta], lost: float, seed: int) -> _Run:
+    rng = np.random.default_rng([seed, len(deltas)])
+    terms = Terms(rng.bytes(RUN_SIZE))
+    aggregator = Aggregator(fleet.federation, [fleet.base], bounds=fleet.bounds)
+    server = _TimedSum(CohortSum(aggregator, terms, fleet.base, rng))
+    phones = {delta.phone: _TimedPhone(delta, fleet, terms) for delta in deltas}
+    gone = dict.fromkeys(list(phones)[: round(lost * len(phones))], Step.MASKED)
+    up = dict.fromkeys(phones, 0)
+    down = dict.fromkeys(phones, 0)
+
+    def on_sent(name: bytes, size: int) -> None:
+        up[name] += size
+
+    def on_told(name: bytes, size: int) -> None:
+        down[name] += size
+
+    take_steps(server, phones, gone, on_sent, on_told)
+    server.merge()
+    left = [phone for name, phone in phones.items() if name not in gone]
+    numbers = left[0].numbers
+    return _Run(
+        phones=len(phones),
+        neighbours=Neighbourhood.of(len(phones)).neighbours,
+        numbers=numbers,
+        lost=len(gone),
+        entries=float(np.mean([_rounded(delta) for delta in deltas])),
+        ngrams=float(np.mean([len(delta.counts) for delta in deltas])),
+        up=float(np.mean([up[name] for name in phones if name not in gone])) - 4 * numbers,
+        down=float(np.mean([down[name] for name in phones if name not in gone])),
+        of_phone=float(np.mean([phone.seconds for phone in left])),
+        of_server=server.seconds,
+        memory=server.memory,
+    )
+
+
+class _TimedSum:
+    """The server's side, and what it takes.
+
+    Attributes:
+        timed: itself.
+        seconds: CPU seconds.
+        memory: bytes that it held at most, while `tracemalloc` traces: what is left of each call, and what the
+            greatest one took beside.
+    """
+
+    def __init__(self, timed: CohortSum) -> None:
+        self.timed = timed
+        self.seconds = 0.0
+        self.memory = self._held = 0
+
+    def receive(self, data: bytes) -> object:
+        return self._counted(lambda: self.timed.receive(data))
+
+    def advance(self) -> dict[int, bytes]:
+        return self._counted(self.timed.advance)
+
+    def name(self, phone: int) -> bytes:
+        return self.timed.name(phone)
+
+    def merge(self) -> None:
+        self._counted(self.timed.merge)
+
+    def _counted(self, work: Callable[[], Result]) -> Result:
+        before, _ = tracemalloc.get_traced_memory()
+        if tracemalloc.is_tracing():
+            tracemalloc.reset_peak()
+        begin = time.process_time()
+        try:
+            return work()
+        finally:
+            self.seconds += time.process_time() - begin
+            after, most = tracemalloc.get_traced_memory()
+            self.memory = max(self.memory, self._held + most - before)
+            self._held += after - before
+
+
+class _TimedPhone(SecurePhone):
+    """A phone, and what it takes; the vector is the sketch of a delta's table, as of `fedkeys.phone.summed`.
+
+    Attributes:
+        seconds: CPU seconds.
+        numbers: how long the vector is.
+    """
+
+    def __init__(self, delta: Delta, fleet: Fleet, terms: Terms) -> None:
+        self.numbers = 0
+        begin = time.process_time()
+
+        def vector(length: int) -> Vector:
+            self.numbers = length
+            sketch = sketch_of_length(length, terms.run)
+            return sketch.vector(*table_of(delta, fleet.base, sketch.salt))
+
+        super().__init__(terms, delta.phone, delta.sequence, entries_in(delta), vector)
+        self.seconds = time.process_time() - begin
+
+    def keys(self) -> bytes:
+        return self._counted(super().keys)
+
+    def boxes(self, roster: bytes) -> bytes:
+        return self._counted(lambda: SecurePhone.boxes(self, roster))
+
+    def masked(self, boxes: bytes) -> bytes:
+        return self._counted(lambda: SecurePhone.masked(self, boxes))
+
+    def confirmations(self, survivors: bytes) -> bytes:
+        return self._counted(lambda: SecurePhone.confirmations(self, survivors))
+
+    def shares(self, confirmations: bytes) -> bytes:
+        return self._counted(lambda: SecurePhone.shares(self, confirmations))
+
+    def _counted(self, work: Callable[[], bytes]) -> bytes:
+        begin = time.process_time()
+        try:
+            return work()
+        finally:
+            self.seconds += time.process_time() - begin
