@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fedkeys.container import read_bytes, write_atomically
-from fedkeys.delta.secure import MOST_NUMBERS
+from fedkeys.delta.secure import MOST_NUMBERS, ROUNDED_TO
 from fedkeys.delta.table import sketch_for
 from fedkeys.errors import FormatError, UsageError
 from fedkeys.privacy.neighbours import Neighbourhood
@@ -64,7 +64,7 @@ class SecureCosts:
     """What sums cost that the aggregator does not see into; with n phones, k neighbours, vectors of L numbers.
 
     Attributes:
-        entries: of the table of a delta, by its n-grams.
+        entries: of the table of a delta, by its n-grams; a phone says them rounded up.
         distinct: how many distinct entries a sum has, by how many its phones have together.
         up_bytes: bytes that a phone sends beside the 4 L of its vector, by k.
         down_bytes: bytes that it is told, by k.
@@ -74,12 +74,14 @@ class SecureCosts:
         phone_error: the greatest distance of a measured run from that, as a part of it.
         server_mask: seconds of the server for each number of each mask that it takes off: one of each phone in
             the sum, and of each that is lost one for each neighbour in the sum.
-        server_number: seconds for each number of each vector that it is sent.
+        server_agreement: seconds for each of the latter masks, beside that: keys have to be agreed on.
         server_share: seconds for each of n k shares.
         server_cell: seconds for each number of the sum, to tell it apart and merge it.
+        server_sum: seconds of a sum, whatever its size.
         server_error: as `phone_error`.
         memory_number: bytes of memory that the server holds at most of a sum, for each of L.
         memory_share: the same, for each of n k.
+        memory_sum: the same, whatever its size.
         memory_error: as `phone_error`.
     """
 
@@ -92,12 +94,14 @@ class SecureCosts:
     phone_number: float
     phone_error: float
     server_mask: float
-    server_number: float
+    server_agreement: float
     server_share: float
     server_cell: float
+    server_sum: float
     server_error: float
     memory_number: float
     memory_share: float
+    memory_sum: float
     memory_error: float
 
     def sum_of(self, phones: int, ngrams: float) -> "SumCosts":
@@ -110,7 +114,7 @@ class SecureCosts:
         Raises:
             UsageError: the vectors would be too long, or there are too few phones.
         """
-        of_phone = self.entries.at(ngrams)
+        of_phone = ceil(self.entries.at(ngrams) / ROUNDED_TO) * ROUNDED_TO
         in_all = phones * of_phone
         part = min(1.0, MARGIN * self.distinct.at(in_all) / in_all)
         numbers = sketch_for(ceil(part * in_all), b"").length
@@ -159,17 +163,16 @@ class SumCosts:
     def server_seconds(self, lost: float) -> float:
         """Seconds of the server, if a part of the phones is lost before it has sent its vector."""
         costs, alive = self.costs, (1 - lost) * self.phones
-        masks = alive * (1 + lost * self.neighbours)
-        return (
-            (costs.server_mask * masks + costs.server_number * alive + costs.server_cell) * self.numbers
-        ) + costs.server_share * self.phones * self.neighbours
+        of_lost = lost * alive * self.neighbours
+        by_number = costs.server_mask * (alive + of_lost) + costs.server_cell
+        shares = costs.server_share * self.phones * self.neighbours
+        return by_number * self.numbers + costs.server_agreement * of_lost + shares + costs.server_sum
 
     @property
     def memory(self) -> float:
         """Bytes of memory of the server."""
-        return (
-            self.costs.memory_number * self.numbers + self.costs.memory_share * self.phones * self.neighbours
-        )
+        costs, shares = self.costs, self.phones * self.neighbours
+        return costs.memory_number * self.numbers + costs.memory_share * shares + costs.memory_sum
 
 
 @dataclass(frozen=True, slots=True)
