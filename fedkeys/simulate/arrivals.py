@@ -47,7 +47,7 @@ from fedkeys.simulate.steps import STEPS
 
 DAY = 86_400
 HORIZON = 21_600
-MOST_SUMS = 64
+MOST_SUMS = 128
 MOST_PHONES = 500_000_000
 
 # Parts of the fleet by time zone, from UTC-11 to UTC+12: clusters of America, Europe and Africa, India, East Asia.
@@ -354,54 +354,74 @@ def _fates_in_sums(
     larger = asked % sums
     for number, size in ((larger, asked // sums + 1), (sums - larger, asked // sums)):
         drawn = min(number, MOST_SUMS)
-        for place, generator in enumerate(rng.spawn(drawn)):
-            stands_for = number // drawn + (place < number % drawn)
-            fates, moments, end = _one_sum(size, rule.deadline, habits, work, generator)
-            tally += stands_for * np.array(fates)
-            np.add.at(uploads, moments, stands_for)
-            jobs[end] += stands_for * (fates[0] > 0)
+        if not drawn:
+            continue
+        stand_for = np.full(drawn, number // drawn) + (np.arange(drawn) < number % drawn)
+        run = _sums(drawn, size, rule.deadline, habits, work, rng)
+        tally += (stand_for[:, None] * run.fates).sum(0)
+        np.add.at(uploads, run.moments, np.where(run.sent, stand_for[:, None], 0))
+        np.add.at(jobs, run.ends, np.where(run.fates[:, 0] > 0, stand_for, 0))
     merged, lost, late, failed = tally.tolist()
     return _Fates(merged, lost, late, failed, sums, uploads, jobs)
 
 
-def _one_sum(
-    size: int, deadline: float | None, habits: Habits, work: Work, rng: np.random.Generator
-) -> tuple[tuple[int, int, int, int], Numbers, int]:
-    """Draw one sum: merged, lost, late, failed; the seconds in which vectors arrive; the second in which it ends.
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Some sums of one size.
+
+    Attributes:
+        fates: int64[sums, 4], how many phones of each were merged, lost, late, or in it when it failed.
+        moments: int64[sums, size], the second in which a vector arrives; sent: where there is one.
+        ends: int64[sums], the second in which each ends.
+    """
+
+    fates: Numbers
+    moments: Numbers
+    sent: NDArray[np.bool_]
+    ends: Numbers
+
+
+def _sums(
+    number: int, size: int, deadline: float | None, habits: Habits, work: Work, rng: np.random.Generator
+) -> _Sums:
+    """Draw some sums, phone by phone.
 
     A step ends when all who are left have taken it, or at a fifth of the deadline: who is lost does not say so.
     """
     steps = len(STEPS)
-    pace, sending, losing = rng.standard_normal((steps, size)), rng.standard_normal(size), rng.random(size)
-    times = habits.middling / steps * np.exp(habits.spread * pace)
-    vector = work.up_bytes / habits.bandwidth * np.exp(habits.bandwidth_spread * sending)
-    times[STEPS.index(Step.MASKED)] += vector + habits.slowness * work.busy_phone
+    losing, sending = rng.random((number, size)), rng.standard_normal((number, size))
     # Who is lost is lost at each step alike.
-    lost_at = np.where(
-        losing < habits.dropout, (losing / max(habits.dropout, 1e-300) * steps).astype(int), steps
+    lost_at = np.where(losing < habits.dropout, losing * steps / max(habits.dropout, 1e-300), steps).astype(
+        int
     )
     most = HORIZON / steps if deadline is None else min(deadline, HORIZON) / steps
-    alive = np.ones(size, bool)
-    moments = np.zeros(0, np.int64)
-    now, lost, late = 0.0, 0, 0
-    in_sum, needed = 0, LEAST_TOGETHER
+    alive = np.ones((number, size), bool)
+    running = np.ones(number, bool)
+    fates = np.zeros((number, 4), np.int64)
+    now = np.zeros(number)
+    needed = np.full(number, LEAST_TOGETHER)
     for at, step in enumerate(STEPS):
-        gone = alive & (lost_at == at)
-        lost += int(gone.sum()) * (step <= Step.MASKED)
+        times = habits.middling / steps * np.exp(habits.spread * rng.standard_normal((number, size)))
+        gone = alive & (lost_at == at) & running[:, None]
         alive &= ~gone
         if step is Step.MASKED:
-            moments = (now + times[at][alive]).astype(np.int64)
-        slow = alive & (times[at] > most)
-        late += int(slow.sum()) * (step <= Step.MASKED)
+            times += work.up_bytes / habits.bandwidth * np.exp(habits.bandwidth_spread * sending)
+            times += habits.slowness * work.busy_phone
+            sent, moments = alive & running[:, None], now[:, None] + times
+        slow = alive & (times > most) & running[:, None]
         alive &= ~slow
-        taken = float(times[at][alive].max(initial=0.0))
-        now += most if deadline is not None and (gone.any() or slow.any()) else taken
-        left = int(alive.sum())
+        if step <= Step.MASKED:
+            fates[:, 1] += gone.sum(1)
+            fates[:, 2] += slow.sum(1)
+        waits = (gone | slow).any(1) if deadline is not None else np.zeros(number, bool)
+        now += running * np.where(waits, most, np.where(alive, times, 0.0).max(1))
+        left = alive.sum(1)
         if step is Step.KEYS:
-            needed = max(LEAST_TOGETHER if left >= LEAST_TOGETHER else size + 1, left - floor(LOST * left))
-        if step is Step.MASKED:
-            in_sum = left
-        if left < needed:
-            failed = size - lost - late
-            return (0, lost, late, failed), np.minimum(moments, HORIZON), min(int(now), HORIZON)
-    return (in_sum, lost, late, 0), np.minimum(moments, HORIZON), min(int(now), HORIZON)
+            needed = np.maximum(needed, left - np.floor(LOST * left).astype(np.int64))
+        if step <= Step.MASKED:
+            fates[:, 0] = left
+        running &= left >= needed
+    fates[:, 3] = np.where(running, 0, size - fates[:, 1] - fates[:, 2])
+    fates[~running, 0] = 0
+    seconds = np.minimum(moments, HORIZON).astype(np.int64)
+    return _Sums(fates, seconds, sent, np.minimum(now, HORIZON).astype(np.int64))

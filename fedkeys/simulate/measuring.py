@@ -187,19 +187,17 @@ def _growing(fleet: Fleet, fleets: Sequence[int], scratch: Path, on_step: OnStep
     """Merge a fleet on disk, as one that no memory has room for; look at it at some sizes."""
     state = scratch / "state"
     aggregator = Aggregator(fleet.federation, [fleet.base], _LITTLE_MEMORY, state, bounds=fleet.bounds)
-    rows = 0
     for number, messages in enumerate(fleet.deltas(), 1):
         on_step("growing", number / fleet.batches)
         _add(aggregator, messages)
-        rows += sum(len(Delta.from_bytes(data).counts) for data in messages)
         if number * PHONES_PER_BATCH in fleets:
-            yield _looked_at(aggregator, state, number * PHONES_PER_BATCH, rows)
+            yield _looked_at(aggregator, state, number * PHONES_PER_BATCH)
     aggregator.close()
 
 
-def _looked_at(aggregator: Aggregator, state: Path, phones: int, sent: int) -> _Grown:
+def _looked_at(aggregator: Aggregator, state: Path, phones: int) -> _Grown:
     aggregator.commit()  # all of it is on disk
-    merged = aggregator.status()["ngrams"]
+    merged, sent = aggregator.status()["ngrams"], aggregator.merged.rows
     begin = time.process_time()
     aggregator.settle()
     settled = time.process_time() - begin
