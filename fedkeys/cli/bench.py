@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fedkeys.cli.capacity import capacity
 from fedkeys.cli.console import many, peak_memory, print_json, print_table, short, size
 from fedkeys.cli.options import (
     DpDeltaOption,
@@ -27,6 +28,7 @@ from fedkeys.cli.progress import adding_up, progress
 from fedkeys.cli.public_words import public_prior
 
 app = typer.Typer(no_args_is_help=True, help="Measure on this machine what the design promises.")
+app.command()(capacity)
 
 
 @app.command()

@@ -126,11 +126,11 @@ def printable(sentence: str) -> str:
 def size(bytes_: float) -> str:
     """Write a number of bytes for people.
 
-    >>> size(512), size(13_679_039)
-    ('512 B', '13.7 MB')
+    >>> size(512), size(13_679_039), size(4e14)
+    ('512 B', '13.7 MB', '400.0 TB')
     """
-    for unit in ("B", "kB", "MB", "GB"):
-        if bytes_ < 1000 or unit == "GB":
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if bytes_ < 1000 or unit == "PB":
             break
         bytes_ /= 1000
     return f"{bytes_:.0f} {unit}" if unit == "B" else f"{bytes_:.1f} {unit}"

@@ -19,7 +19,7 @@ import numpy as np
 from fedkeys.aggregator import RoundRule
 from fedkeys.errors import UsageError
 from fedkeys.simulate.arrivals import DAY, Day, Habits, Work, day_of, days_until_heard
-from fedkeys.simulate.costs import Costs, SumCosts
+from fedkeys.simulate.costs import MIN_PHONES, Costs, SumCosts
 from fedkeys.simulate.fits import PowerLaw
 
 RESOURCES = ("cpu", "memory", "disk", "network in", "network out")
@@ -304,9 +304,7 @@ def _changes(need: Need, ngrams: float) -> Mapping[str, Mapping[str, Any]]:
     few = max(15, (setting.together or 0) // 4)
     changes: dict[str, Mapping[str, Any]] = {
         f"--prune {told:,}: a tenth of the model": {"prune": told},
-        f"--min-phones {5 * setting.min_phones}, not {setting.min_phones}": {
-            "min_phones": 5 * setting.min_phones
-        },
+        f"--min-phones {MIN_PHONES[-1]}, not {setting.min_phones}": {"min_phones": MIN_PHONES[-1]},
         f"--max-ngrams {ngrams / 2:.0f}: half of what a phone sends": {"ngrams": ngrams / 2},
         f"--cohort {asked:,}: a tenth of those who come": {"cohort": asked},
         f"{setting.rounds * 4} rounds a day, not {setting.rounds}": {"rounds": setting.rounds * 4},
@@ -324,10 +322,10 @@ def _changes(need: Need, ngrams: float) -> Mapping[str, Mapping[str, Any]]:
 def _held(phones: int, ngrams: float, setting: Setting, costs: Costs) -> Held:
     plain, sent = costs.plain, phones * ngrams
     distinct = plain.distinct.at(sent)
-    for_each = sent / setting.min_phones
+    released = plain.released(setting.min_phones)
     most = inf if setting.prune is None else float(setting.prune)
-    told = min(plain.released.at(for_each), distinct, most)
-    low, high = plain.released.between(for_each)
+    told = min(released.at(sent), distinct, most)
+    low, high = released.between(sent)
     return Held(
         distinct=distinct,
         distinct_range=plain.distinct.between(sent),

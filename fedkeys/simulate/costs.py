@@ -22,6 +22,8 @@ from fedkeys.simulate.fits import Line, PowerLaw
 
 MARGIN = 1.15  # more room than the last sum has needed, as `fedkeys.simulate.summing` leaves
 
+MIN_PHONES = 2, 20, 100  # what releases were measured of
+
 _MOST_BYTES = 1 << 20
 
 
@@ -33,30 +35,47 @@ class PlainCosts:
         delta_bytes: bytes of the median delta, by its n-grams.
         phone_seconds: of a phone to count, bound and write a delta, by its n-grams; shipped phones.
         server_seconds: to read a delta, check it, enter it in the ledger and add it up, by its n-grams.
-        unpack_seconds: the baseline: to unpack the same content with msgpack, as a map of n-grams to counts, and
-            add it up in a dictionary, by n-grams.
+        unpack_seconds: the baseline: to unpack the content of a delta of the fleet with msgpack, as a map of
+            n-grams to counts, and add it up in a dictionary.
         ledger_bytes: bytes on disk, of one delta.
         row_bytes: bytes on disk of a distinct n-gram in the sums, with words.
         settle_seconds: to merge an n-gram that runs on disk hold with those of the others.
         release_seconds: of a release, by distinct n-grams in the sums, which lie on disk.
         release_bytes: bytes of memory that a release holds at most, by distinct n-grams in the sums.
         distinct: how many distinct n-grams there are, by how many were sent: Heaps' law.
-        released: how many n-grams a release tells, by how many were sent for each phone that one must have.
+        released_2, released_20, released_100: how many n-grams a release tells that so many phones have, by how
+            many were sent.
         model_bytes: bytes of a model, by its n-grams.
     """
 
     delta_bytes: Line
     phone_seconds: Line
     server_seconds: Line
-    unpack_seconds: Line
+    unpack_seconds: float
     ledger_bytes: float
     row_bytes: float
     settle_seconds: float
     release_seconds: Line
     release_bytes: Line
     distinct: PowerLaw
-    released: PowerLaw
+    released_2: PowerLaw
+    released_20: PowerLaw
+    released_100: PowerLaw
     model_bytes: Line
+
+    def released(self, min_phones: int) -> PowerLaw:
+        """Give how many n-grams a release tells.
+
+        Raises:
+            UsageError: that was not measured for so many phones.
+        """
+        found: PowerLaw | None = getattr(self, f"released_{min_phones}", None)
+        if found is None:
+            raise UsageError(
+                f"what a release tells of at least {min_phones} phones was not measured",
+                remedy=f"choose one of {', '.join(map(str, MIN_PHONES))}",
+            )
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +87,19 @@ class SecureCosts:
         distinct: how many distinct entries a sum has, by how many its phones have together.
         up_bytes: bytes that a phone sends beside the 4 L of its vector, by k.
         down_bytes: bytes that it is told, by k.
-        phone_mask: seconds of a phone for each number of each of its k + 1 masks.
+        mask: seconds to add a number of a mask: a phone has k + 1 of them; the server takes off one of each phone
+            in the sum, and of each that is lost one for each neighbour in the sum.
         phone_neighbour: seconds of a phone for each neighbour: keys, boxes, shares.
         phone_number: seconds of a phone for each number of its vector.
         phone_error: the greatest distance of a measured run from that, as a part of it.
-        server_mask: seconds of the server for each number of each mask that it takes off: one of each phone in
-            the sum, and of each that is lost one for each neighbour in the sum.
-        server_agreement: seconds for each of the latter masks, beside that: keys have to be agreed on.
-        server_share: seconds for each of n k shares.
-        server_cell: seconds for each number of the sum, to tell it apart and merge it.
-        server_sum: seconds of a sum, whatever its size.
-        server_error: as `phone_error`.
+        merge_agreement: seconds of the server for each of the latter masks, beside that: keys are agreed on.
+        merge_number: seconds for each number of the sum, to tell it apart and merge it.
+        merge_share: seconds for each of n k shares.
+        merge_sum: seconds of a sum, whatever its size.
+        merge_error: as `phone_error`.
+        message_number: seconds of the server for each number of each vector that comes.
+        message_share: seconds for each of n k, of the messages before and after.
+        message_error: as `phone_error`.
         memory_number: bytes of memory that the server holds at most of a sum, for each of L.
         memory_share: the same, for each of n k.
         memory_sum: the same, whatever its size.
@@ -89,16 +110,18 @@ class SecureCosts:
     distinct: PowerLaw
     up_bytes: Line
     down_bytes: Line
-    phone_mask: float
+    mask: float
     phone_neighbour: float
     phone_number: float
     phone_error: float
-    server_mask: float
-    server_agreement: float
-    server_share: float
-    server_cell: float
-    server_sum: float
-    server_error: float
+    merge_agreement: float
+    merge_number: float
+    merge_share: float
+    merge_sum: float
+    merge_error: float
+    message_number: float
+    message_share: float
+    message_error: float
     memory_number: float
     memory_share: float
     memory_sum: float
@@ -157,16 +180,16 @@ class SumCosts:
     def phone_seconds(self) -> float:
         """Seconds of a phone."""
         costs = self.costs
-        masks = costs.phone_mask * (self.neighbours + 1) * self.numbers
+        masks = costs.mask * (self.neighbours + 1) * self.numbers
         return masks + costs.phone_neighbour * self.neighbours + costs.phone_number * self.numbers
 
     def server_seconds(self, lost: float) -> float:
         """Seconds of the server, if a part of the phones is lost before it has sent its vector."""
         costs, alive = self.costs, (1 - lost) * self.phones
         of_lost = lost * alive * self.neighbours
-        by_number = costs.server_mask * (alive + of_lost) + costs.server_cell
-        shares = costs.server_share * self.phones * self.neighbours
-        return by_number * self.numbers + costs.server_agreement * of_lost + shares + costs.server_sum
+        by_number = costs.mask * (alive + of_lost) + costs.merge_number + costs.message_number * alive
+        by_share = (costs.merge_share + costs.message_share) * self.phones * self.neighbours
+        return by_number * self.numbers + costs.merge_agreement * of_lost + by_share + costs.merge_sum
 
     @property
     def memory(self) -> float:

@@ -10,6 +10,7 @@ import platform
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -22,45 +23,58 @@ from fedkeys.aggregator import Aggregator
 from fedkeys.delta import DEFAULT_BOUNDS, Delta
 from fedkeys.errors import UsageError
 from fedkeys.phone import Phone
-from fedkeys.simulate.costs import Costs, PlainCosts
+from fedkeys.simulate.costs import MIN_PHONES, Costs, PlainCosts
 from fedkeys.simulate.fits import Line, PowerLaw
 from fedkeys.simulate.fleet import PHONES_PER_BATCH, Fleet
-from fedkeys.simulate.measuring_sums import measured_sums
+from fedkeys.simulate.measuring_sums import RUNS, measured_sums
 from fedkeys.sources import open_corpus
 from fedkeys.sources.shipped import shipped_corpus
 
 NGRAMS = 300  # of a phone, as in `fedkeys bench aggregate`
 
-_SIZES = (100, NGRAMS, 900)
 _ORDER = 3  # that of a generated fleet
 _FLEETS = tuple(PHONES_PER_BATCH * times for times in (1, 2, 4, 8, 16))
-_MIN_PHONES = (2, 5, 20)
 _TOGETHER = 256  # messages, as `fedkeys.aggregator.rounds` reads them
 _LITTLE_MEMORY = 1 << 24  # so that sums go to disk
 _UNPACKED = 256
-_REPEATS = 3
+_REPEATS = 5
+_PARTS = (1 / 16, 1 / 4, 1 / 2, 1)  # of a shipped phone's messages
 
 OnStep = Callable[[str, float], None]
 
 
-def measured(
-    seed: int = 0,
-    fleets: Sequence[int] = _FLEETS,
-    on_step: OnStep = lambda *_: None,
-) -> Costs:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """At which sizes costs are measured.
+
+    Attributes:
+        ngrams: that a phone has, where one delta is timed; the one in the middle is the fleet's.
+        fleets: phones, ascending, where what grows is measured: whole batches of a generated fleet.
+        runs: of sums under masks: phones, n-grams of each, the part that is lost.
+    """
+
+    ngrams: tuple[int, int, int] = (100, NGRAMS, 900)
+    fleets: Sequence[int] = _FLEETS
+    runs: Sequence[tuple[int, int, float]] = RUNS
+
+    def __post_init__(self) -> None:
+        if len(self.fleets) < 2 or any(phones % PHONES_PER_BATCH for phones in self.fleets):
+            raise UsageError(f"fleets are two or more, of whole batches of {PHONES_PER_BATCH:,} phones")
+
+
+def measured(seed: int = 0, trial: Trial | None = None, on_step: OnStep = lambda *_: None) -> Costs:
     """Measure everything.
 
     Args:
         seed: what fleets follow from.
-        fleets: at how many phones what grows is measured, ascending: whole batches of a fleet.
+        trial: at which sizes.
         on_step: called with the name of a step and the part of it that is done.
     """
-    if len(fleets) < 2 or any(phones % PHONES_PER_BATCH for phones in fleets):
-        raise UsageError(f"fleets are two or more, of whole batches of {PHONES_PER_BATCH:,} phones")
+    trial = trial or Trial()
     with TemporaryDirectory(prefix="fedkeys-bench-") as scratch:
-        plain, rows = _plain(seed, fleets, Path(scratch), on_step)
+        plain, rows = _plain(seed, trial, Path(scratch), on_step)
     try:
-        secure = measured_sums(seed, on_step)
+        secure = measured_sums(seed, on_step, trial.runs)
     except UsageError:  # the extra `privacy` is missing
         secure = None
     return Costs(_machine(), rows, plain, secure)
@@ -73,7 +87,7 @@ class _Grown(NamedTuple):
         phones: how many; sent: n-grams that they sent; distinct: n-grams in the sums.
         merged: n-grams in the runs that were merged into one, and `settled`, how many seconds that took.
         ledger_bytes, run_bytes: on disk.
-        releases: of each release n-grams sent for each phone that one must have, n-grams told, bytes.
+        releases: for each of `MIN_PHONES` the n-grams of a release, and its bytes.
         seconds: of the last release; memory: that it held at most.
     """
 
@@ -84,18 +98,19 @@ class _Grown(NamedTuple):
     settled: float
     ledger_bytes: int
     run_bytes: int
-    releases: Sequence[tuple[float, int, int]]
+    releases: Sequence[tuple[int, int]]
     seconds: float
     memory: int
 
 
-def _plain(seed: int, fleets: Sequence[int], scratch: Path, on_step: OnStep) -> tuple[PlainCosts, float]:
+def _plain(seed: int, trial: Trial, scratch: Path, on_step: OnStep) -> tuple[PlainCosts, float]:
+    """Give the costs of deltas that are seen, and how many n-grams one of the fleet has."""
     sizes: list[float] = []
     rows: list[float] = []
     merging: list[float] = []
     unpacking: list[float] = []
-    for done, ngrams in enumerate(_SIZES):
-        on_step("reading and merging", done / len(_SIZES))
+    for done, ngrams in enumerate(trial.ngrams):
+        on_step("reading and merging", done / len(trial.ngrams))
         fleet = Fleet(2 * PHONES_PER_BATCH, ngrams, seed)
         first, second = fleet.deltas()
         merging.append(min(_merging(fleet, first, second) for _ in range(_REPEATS)))
@@ -103,24 +118,31 @@ def _plain(seed: int, fleets: Sequence[int], scratch: Path, on_step: OnStep) -> 
         rows.append(float(np.mean([len(delta.counts) for delta in deltas])))
         sizes.append(median(map(len, second)))
         unpacking.append(_unpacking(deltas[:_UNPACKED], fleet))
-    grown = list(_growing(Fleet(max(fleets), NGRAMS, seed), fleets, scratch, on_step))
+    fleet = Fleet(max(trial.fleets), trial.ngrams[1], seed)
+    grown = list(_growing(fleet, trial.fleets, scratch, on_step))
     phones, distinct = [point.phones for point in grown], [point.distinct for point in grown]
     releases = [release for point in grown for release in point.releases]
+    sent = [point.sent for point in grown]
+    released = [
+        PowerLaw.through(sent, [point.releases[at][0] for point in grown]) for at in range(len(MIN_PHONES))
+    ]
     costs = PlainCosts(
         delta_bytes=Line.through(rows, sizes),
         phone_seconds=_counting(),
         server_seconds=Line.through(rows, merging),
-        unpack_seconds=Line.through(rows, unpacking),
+        unpack_seconds=unpacking[1],
         ledger_bytes=Line.through(phones, [point.ledger_bytes for point in grown]).each,
         row_bytes=grown[-1].run_bytes / grown[-1].distinct,
         settle_seconds=sum(point.settled for point in grown) / sum(point.merged for point in grown),
         release_seconds=Line.through(distinct, [point.seconds for point in grown]),
         release_bytes=Line.through(distinct, [point.memory for point in grown]),
-        distinct=PowerLaw.through([point.sent for point in grown], distinct),
-        released=PowerLaw.through([one[0] for one in releases], [one[1] for one in releases]),
-        model_bytes=Line.through([one[1] for one in releases], [one[2] for one in releases]),
+        distinct=PowerLaw.through(sent, distinct),
+        released_2=released[0],
+        released_20=released[1],
+        released_100=released[2],
+        model_bytes=Line.through([ngrams for ngrams, _ in releases], [size for _, size in releases]),
     )
-    return costs, rows[_SIZES.index(NGRAMS)]
+    return costs, rows[1]
 
 
 def _merging(fleet: Fleet, first: Sequence[bytes], second: Sequence[bytes]) -> float:
@@ -169,18 +191,25 @@ def _as_map(delta: Delta, fleet: Fleet) -> dict[str, int]:
 
 def _counting() -> Line:
     """Seconds of a phone to count, bound and write what it has typed, by n-grams: shipped phones."""
-    ngrams: list[int] = []
+    phones = [texts.texts for texts in open_corpus(str(shipped_corpus())).phones()]
+    Phone(phones[0], order=_ORDER, bounds=DEFAULT_BOUNDS).delta()  # tables are made at the first word
+    ngrams: list[float] = []
     seconds: list[float] = []
-    for texts in open_corpus(str(shipped_corpus())).phones():
-        for part in (len(texts.texts) // 2, len(texts.texts)):
-            taken: list[float] = []
-            for _ in range(_REPEATS):
-                begin = time.process_time()
-                delta = Phone(texts.texts[:part], order=_ORDER, bounds=DEFAULT_BOUNDS).delta()
-                taken.append(time.process_time() - begin)
-            ngrams.append(len(delta.counts))
-            seconds.append(min(taken))
+    for part in _PARTS:
+        found = [_counted(texts[: max(1, round(part * len(texts)))]) for texts in phones]
+        ngrams.append(float(np.mean([one[0] for one in found])))
+        seconds.append(float(np.mean([one[1] for one in found])))
     return Line.through(ngrams, seconds)
+
+
+def _counted(texts: Sequence[str]) -> tuple[int, float]:
+    """How many n-grams a phone's delta has, and seconds until it is written."""
+    taken: list[float] = []
+    for _ in range(_REPEATS):
+        begin = time.process_time()
+        delta = Phone(texts, order=_ORDER, bounds=DEFAULT_BOUNDS).delta()
+        taken.append(time.process_time() - begin)
+    return len(delta.counts), min(taken)
 
 
 def _growing(fleet: Fleet, fleets: Sequence[int], scratch: Path, on_step: OnStep) -> Iterator[_Grown]:
@@ -202,15 +231,15 @@ def _looked_at(aggregator: Aggregator, state: Path, phones: int) -> _Grown:
     aggregator.settle()
     settled = time.process_time() - begin
     aggregator.commit()
-    releases: list[tuple[float, int, int]] = []
-    for min_phones in _MIN_PHONES:
+    releases: list[tuple[int, int]] = []
+    for min_phones in MIN_PHONES:
         begin = time.process_time()
         model = aggregator.release(min_phones)
         seconds = time.process_time() - begin
-        releases.append((sent / min_phones, sum(model.ngrams), len(model.to_bytes())))
+        releases.append((sum(model.ngrams), len(model.to_bytes())))
     tracemalloc.start()
     try:
-        aggregator.release(_MIN_PHONES[-1])
+        aggregator.release(MIN_PHONES[-1])
         memory = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -8,6 +8,7 @@ protocol says of their growth (`fedkeys.phone.secure`).
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,7 +20,7 @@ from fedkeys.delta.secure import ROUNDED_TO, RUN_SIZE, Step, Terms
 from fedkeys.delta.table import entries_in, sketch_of_length, table_of
 from fedkeys.errors import UsageError
 from fedkeys.phone.secure import SecurePhone
-from fedkeys.privacy.masks import Vector
+from fedkeys.privacy.masks import SEED_SIZE, Vector, add_mask
 from fedkeys.privacy.neighbours import Neighbourhood
 from fedkeys.simulate.costs import SecureCosts
 from fedkeys.simulate.fits import Line, PowerLaw
@@ -27,17 +28,19 @@ from fedkeys.simulate.fleet import Fleet
 from fedkeys.simulate.steps import take_steps
 
 # Phones, n-grams of each, and the part that is lost before it sends its vector.
-_RUNS = (
-    (20, 50, 0.0),
-    (20, 300, 0.0),
+RUNS = (
+    (20, 100, 0.0),
+    (20, 900, 0.0),
     (40, 100, 0.0),
-    (60, 200, 0.1),
-    (40, 100, 0.25),
-    (80, 50, 0.25),
-    (120, 50, 0.1),
+    (40, 300, 0.25),
+    (80, 100, 0.25),
+    (80, 200, 0.0),
+    (120, 100, 0.1),
+    (160, 50, 0.0),
 )
 _TRACED = 4  # runs whose memory is measured: tracing takes its time
-_REPEATS = 2
+_REPEATS = 3
+_MASKED, _MASKS = 1 << 20, 9  # numbers of a mask, and how often it is timed
 _TOGETHER = (20, 50, 100, 200, 400)  # phones whose distinct entries are counted
 _NGRAMS = 300  # of each of them
 
@@ -52,7 +55,8 @@ class _Run(NamedTuple):
         phones, neighbours, numbers: n, k and L; lost: how many were lost before they sent their vector.
         entries, ngrams: of a phone.
         up, down: bytes of a phone, without its vector, on average of those in the sum.
-        of_phone: seconds of such a phone; of_server: seconds.
+        of_phone: seconds of such a phone; of_messages: of the server, to take and give messages; of_merge: to
+            take masks off, tell the sum apart and merge it.
         memory: bytes that the server held at most.
     """
 
@@ -65,7 +69,8 @@ class _Run(NamedTuple):
     up: float
     down: float
     of_phone: float
-    of_server: float
+    of_messages: float
+    of_merge: float
     memory: int
 
     @property
@@ -74,7 +79,7 @@ class _Run(NamedTuple):
 
 
 def measured_sums(
-    seed: int, on_step: OnStep = lambda *_: None, runs: Sequence[tuple[int, int, float]] = _RUNS
+    seed: int, on_step: OnStep = lambda *_: None, runs: Sequence[tuple[int, int, float]] = RUNS
 ) -> SecureCosts:
     """Measure some runs, and fit what they cost.
 
@@ -90,20 +95,27 @@ def measured_sums(
     for done, (phones, ngrams, lost) in enumerate(runs):
         on_step("sums under masks", done / len(runs))
         found.append(_run(phones, ngrams, lost, seed, done < _TRACED))
-    masks = [run.numbers * (run.neighbours + 1) for run in found]
+    mask = _mask()
+    neighbours = [run.neighbours for run in found]
+    of_lost = [run.alive * run.neighbours * run.lost / run.phones for run in found]
     phone, phone_error = _fitted(
-        [masks, [run.neighbours for run in found], [run.numbers for run in found]],
+        [neighbours, [run.numbers for run in found]],
         [run.of_phone for run in found],
+        [mask * run.numbers * (run.neighbours + 1) for run in found],
     )
-    server, server_error = _fitted(
+    merge, merge_error = _fitted(
         [
-            [run.numbers * run.alive * (1 + run.neighbours * run.lost / run.phones) for run in found],
-            [run.alive * run.neighbours * run.lost / run.phones for run in found],
-            [run.phones * run.neighbours for run in found],
+            of_lost,
             [run.numbers for run in found],
+            [run.phones * run.neighbours for run in found],
             [1.0 for _ in found],
         ],
-        [run.of_server for run in found],
+        [run.of_merge for run in found],
+        [mask * run.numbers * (run.alive + masks) for run, masks in zip(found, of_lost, strict=True)],
+    )
+    messages, messages_error = _fitted(
+        [[run.numbers * run.alive for run in found], [run.phones * run.neighbours for run in found]],
+        [run.of_messages for run in found],
     )
     traced = found[:_TRACED]
     memory, memory_error = _fitted(
@@ -114,22 +126,23 @@ def measured_sums(
         ],
         [run.memory for run in traced],
     )
-    neighbours = [run.neighbours for run in found]
     return SecureCosts(
         entries=Line.through([run.ngrams for run in found], [run.entries for run in found]),
         distinct=_distinct(seed),
         up_bytes=Line.through(neighbours, [run.up for run in found]),
         down_bytes=Line.through(neighbours, [run.down for run in found]),
-        phone_mask=phone[0],
-        phone_neighbour=phone[1],
-        phone_number=phone[2],
+        mask=mask,
+        phone_neighbour=phone[0],
+        phone_number=phone[1],
         phone_error=phone_error,
-        server_mask=server[0],
-        server_agreement=server[1],
-        server_share=server[2],
-        server_cell=server[3],
-        server_sum=server[4],
-        server_error=server_error,
+        merge_agreement=merge[0],
+        merge_number=merge[1],
+        merge_share=merge[2],
+        merge_sum=merge[3],
+        merge_error=merge_error,
+        message_number=messages[0],
+        message_share=messages[1],
+        message_error=messages_error,
         memory_number=memory[0],
         memory_share=memory[1],
         memory_sum=memory[2],
@@ -137,8 +150,29 @@ def measured_sums(
     )
 
 
-def _fitted(features: Sequence[Sequence[float]], values: Sequence[float]) -> tuple[list[float], float]:
-    """Fit what each of some features costs, so that relative errors are least; give the greatest of them too.
+def _mask() -> float:
+    """Seconds to add one number of a mask, which phones do as the server does."""
+    vector = np.zeros(_MASKED, np.uint32)
+    taken: list[float] = []
+    for _ in range(_MASKS):
+        begin = time.process_time()
+        add_mask(vector, bytes(SEED_SIZE))
+        taken.append((time.process_time() - begin) / _MASKED)
+    return median(taken)
+
+
+def _fitted(
+    features: Sequence[Sequence[float]], values: Sequence[float], known: Sequence[float] = ()
+) -> tuple[list[float], float]:
+    """Fit what each of some features costs, so that relative errors are least.
+
+    Args:
+        features: how much of each there is in a run.
+        values: what the runs cost.
+        known: what of that is known already.
+
+    Returns:
+        What each costs, and the greatest relative error of a run.
 
     Raises:
         UsageError: the extra `privacy` is not installed.
@@ -149,10 +183,12 @@ def _fitted(features: Sequence[Sequence[float]], values: Sequence[float]) -> tup
         raise UsageError(
             "fitting what sums cost wants scipy", remedy="install it with: pip install 'fedkeys[privacy]'"
         ) from None
-    parts = np.array(features, float).T / np.array(values, float)[:, None]
-    scale = parts.max(0)
-    found, _ = nnls(parts / scale, np.ones(len(values)))
-    return (found / scale).tolist(), float(np.abs(parts @ (found / scale) - 1).max())
+    whole = np.array(values, float)
+    before = np.array(known, float) / whole if len(known) else np.zeros(len(whole))
+    parts = np.array(features, float).T / whole[:, None]
+    scale = np.where(parts.max(0) > 0, parts.max(0), 1.0)
+    found = nnls(parts / scale, 1 - before)[0] / scale
+    return found.tolist(), float(np.abs(before + parts @ found - 1).max())
 
 
 def _distinct(seed: int) -> PowerLaw:
@@ -174,7 +210,12 @@ def _run(phones: int, ngrams: int, lost: float, seed: int, traced: bool) -> _Run
     fleet = Fleet(phones, ngrams, seed)
     deltas = [Delta.from_bytes(data) for batch in fleet.deltas() for data in batch]
     Neighbourhood.of(phones)  # found once, and remembered
-    timed = min((_taken(fleet, deltas, lost, seed) for _ in range(_REPEATS)), key=lambda run: run.of_server)
+    runs = [_taken(fleet, deltas, lost, seed) for _ in range(_REPEATS)]
+    timed = runs[0]._replace(
+        of_phone=min(run.of_phone for run in runs),
+        of_messages=min(run.of_messages for run in runs),
+        of_merge=min(run.of_merge for run in runs),
+    )
     if not traced:
         return timed
     tracemalloc.start()
@@ -214,7 +255,8 @@ def _taken(fleet: Fleet, deltas: Sequence[Delta], lost: float, seed: int) -> _Ru
         up=float(np.mean([up[name] for name in phones if name not in gone])) - 4 * numbers,
         down=float(np.mean([down[name] for name in phones if name not in gone])),
         of_phone=float(np.mean([phone.seconds for phone in left])),
-        of_server=server.seconds,
+        of_messages=server.seconds - server.merging,
+        of_merge=server.merging,
         memory=server.memory,
     )
 
@@ -224,14 +266,14 @@ class _TimedSum:
 
     Attributes:
         timed: itself.
-        seconds: CPU seconds.
+        seconds: CPU seconds; merging: of these, of merging the sum.
         memory: bytes that it held at most, while `tracemalloc` traces: what is left of each call, and what the
             greatest one took beside.
     """
 
     def __init__(self, timed: CohortSum) -> None:
         self.timed = timed
-        self.seconds = 0.0
+        self.seconds = self.merging = 0.0
         self.memory = self._held = 0
 
     def receive(self, data: bytes) -> object:
@@ -244,7 +286,9 @@ class _TimedSum:
         return self.timed.name(phone)
 
     def merge(self) -> None:
+        before = self.seconds
         self._counted(self.timed.merge)
+        self.merging = self.seconds - before
 
     def _counted(self, work: Callable[[], Result]) -> Result:
         before, _ = tracemalloc.get_traced_memory()
