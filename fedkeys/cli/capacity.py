@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedkeys.cli.capacity_tables import Planned, tables
+from fedkeys.cli.capacity_tables import Planned, lever_table, tables
 from fedkeys.cli.console import narrate, print_json, print_table
-from fedkeys.cli.options import JsonOption, MaxNgramsOption, PruneOption, SeedOption, TogetherOption
+from fedkeys.cli.options import (
+    JsonOption,
+    MaxNgramsOption,
+    MemoryOption,
+    PruneOption,
+    SeedOption,
+    TogetherOption,
+    bytes_of,
+)
 from fedkeys.cli.plots import PlotOption
 from fedkeys.cli.progress import progress
 
@@ -28,6 +36,9 @@ def capacity(
     ] = None,
     cores: Annotated[int, typer.Option("--cores", min=1, help="Cores of a machine, that merge.")] = 16,
     rounds: Annotated[int, typer.Option("--rounds", min=1, max=1440, help="Rounds a day.")] = 24,
+    every: Annotated[
+        int, typer.Option("--release-every", min=1, help="After how many rounds a model is released.")
+    ] = 1,
     cohort: Annotated[
         int | None,
         typer.Option("--cohort", min=1, show_default="all", help="Phones sampled for a round."),
@@ -44,6 +55,7 @@ def capacity(
     prune: PruneOption = None,
     max_ngrams: MaxNgramsOption = None,
     together: TogetherOption = None,
+    memory: MemoryOption = "1G",
     machines: Annotated[
         int,
         typer.Option(
@@ -59,6 +71,9 @@ def capacity(
     keep_costs: Annotated[
         Path | None, typer.Option("--keep-costs", help="File for the costs that are measured.")
     ] = None,
+    levers: Annotated[
+        bool, typer.Option("--levers", help="Also show what every change would do, fleet by fleet.")
+    ] = False,
     seed: SeedOption = 0,
     json: JsonOption = False,
     plot: PlotOption = None,
@@ -89,11 +104,13 @@ def capacity(
         Setting(
             together=(together or DEFAULT_TOGETHER) if masked else None,
             rounds=rounds,
+            every=every,
             cohort=cohort,
             deadline=deadline,
             ngrams=max_ngrams,
             min_phones=min_phones,
             prune=prune,
+            memory=bytes_of(memory),
             machines=machines,
             habits=habits,
         )
@@ -106,6 +123,9 @@ def capacity(
         )
     else:
         for table in tables(given, plan):
+            print_table(table.title, table.columns, table.rows, dispensable=table.dispensable)
+        for row in plan if levers else ():
+            table = lever_table(row)
             print_table(table.title, table.columns, table.rows, dispensable=table.dispensable)
     if plot is not None:
         from fedkeys.cli.capacity_plot import plot_plan
@@ -160,7 +180,12 @@ def _as_dict(row: Planned) -> dict[str, Any]:
         **row.need.as_dict(),
         "days_until_heard": {"half": half, "99 %": most, "all": all_},
         "levers": [
-            {"name": lever.name, "used": lever.need.used, "bottleneck": lever.need.bottleneck}
+            {
+                "name": lever.name,
+                "used": lever.need.used,
+                "bottleneck": lever.need.bottleneck,
+                "days_until_99_%": lever.days,
+            }
             for lever in row.levers
         ],
     }

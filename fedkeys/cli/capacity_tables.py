@@ -38,14 +38,21 @@ class Planned(NamedTuple):
     heard: Sequence[float | None]
     levers: Sequence["Lever"]
 
+    @property
+    def best(self) -> "Lever":
+        """The lever that helps most, of those that leave a fleet heard within twice the time, if there are any."""
+        most = self.heard[1]
+        quick = (lever for lever in self.levers if most and lever.days and lever.days <= 2 * most)
+        return next(quick, self.levers[0])
+
 
 def tables(costs: "Costs", plan: Sequence[Planned]) -> list[Table]:
     """Give the tables of a plan."""
     needs = [row.need for row in plan]
-    machine = needs[0].machine
+    machine, rounds = needs[0].machine, needs[0].setting.rounds
     has = (
         f"{machine.cores} cores, {size(machine.memory)} of memory, {size(machine.disk)} of disk, "
-        f"{size(machine.network)}/s each way"
+        f"{8 * machine.network / 1e9:g} Gbit/s each way"
     )
     return [
         Table(f"measured on {costs.machine}", ("", "figure", "off by"), _measured(costs)),
@@ -53,9 +60,15 @@ def tables(costs: "Costs", plan: Sequence[Planned]) -> list[Table]:
             "a phone, in a round",
             ("fleet", "sends", "gets", "core seconds"),
             [
-                (_fleet(need), size(need.up_bytes), size(need.down_bytes), f"{need.phone_seconds:.3f}")
+                (_fleet(need), size(need.up_bytes), size(need.down_bytes), f"{need.phone_seconds:.2g}")
                 for need in needs
             ],
+        ),
+        Table(
+            f"phones, in a day of {rounds} rounds, and days until they were heard",
+            ("fleet", "asked", "merged", "lost", "late", "failed", "50 %", "99 %", "all heard"),
+            [_turnout(row) for row in plan],
+            ("failed", "asked", "late", "lost"),
         ),
         Table(
             "the server, bytes",
@@ -71,17 +84,14 @@ def tables(costs: "Costs", plan: Sequence[Planned]) -> list[Table]:
             ("in a day", "out a day"),
         ),
         Table(
-            f"the server, time: a day of {needs[0].setting.rounds} rounds",
-            (
-                *("fleet", "asked", "merged", "lost", "late", "failed", "longest queue"),
-                *("core s a round", "of it release", "cores", "days until 50 %", "99 %", "all heard"),
-            ),
-            [_time(row) for row in plan],
-            ("longest queue", "failed", "asked", "of it release", "lost", "late"),
+            "the server, core seconds and seconds",
+            ("fleet", "a round", "a release", "cores needed", "longest queue", "longest wait"),
+            [_time(need) for need in needs],
+            ("longest queue", "a release"),
         ),
         Table(
             "n-grams, and how far they are extrapolated",
-            ("fleet", "in the sums", "95 %", "released", "95 % ", "beyond what was measured"),
+            ("fleet", "in the sums", "sums, 95 %", "released", "released, 95 %", "beyond what was measured"),
             [
                 (
                     _fleet(need),
@@ -91,7 +101,7 @@ def tables(costs: "Costs", plan: Sequence[Planned]) -> list[Table]:
                 )
                 for need in needs
             ],
-            ("95 % ", "95 %"),
+            ("released, 95 %", "sums, 95 %"),
         ),
         Table(
             f"used of one machine ({has}; 1 is all of it)",
@@ -99,8 +109,8 @@ def tables(costs: "Costs", plan: Sequence[Planned]) -> list[Table]:
             [(_fleet(need), *(_part(part) for part in need.used.values())) for need in needs],
         ),
         Table(
-            "what is short first, and what moves it most",
-            ("fleet", "short", "used", "lever", "used then", "short then"),
+            "what is short first, and what moves it most while 99 % are heard within twice the time",
+            ("fleet", "short", "used", "lever", "used then", "short then", "99 % heard"),
             [_moved(row) for row in plan],
             ("short then",),
         ),
@@ -111,17 +121,9 @@ def lever_table(row: Planned) -> Table:
     """Give what every lever does to what is short first."""
     short_ = row.need.bottleneck
     return Table(
-        f"{_fleet(row.need)}: {short_} {_part(row.need.used[short_])}",
-        ("lever", f"{short_} used", "short then", "used then"),
-        [
-            (
-                lever.name,
-                _part(lever.need.used[short_]),
-                lever.need.bottleneck,
-                _part(lever.need.used[lever.need.bottleneck]),
-            )
-            for lever in row.levers
-        ],
+        f"{_fleet(row.need)}: of {short_} {_part(row.need.used[short_])} is used",
+        ("lever", f"{short_} then", "short then", "99 % heard"),
+        [(lever.name, _part(lever.need.used[short_]), *_then(lever)) for lever in row.levers],
     )
 
 
@@ -218,27 +220,32 @@ def _days(days: float | None) -> str:
     return "over 366" if days is None else f"{days:.1f}"
 
 
-def _time(row: Planned) -> tuple[str, ...]:
-    need, day = row.need, row.need.day
-    lost = (int(numbers.sum()) for numbers in (day.asked, day.merged, day.lost, day.late, day.failed))
+def _turnout(row: Planned) -> tuple[str, ...]:
+    day = row.need.day
+    numbers = (day.asked, day.merged, day.lost, day.late, day.failed)
+    return _fleet(row.need), *(f"{int(some.sum()):,}" for some in numbers), *map(_days, row.heard)
+
+
+def _time(need: "Need") -> tuple[str, ...]:
+    station = need.day.station
+    cores = "never" if need.cores == float("inf") else _part(need.cores)
+    seconds = (need.round_seconds, need.release_seconds)
     return (
         _fleet(need),
-        *(f"{number:,}" for number in lost),
-        f"{day.station.longest:,}",
-        *(f"{need.round_seconds:,.1f}", f"{need.release_seconds:,.1f}"),
-        "never" if need.cores == float("inf") else f"{need.cores:,.3f}",
-        *map(_days, row.heard),
+        *(f"{taken:,.1f}" for taken in seconds),
+        *(cores, f"{station.longest:,}", f"{station.longest_stay:,.1f}"),
     )
 
 
 def _moved(row: Planned) -> tuple[str, ...]:
-    need, best = row.need, row.levers[0]
-    short_, then = need.bottleneck, best.need.bottleneck
+    need, best = row.need, row.best
+    used = need.used[need.bottleneck]
     return (
-        _fleet(need),
-        short_,
-        _part(need.used[short_]),
-        best.name,
-        _part(best.need.used[short_]),
-        f"{then} {_part(best.need.used[then])}",
+        *(_fleet(need), need.bottleneck, _part(used)),
+        *(best.name, _part(best.need.used[need.bottleneck]), *_then(best)),
     )
+
+
+def _then(lever: "Lever") -> tuple[str, str]:
+    need = lever.need
+    return f"{need.bottleneck} {_part(need.used[need.bottleneck])}", _days(lever.days)

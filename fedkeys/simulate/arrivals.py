@@ -120,7 +120,7 @@ class Work:
 
     Attributes:
         seconds: of one core, for each upload that is merged; of a sum, where there are sums.
-        release: seconds of a release, while nothing is merged.
+        release: seconds of a release, while nothing is merged; every: after how many rounds there is one.
         up_bytes, down_bytes: of a phone that takes part.
         cores: that merge.
         together: about how many phones are in one sum; None for deltas that are seen.
@@ -134,6 +134,7 @@ class Work:
     cores: int = 1
     together: int | None = None
     busy_phone: float = 0.0
+    every: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ def day_of(
         ]
         uploads[begin : begin + HORIZON + 1] += fates.uploads
         jobs[begin : begin + HORIZON + 1] += fates.jobs
-        if asked.any():
+        if asked.any() and (at + 1) % work.every == 0:
             ends.append(begin + _end_of(fates, rule, work))
     available_, asked_, merged, lost, late, failed, sums = tally
     return Day(

@@ -9,7 +9,7 @@ ledger and model have the size that they come to; each upload of that day costs 
 After each round a model is released, and each phone that is asked fetches the last one.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, inf, log
 from typing import Any
@@ -26,7 +26,8 @@ RESOURCES = ("cpu", "memory", "disk", "network in", "network out")
 
 _ROW_BYTES = 160  # of memory, for each n-gram that is added up: what `fedkeys.aggregator.sums` reckons with
 _RUNS_AT_ONCE = 64  # that are merged in one pass, as `fedkeys.aggregator.state` does
-_PARTS = (0.5, 0.99, 1.0)
+PARTS = (0.5, 0.99, 1.0)
+MOST = 0.99  # of a fleet: the last ones come so rarely that they say little of the server
 _BEFORE_MASKED = 3 / 5  # of those who are lost: the steps that come before a vector is there
 
 
@@ -52,7 +53,7 @@ class Setting:
 
     Attributes:
         together: about how many phones are added up under masks; None for deltas that are seen.
-        rounds: in a day.
+        rounds: in a day; every: after how many of them a model is released.
         cohort, deadline: as of `RoundRule`.
         ngrams: the most that a phone sends; None for as many as it has.
         min_phones, prune: of a release.
@@ -63,6 +64,7 @@ class Setting:
 
     together: int | None = None
     rounds: int = 24
+    every: int = 1
     cohort: int | None = None
     deadline: float | None = 600.0
     ngrams: float | None = None
@@ -75,6 +77,16 @@ class Setting:
     def __post_init__(self) -> None:
         if min(self.machines, self.min_phones) < 1 or (self.deadline is not None and self.deadline <= 0):
             raise UsageError("machines and min_phones are 1 or more, and a deadline lies above 0")
+        if not 1 <= self.every <= self.rounds:
+            raise UsageError(
+                f"a release after every {self.every} of {self.rounds} rounds a day",
+                remedy="release once a day or more often",
+            )
+
+    @property
+    def releases(self) -> int:
+        """How many there are in a day."""
+        return self.rounds // self.every
 
     @property
     def rule(self) -> RoundRule:
@@ -135,8 +147,8 @@ class Need:
 
     @property
     def round_seconds(self) -> float:
-        """Core seconds of a round: merging, and a release."""
-        return self.merge_seconds / self.setting.rounds + self.release_seconds
+        """Core seconds of a round: merging, and its share of releases."""
+        return (self.merge_seconds + self.setting.releases * self.release_seconds) / self.setting.rounds
 
     @property
     def in_bytes(self) -> float:
@@ -220,10 +232,12 @@ class Lever:
     Attributes:
         name: of the change.
         need: with it.
+        days: until 99 of 100 phones were heard; None for more than a year.
     """
 
     name: str
     need: Need
+    days: float | None
 
 
 def need_of(phones: int, setting: Setting, machine: Machine, costs: Costs, seed: int) -> Need:
@@ -245,16 +259,18 @@ def need_of(phones: int, setting: Setting, machine: Machine, costs: Costs, seed:
         cores=machine.cores * setting.machines,
         together=setting.together,
         busy_phone=0.0 if a_sum is None else a_sum.phone_seconds,
+        every=setting.every,
     )
     merged = phones * setting.habits.daily / setting.rounds
     if setting.cohort is not None:
         merged = min(merged, setting.cohort)
-    release = _release_seconds(held, merged * ngrams, phones * ngrams, setting, costs)
+    release = _release_seconds(held, setting.every * merged * ngrams, phones * ngrams, setting, costs)
     rng = np.random.default_rng(seed)
     day = day_of(phones, setting.rule, setting.rounds, setting.habits, replace(work, release=release), rng)
     merge = each * float((day.merged if a_sum is None else day.sums).sum())
-    left = DAY - setting.rounds * release
-    memory = max(setting.memory, plain.release_bytes.at(held.distinct))
+    left = DAY - setting.releases * release
+    merging = min(setting.memory, _ROW_BYTES * plain.distinct.at(merged * ngrams))
+    memory = max(merging, plain.release_bytes.at(held.distinct))
     if a_sum is not None:
         memory += a_sum.memory * float(day.sums.max()) / setting.machines
     counting = plain.phone_seconds.at(ngrams)
@@ -274,16 +290,23 @@ def need_of(phones: int, setting: Setting, machine: Machine, costs: Costs, seed:
     )
 
 
-def heard_after(need: Need, seed: int) -> list[float | None]:
-    """Tell after how many days half of a fleet, 99 of 100, and all were heard; None for more than a year."""
+def heard_after(need: Need, seed: int, parts: Sequence[float] = PARTS) -> list[float | None]:
+    """Tell after how many days parts of a fleet were heard once; None for more than a year.
+
+    Args:
+        need: of the fleet.
+        seed: of what is drawn.
+        parts: of all phones, ascending.
+    """
     asked, merged = float(need.day.asked.sum()), float(need.day.merged.sum())
     setting, rng = need.setting, np.random.default_rng([seed, 1])
     merging = merged / asked if asked else 0.0
-    return days_until_heard(need.phones, setting.rule, setting.rounds, setting.habits, merging, rng, _PARTS)
+    return days_until_heard(need.phones, setting.rule, setting.rounds, setting.habits, merging, rng, parts)
 
 
 def levers_of(need: Need, costs: Costs, seed: int) -> list[Lever]:
     """Try what could be changed, one thing at a time; what helps the bottleneck most comes first."""
+    (days,) = heard_after(need, seed, [MOST])
     ngrams = costs.ngrams if need.setting.ngrams is None else min(costs.ngrams, need.setting.ngrams)
     found: list[Lever] = []
     for name, changes in _changes(need, ngrams).items():
@@ -292,25 +315,33 @@ def levers_of(need: Need, costs: Costs, seed: int) -> list[Lever]:
             machine = replace(machine, **changes)
         else:
             setting = replace(setting, **changes)
-        found.append(Lever(name, need_of(need.phones, setting, machine, costs, seed)))
+        moved = need_of(need.phones, setting, machine, costs, seed)
+        comes_otherwise = (setting.rounds, setting.cohort) != (need.setting.rounds, need.setting.cohort)
+        found.append(Lever(name, moved, heard_after(moved, seed, [MOST])[0] if comes_otherwise else days))
     short = need.bottleneck
     return sorted(found, key=lambda lever: (lever.need.used[short], max(lever.need.used.values())))
 
 
 def _changes(need: Need, ngrams: float) -> Mapping[str, Mapping[str, Any]]:
     setting, machine = need.setting, need.machine
-    asked = max(1, int(need.day.asked.mean()) // 10)
+    asked = max(1, int(need.day.asked.mean()) // 2)
     told = max(1, int(need.held.told) // 10)
     few = max(15, (setting.together or 0) // 4)
     changes: dict[str, Mapping[str, Any]] = {
         f"--prune {told:,}: a tenth of the model": {"prune": told},
         f"--min-phones {MIN_PHONES[-1]}, not {setting.min_phones}": {"min_phones": MIN_PHONES[-1]},
         f"--max-ngrams {ngrams / 2:.0f}: half of what a phone sends": {"ngrams": ngrams / 2},
-        f"--cohort {asked:,}: a tenth of those who come": {"cohort": asked},
-        f"{setting.rounds * 4} rounds a day, not {setting.rounds}": {"rounds": setting.rounds * 4},
-        f"{max(1, setting.rounds // 4)} rounds a day, not {setting.rounds}": {
-            "rounds": max(1, setting.rounds // 4)
+        f"--cohort {asked:,}: half of those who come": {"cohort": asked},
+        f"{setting.rounds * 4} rounds a day, not {setting.rounds}, as many releases": {
+            "rounds": setting.rounds * 4,
+            "every": setting.every * 4,
         },
+        f"{max(1, setting.rounds // 4)} rounds a day, not {setting.rounds}": {
+            "rounds": max(1, setting.rounds // 4),
+            "every": 1,
+        },
+        f"one release a day, not {setting.releases}": {"every": setting.rounds},
+        f"--memory {setting.memory >> 23}M: an eighth": {"memory": setting.memory >> 3},
         f"{2 * machine.cores} cores, not {machine.cores}": {"cores": 2 * machine.cores},
         f"{4 * setting.machines} machines with partials (Dask)": {"machines": 4 * setting.machines},
     }
