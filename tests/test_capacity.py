@@ -18,7 +18,7 @@ from fedkeys.cli.capacity import planned
 from fedkeys.cli.capacity_tables import Planned, Table, lever_table, tables
 from fedkeys.errors import FormatError, UsageError
 from fedkeys.simulate.arrivals import DAY, Day, Habits, Work, day_of, days_until_heard
-from fedkeys.simulate.capacity import Machine, Setting, levers_of, need_of
+from fedkeys.simulate.capacity import Lever, Machine, Setting, levers_of, need_of
 from fedkeys.simulate.costs import Costs
 from fedkeys.simulate.fits import Line, PowerLaw
 from fedkeys.simulate.measuring import Trial, measured
@@ -32,7 +32,7 @@ MASKED = replace(PLAIN, seconds=2.0, up_bytes=1e6, together=50, busy_phone=0.1)
 def a_day(seed: int = 0, work: Work = PLAIN, phones: int = 20_000, **changes: Any) -> Day:
     given: dict[str, Any] = {
         "cohort": None,
-        "deadline": 60.0,
+        "deadline": 200.0,
         "dropout": 0.08,
         "rounds": 24,
         "least": 1,
@@ -92,15 +92,12 @@ def test_one_point_is_no_fit(fit: Any) -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 20), st.integers(0, 5)), min_size=1, max_size=40))
 def test_jobs_are_served_one_after_the_other(jobs: list[tuple[float, float, int]]) -> None:
-    jobs = sorted(jobs)
-    station = Station.served(
-        *(np.array(column) for column in ([j[0] for j in jobs], [j[2] for j in jobs], [j[1] for j in jobs]))
-    )
+    arrivals, seconds, sizes = (np.array(column) for column in zip(*sorted(jobs), strict=True))
+    station = Station.served(arrivals, sizes, seconds)
     free = 0.0
-    for (arrival, seconds, _), done in zip(jobs, station.done.tolist(), strict=True):
-        free = max(arrival, free) + seconds
+    for arrival, taken, done in zip(arrivals, seconds, station.done, strict=True):
+        free = max(arrival, free) + taken
         assert done == pytest.approx(free)
-    assert station.end >= station.busy or jobs[0][0] == 0
 
 
 def test_littles_law_and_the_utilisation_law() -> None:
@@ -181,7 +178,9 @@ def test_a_round_of_too_few_does_not_start() -> None:
 
 def test_four_times_as_many_come_in_the_best_hour() -> None:
     habits = Habits(zones=(0,) * 11 + (1,) + (0,) * 12)  # all at UTC
-    rates = [float(habits.rates(hour * 3600, (hour + 1) * 3600).sum()) for hour in range(24)]
+    rates = [
+        float(habits.rates(hour * 3600, (hour + 1) * 3600).reshape(24, -1)[11].sum()) for hour in range(24)
+    ]
     assert max(rates) / min(rates) == pytest.approx(4, rel=0.02)
     assert rates.index(max(rates)) in (1, 2)
     in_a_day = habits.rates(0, DAY).reshape(24, -1)
@@ -294,9 +293,10 @@ def test_levers_move_what_they_should(costs: Costs) -> None:
     assert changed(prune=1000)["network out"] < used["network out"]
     assert changed(min_phones=100)["network out"] < used["network out"]
     assert changed(together=50)["network in"] < used["network in"] / 2
-    assert changed(ngrams=100)["network in"] < used["network in"] / 2
+    assert changed(ngrams=100)["network in"] < used["network in"] * 0.7
     assert changed(cohort=1000)["network in"] < used["network in"] / 10
     assert changed(rounds=96)["memory"] < used["memory"]
+    assert changed(every=24)["cpu"] < used["cpu"]
     assert changed(machines=4)["network in"] == pytest.approx(used["network in"] / 4)
     few = need_of(1_000_000, Setting(together=200), Machine(1), costs, 0).used
     assert few["cpu"] > 4 * used["cpu"]
@@ -342,6 +342,20 @@ def test_the_paper_says_what_the_command_says(costs: Costs, plan: list[Planned])
     written = in_the_paper()
     for table in (*tables(costs, plan), *map(lever_table, plan)):
         assert as_cells(table) in written, f"{table.title}: write docs/capacity.md anew"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        Setting(prune=1_000_000, machines=4),
+        Setting(together=50, rounds=288, every=288, prune=1_000_000, machines=16),
+    ],
+)
+def test_what_the_paper_proposes_fits(costs: Costs, setting: Setting) -> None:
+    need = need_of(10**8, setting, Machine(), costs, 0)
+    assert max(need.used.values()) < 1
+    used = tables(costs, [Planned(need, [None] * 3, [Lever("none", need, None)])])[-2]
+    assert as_cells(used) in in_the_paper()
 
 
 def test_the_command_prints_the_plan(fedkeys: Any, costs: Costs, plan: list[Planned]) -> None:
