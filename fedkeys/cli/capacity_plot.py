@@ -18,7 +18,7 @@ _STYLES = {
     "network out": {"marker": "v", "color": "tab:purple"},
 }
 _LINES = {False: ("plain", "-"), True: ("sums under masks", "--")}
-_SHOWN_SECONDS = 600
+_SHOWN_SECONDS, _TOGETHER = 600, 10
 
 
 def plot_plan(plan: Sequence["Planned"], path: Path) -> None:
@@ -42,7 +42,7 @@ def plot_plan(plan: Sequence["Planned"], path: Path) -> None:
         xlabel="seconds since the fullest round began",
         ylabel="bytes a second",
         yscale="log",
-        title="what comes in",
+        title="what comes in, mean of ten seconds",
     )
     for axes in grid.ravel():
         axes.grid(alpha=0.3)
@@ -70,6 +70,6 @@ def _plot_day(pair: Any, row: "Planned", name: str, line: str) -> None:
     left.plot(hours, day.asked, line, marker=".", label=f"{name}: asked")
     left.plot(hours, day.merged, line, marker="x", label=f"{name}: merged")
     begin = int(day.asked.argmax() * 86_400 / rounds)
-    coming = day.bytes_in[begin : begin + _SHOWN_SECONDS]
-    seconds = coming.nonzero()[0]
-    right.plot(seconds, coming[seconds], line, label=name)
+    coming = day.bytes_in[begin : begin + _SHOWN_SECONDS].reshape(-1, _TOGETHER).mean(1)
+    places = coming.nonzero()[0]
+    right.plot(_TOGETHER * places, coming[places], line, label=name)
