@@ -218,7 +218,7 @@ def test_what_is_no_day_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_costs_are_measured_and_kept(tmp_path: Path) -> None:
-    trial = Trial((20, 40, 80), (2048, 4096), ((15, 10, 0.0), (16, 40, 0.2), (20, 20, 0.0), (24, 30, 0.1)))
+    trial = Trial((20, 40, 80), (2048, 4096), ((15, 10, 0.0), (16, 40, 0.2), (20, 20, 0.0), (24, 30, 0.1)), 1)
     found = measured(0, trial)
     plain, secure = found.plain, found.secure
     assert secure is not None
@@ -359,10 +359,12 @@ def test_what_the_paper_proposes_fits(costs: Costs, setting: Setting) -> None:
 
 
 def test_the_command_prints_the_plan(fedkeys: Any, costs: Costs, plan: list[Planned]) -> None:
-    done = fedkeys("bench", "capacity", "--costs", DOCS / "capacity.json", "--phones", "1e4", "--json")
+    done = fedkeys(
+        "bench", "capacity", "--costs", DOCS / "capacity.json", "--phones", "1e4", "--plain", "--json"
+    )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    expected = [row.need.as_dict() for row in plan if row.need.phones == 10_000]
+    expected = [row.need.as_dict() for row in plan if row.need.phones == 10_000][:1]
     for found, wanted in zip(told["plan"], expected, strict=True):
         assert json.loads(json.dumps(wanted)).items() <= found.items()
     table = fedkeys("bench", "capacity", "--costs", DOCS / "capacity.json", "--phones", "1e4", "--plain")

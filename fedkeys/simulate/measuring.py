@@ -37,7 +37,6 @@ _FLEETS = tuple(PHONES_PER_BATCH * times for times in (1, 2, 4, 8, 16))
 _TOGETHER = 256  # messages, as `fedkeys.aggregator.rounds` reads them
 _LITTLE_MEMORY = 1 << 24  # so that sums go to disk
 _UNPACKED = 256
-_REPEATS = 5
 _PARTS = (1 / 16, 1 / 4, 1 / 2, 1)  # of a shipped phone's messages
 
 OnStep = Callable[[str, float], None]
@@ -51,11 +50,13 @@ class Trial:
         ngrams: that a phone has, where one delta is timed; the one in the middle is the fleet's.
         fleets: phones, ascending, where what grows is measured: whole batches of a generated fleet.
         runs: of sums under masks: phones, n-grams of each, the part that is lost.
+        repeats: how often what is short is timed; the least counts.
     """
 
     ngrams: tuple[int, int, int] = (100, NGRAMS, 900)
     fleets: Sequence[int] = _FLEETS
     runs: Sequence[tuple[int, int, float]] = RUNS
+    repeats: int = 5
 
     def __post_init__(self) -> None:
         if len(self.fleets) < 2 or any(phones % PHONES_PER_BATCH for phones in self.fleets):
@@ -74,7 +75,7 @@ def measured(seed: int = 0, trial: Trial | None = None, on_step: OnStep = lambda
     with TemporaryDirectory(prefix="fedkeys-bench-") as scratch:
         plain, rows = _plain(seed, trial, Path(scratch), on_step)
     try:
-        secure = measured_sums(seed, on_step, trial.runs)
+        secure = measured_sums(seed, on_step, trial.runs, min(3, trial.repeats))
     except UsageError:  # the extra `privacy` is missing
         secure = None
     return Costs(_machine(), rows, plain, secure)
@@ -113,11 +114,12 @@ def _plain(seed: int, trial: Trial, scratch: Path, on_step: OnStep) -> tuple[Pla
         on_step("reading and merging", done / len(trial.ngrams))
         fleet = Fleet(2 * PHONES_PER_BATCH, ngrams, seed)
         first, second = fleet.deltas()
-        merging.append(min(_merging(fleet, first, second) for _ in range(_REPEATS)))
-        deltas = [Delta.from_bytes(data) for data in second]
-        rows.append(float(np.mean([len(delta.counts) for delta in deltas])))
+        timed = [_merging(fleet, first, second) for _ in range(trial.repeats)]
+        merging.append(min(seconds for seconds, _ in timed))
+        rows.append(timed[0][1])
         sizes.append(median(map(len, second)))
-        unpacking.append(_unpacking(deltas[:_UNPACKED], fleet))
+        deltas = [Delta.from_bytes(data) for data in second[:_UNPACKED]]
+        unpacking.append(_unpacking(deltas, fleet, trial.repeats))
     fleet = Fleet(max(trial.fleets), trial.ngrams[1], seed)
     grown = list(_growing(fleet, trial.fleets, scratch, on_step))
     phones, distinct = [point.phones for point in grown], [point.distinct for point in grown]
@@ -128,7 +130,7 @@ def _plain(seed: int, trial: Trial, scratch: Path, on_step: OnStep) -> tuple[Pla
     ]
     costs = PlainCosts(
         delta_bytes=Line.through(rows, sizes),
-        phone_seconds=_counting(),
+        phone_seconds=_counting(trial.repeats),
         server_seconds=Line.through(rows, merging),
         unpack_seconds=unpacking[1],
         ledger_bytes=Line.through(phones, [point.ledger_bytes for point in grown]).each,
@@ -145,15 +147,17 @@ def _plain(seed: int, trial: Trial, scratch: Path, on_step: OnStep) -> tuple[Pla
     return costs, rows[1]
 
 
-def _merging(fleet: Fleet, first: Sequence[bytes], second: Sequence[bytes]) -> float:
-    """Seconds to read and add up one more delta, when as many are merged already."""
+def _merging(fleet: Fleet, first: Sequence[bytes], second: Sequence[bytes]) -> tuple[float, float]:
+    """Seconds to read and add up one more delta, when as many are merged already; and its n-grams."""
     aggregator = Aggregator(fleet.federation, [fleet.base], bounds=fleet.bounds)
     _add(aggregator, first)
     aggregator.settle()
+    before = aggregator.merged.rows
     begin = time.process_time()
     _add(aggregator, second)
     aggregator.settle()
-    return (time.process_time() - begin) / len(second)
+    seconds = time.process_time() - begin
+    return seconds / len(second), (aggregator.merged.rows - before) / len(second)
 
 
 def _add(aggregator: Aggregator, messages: Sequence[bytes]) -> None:
@@ -161,11 +165,11 @@ def _add(aggregator: Aggregator, messages: Sequence[bytes]) -> None:
         aggregator.add_messages(messages[start : start + _TOGETHER])
 
 
-def _unpacking(deltas: Sequence[Delta], fleet: Fleet) -> float:
+def _unpacking(deltas: Sequence[Delta], fleet: Fleet, repeats: int) -> float:
     """The baseline: seconds to unpack a map of n-grams to counts, and add it up in a dictionary."""
     packed = [msgpack.packb(_as_map(delta, fleet)) for delta in deltas]
     taken: list[float] = []
-    for _ in range(_REPEATS):
+    for _ in range(repeats):
         sums: dict[str, int] = {}
         begin = time.process_time()
         for data in packed:
@@ -189,23 +193,23 @@ def _as_map(delta: Delta, fleet: Fleet) -> dict[str, int]:
     return found
 
 
-def _counting() -> Line:
+def _counting(repeats: int) -> Line:
     """Seconds of a phone to count, bound and write what it has typed, by n-grams: shipped phones."""
     phones = [texts.texts for texts in open_corpus(str(shipped_corpus())).phones()]
     Phone(phones[0], order=_ORDER, bounds=DEFAULT_BOUNDS).delta()  # tables are made at the first word
     ngrams: list[float] = []
     seconds: list[float] = []
     for part in _PARTS:
-        found = [_counted(texts[: max(1, round(part * len(texts)))]) for texts in phones]
+        found = [_counted(texts[: max(1, round(part * len(texts)))], repeats) for texts in phones]
         ngrams.append(float(np.mean([one[0] for one in found])))
         seconds.append(float(np.mean([one[1] for one in found])))
     return Line.through(ngrams, seconds)
 
 
-def _counted(texts: Sequence[str]) -> tuple[int, float]:
+def _counted(texts: Sequence[str], repeats: int) -> tuple[int, float]:
     """How many n-grams a phone's delta has, and seconds until it is written."""
     taken: list[float] = []
-    for _ in range(_REPEATS):
+    for _ in range(repeats):
         begin = time.process_time()
         delta = Phone(texts, order=_ORDER, bounds=DEFAULT_BOUNDS).delta()
         taken.append(time.process_time() - begin)

@@ -39,7 +39,7 @@ RUNS = (
     (160, 50, 0.0),
 )
 _TRACED = 4  # runs whose memory is measured: tracing takes its time
-_REPEATS = 3
+REPEATS = 3
 _MASKED, _MASKS = 1 << 20, 9  # numbers of a mask, and how often it is timed
 _TOGETHER = (20, 50, 100, 200, 400)  # phones whose distinct entries are counted
 _NGRAMS = 300  # of each of them
@@ -79,7 +79,10 @@ class _Run(NamedTuple):
 
 
 def measured_sums(
-    seed: int, on_step: OnStep = lambda *_: None, runs: Sequence[tuple[int, int, float]] = RUNS
+    seed: int,
+    on_step: OnStep = lambda *_: None,
+    runs: Sequence[tuple[int, int, float]] = RUNS,
+    repeats: int = REPEATS,
 ) -> SecureCosts:
     """Measure some runs, and fit what they cost.
 
@@ -87,6 +90,7 @@ def measured_sums(
         seed: what fleets, and who is lost, follow from.
         on_step: called with the name of a step and the part of it that is done.
         runs: of each phones, n-grams of one, and the part that is lost.
+        repeats: how often each is timed; the least counts.
 
     Raises:
         UsageError: the extra `privacy` is not installed.
@@ -94,7 +98,7 @@ def measured_sums(
     found: list[_Run] = []
     for done, (phones, ngrams, lost) in enumerate(runs):
         on_step("sums under masks", done / len(runs))
-        found.append(_run(phones, ngrams, lost, seed, done < _TRACED))
+        found.append(_run(phones, ngrams, lost, seed, repeats, done < _TRACED))
     mask = _mask()
     neighbours = [run.neighbours for run in found]
     of_lost = [run.alive * run.neighbours * run.lost / run.phones for run in found]
@@ -205,12 +209,12 @@ def _rounded(delta: Delta) -> int:
     return -(-entries_in(delta) // ROUNDED_TO) * ROUNDED_TO
 
 
-def _run(phones: int, ngrams: int, lost: float, seed: int, traced: bool) -> _Run:
+def _run(phones: int, ngrams: int, lost: float, seed: int, repeats: int, traced: bool) -> _Run:
     """Take one run from its keys to a merged sum; once more for its memory, if that is traced."""
     fleet = Fleet(phones, ngrams, seed)
     deltas = [Delta.from_bytes(data) for batch in fleet.deltas() for data in batch]
     Neighbourhood.of(phones)  # found once, and remembered
-    runs = [_taken(fleet, deltas, lost, seed) for _ in range(_REPEATS)]
+    runs = [_taken(fleet, deltas, lost, seed) for _ in range(repeats)]
     timed = runs[0]._replace(
         of_phone=min(run.of_phone for run in runs),
         of_messages=min(run.of_messages for run in runs),
