@@ -207,13 +207,13 @@ def day_of(
     kinds = habits.kinds(phones)
     tally = np.zeros((len(_TALLIED), rounds), np.int64)
     uploads, jobs = np.zeros((2, DAY + HORIZON + 1), np.int64)
-    times = _times(habits, work)
+    chances = _chances(habits, work)
     ends: list[float] = []
     for at, generator in enumerate(rng.spawn(rounds)):
         begin = int(at * window)
         coming, fate = generator.spawn(2)
         available, asked = _turnout(kinds, habits.rates(begin - window, begin), rule, coming)
-        fates = _fates(int(asked.sum()), rule, habits, work, times, fate)
+        fates = _fates(int(asked.sum()), rule, habits, work, chances, fate)
         tally[:, at] = [
             int(available.sum()),
             int(asked.sum()),
@@ -321,20 +321,21 @@ def _quantiles(number: int) -> Draws:
     return np.array([normal.inv_cdf((at + 0.5) / number) for at in range(number)])
 
 
-def _times(habits: Habits, work: Work) -> Draws:
-    """Equally likely times from being asked to an upload's arrival, in seconds."""
+def _chances(habits: Habits, work: Work) -> Draws:
+    """How likely an upload arrives in each second since it was asked for, of equally likely times."""
     counting = habits.middling * np.exp(habits.spread * _quantiles(_PACES))
     sending = work.up_bytes / habits.bandwidth * np.exp(habits.bandwidth_spread * _quantiles(_BANDWIDTHS))
-    return np.add.outer(counting, sending).ravel()
+    times = np.minimum(np.add.outer(counting, sending).ravel(), HORIZON).astype(np.int64)
+    found: Draws = np.bincount(times, minlength=HORIZON + 1) / len(times)
+    return found
 
 
 def _fates(
-    asked: int, rule: RoundRule, habits: Habits, work: Work, times: Draws, rng: np.random.Generator
+    asked: int, rule: RoundRule, habits: Habits, work: Work, chances: Draws, rng: np.random.Generator
 ) -> _Fates:
     if work.together is not None:
         return _fates_in_sums(asked, rule, habits, work, work.together, rng)
     lost = int(rng.binomial(asked, habits.dropout))
-    chances = np.bincount(np.minimum(times, HORIZON).astype(np.int64), minlength=HORIZON + 1) / len(times)
     uploads = rng.multinomial(asked - lost, chances)
     in_time = uploads.copy()
     if rule.deadline is not None:
