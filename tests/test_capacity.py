@@ -218,7 +218,7 @@ def test_what_is_no_day_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def test_costs_are_measured_and_kept(tmp_path: Path) -> None:
-    trial = Trial((20, 40, 80), (2048, 4096), ((15, 10, 0.0), (18, 40, 0.2)), 1)
+    trial = Trial((20, 40, 80), (2048, 4096), ((15, 10, 0.0), (18, 40, 0.2), (24, 20, 0.0)), 1)
     found = measured(0, trial)
     plain, secure = found.plain, found.secure
     assert secure is not None
