@@ -340,7 +340,7 @@ def as_cells(table: Table) -> list[list[str]]:
 
 def test_the_paper_says_what_the_command_says(costs: Costs, plan: list[Planned]) -> None:
     written = in_the_paper()
-    for table in (*tables(costs, plan), *map(lever_table, plan)):
+    for table in (*tables(costs, plan), *(lever_table(row) for row in plan if row.need.phones > 10_000)):
         assert as_cells(table) in written, f"{table.title}: write docs/capacity.md anew"
 
 

@@ -107,12 +107,13 @@ def tables(costs: "Costs", plan: Sequence[Planned]) -> list[Table]:
             f"used of one machine ({has}; 1 is all of it)",
             ("fleet", "cpu", "memory", "disk", "network in", "network out"),
             [(_fleet(need), *(_part(part) for part in need.used.values())) for need in needs],
+            ("disk", "cpu"),
         ),
         Table(
             "what is short first, and what moves it most while 99 % are heard within twice the time",
-            ("fleet", "short", "used", "lever", "used then", "short then", "99 % heard"),
+            ("fleet, and lever", "short", "used", "used then", "short then", "99 % heard"),
             [_moved(row) for row in plan],
-            ("short then",),
+            ("short then", "99 % heard", "used"),
         ),
     ]
 
@@ -241,8 +242,8 @@ def _moved(row: Planned) -> tuple[str, ...]:
     need, best = row.need, row.best
     used = need.used[need.bottleneck]
     return (
-        *(_fleet(need), need.bottleneck, _part(used)),
-        *(best.name, _part(best.need.used[need.bottleneck]), *_then(best)),
+        *(f"{_fleet(need)}; {best.name}", need.bottleneck, _part(used)),
+        *(_part(best.need.used[need.bottleneck]), *_then(best)),
     )
 
 
