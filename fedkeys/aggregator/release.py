@@ -5,7 +5,7 @@ form that fewer phones have sent is in it, by itself or as part of a longer one;
 size, it holds all the words, part of the n-grams, and for each word the same most frequent successor.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from itertools import compress
 from typing import Any
@@ -52,17 +52,14 @@ def release(
     found = estimate(totals.levels, allowed)
     kept_ids = found.counts.levels[0].words
     kept_words = kept_ids[kept_ids >= FIRST_WORD]
-    unigrams = totals.levels[0][:]
-    new_ids = np.zeros(FIRST_WORD + len(unigrams), np.uint32)
+    new_ids = np.zeros(FIRST_WORD + len(totals.levels[0]), np.uint32)
     new_ids[kept_ids] = kept_ids
     new_ids[kept_words] = np.arange(FIRST_WORD, FIRST_WORD + len(kept_words))
     vocabulary = Vocabulary.from_sorted(compress(totals.words, new_ids[FIRST_WORD:].tolist()))
-    released_forms = _forms(totals, unigrams, new_ids, vocabulary, min_phones)
-    kept = found if prune is None else pruned(found, prune)
-    bigrams = _with_ids(found.counts.levels[1], new_ids)
-    arrays = build(_renumbered(kept, new_ids), vocabulary, released_forms, bigrams)
-    header = _header(account, kept, found, vocabulary, min_phones, blocked, prune)
-    return Model.from_arrays(header, arrays)
+    found = _renumbered(found, new_ids)
+    after_mark, forms = _after_mark(totals, new_ids), _forms(totals, new_ids)
+    written = written_forms(vocabulary, found.counts.levels[0], after_mark, forms, totals.spelt, min_phones)
+    return laid_out(found, vocabulary, written, account, min_phones, blocked, prune)
 
 
 def release_privately(
@@ -87,9 +84,29 @@ def release_privately(
     """
     told = tell(totals, histogram, _places(totals.words, blocked), rng)
     found = estimate_noisy(told.counts, histogram.threshold)
+    return laid_out(found, told.vocabulary, told.forms, account, min_phones, blocked, prune)
+
+
+def laid_out(
+    found: Estimate,
+    vocabulary: Vocabulary,
+    forms: Mapping[int, str],
+    account: Mapping[str, Any],
+    min_phones: int,
+    blocked: Collection[str] = (),
+    prune: int | None = None,
+) -> Model:
+    """Make a model of an estimated selection.
+
+    Args:
+        found: the selection; its ids are those of `vocabulary`.
+        vocabulary: the released words.
+        forms: id -> written form, of those that are usually not written as their identity.
+        account, min_phones, blocked, prune: as in `release`.
+    """
     kept = found if prune is None else pruned(found, prune)
-    arrays = build(kept, told.vocabulary, told.forms, told.counts.levels[1])
-    header = _header(account, kept, found, told.vocabulary, min_phones, blocked, prune)
+    arrays = build(kept, vocabulary, forms, found.counts.levels[1])
+    header = _header(account, kept, found, vocabulary, min_phones, blocked, prune)
     return Model.from_arrays(header, arrays)
 
 
@@ -129,25 +146,42 @@ def _places(words: Iterable[str], wanted: Collection[str]) -> Ids:
     return np.array(found, np.uint32)
 
 
-def _forms(
-    totals: Totals, unigrams: Level, new_ids: Ids, vocabulary: Vocabulary, min_phones: int
+def written_forms(
+    vocabulary: Vocabulary,
+    unigrams: Level,
+    after_mark: Level,
+    forms: Level,
+    spelt: Sequence[str],
+    min_phones: int,
 ) -> dict[int, str]:
-    """The usual written forms of the released words, by their new ids."""
-    marks = np.count_nonzero(unigrams.words < FIRST_WORD)
-    after_mark = _first_rows(totals.levels[1], int(marks))
-    forms = totals.forms
-    released = new_ids[forms.parents] > 0
-    forms = Level(forms.keys[released], forms.counts[released], forms.phones[released])
+    """Give the usual written forms of the released words, of everything that was merged of these words.
+
+    Args:
+        vocabulary: the released words; all ids are its.
+        unigrams: order 1.
+        after_mark: the bigrams that begin with a mark, released or not; their prefixes do not matter.
+        forms: keys id << 32 | style.
+        spelt: the forms of styles from `OTHER` up.
+        min_phones: on how many phones a form must have been seen.
+    """
 
     def written(id_: int, style: int) -> str:
-        return (
-            totals.spelt[style - OTHER]
-            if style >= OTHER
-            else styled(vocabulary.word(int(new_ids[id_])), style)
-        )
+        return spelt[style - OTHER] if style >= OTHER else styled(vocabulary.word(id_), style)
 
-    found = usual_forms(unigrams, after_mark, forms, written, min_phones)
-    return {int(new_ids[id_]): form for id_, form in found.items()}
+    return usual_forms(unigrams, after_mark, forms, written, min_phones)
+
+
+def _after_mark(totals: Totals, new_ids: Ids) -> Level:
+    """The bigrams that begin with a mark and end in a released word, by its new id."""
+    marks = np.count_nonzero(totals.levels[0][:FIRST_WORD].words < FIRST_WORD)
+    rows = _first_rows(totals.levels[1], int(marks))
+    return _with_ids(rows.where(new_ids[rows.words] > 0), new_ids)
+
+
+def _forms(totals: Totals, new_ids: Ids) -> Level:
+    """The written forms of the released words, by their new ids."""
+    forms = totals.forms.where(new_ids[totals.forms.parents] > 0)
+    return Level(pack_keys(new_ids[forms.parents].astype(np.int64), forms.words), forms.counts, forms.phones)
 
 
 def _first_rows(bigrams: StoredLevel, parents: int) -> Level:

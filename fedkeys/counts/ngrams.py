@@ -72,6 +72,10 @@ class Level:
     def __getitem__(self, rows: slice) -> "Level":
         return Level(self.keys[rows], self.counts[rows], self.phones[rows])
 
+    def where(self, mask: Mask) -> "Level":
+        """Give the rows that a mask chooses."""
+        return Level(self.keys[mask], self.counts[mask], self.phones[mask])
+
     @property
     def parents(self) -> Rows:
         """int64[n], the row of each n-gram's prefix in the level below."""

@@ -14,7 +14,7 @@ N-grams that begin with a mark have nothing before them and keep their counts, a
 one more distinct word.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +46,23 @@ class Estimate:
     discounts: tuple[tuple[float, float, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The released rows of one order, and what is known of all of them.
+
+    Attributes:
+        level: the rows; their prefixes are rows of what is released of the order below.
+        adjusted: int64[n], what to estimate from; 0 for a mark, which is never predicted.
+        totals: float64[n], all that the prefix has of that, released or not.
+        counts_of_counts: how many n-grams have 1, 2, 3 and 4 of it, released or not.
+    """
+
+    level: Level
+    adjusted: Sums
+    totals: Floats
+    counts_of_counts: Sequence[int]
+
+
 def estimate(levels: Sequence[StoredLevel], allowed: Callable[[int, Level], Mask]) -> Estimate:
     """Estimate the probabilities of a selection of the n-grams, the largest closed one of those allowed.
 
@@ -55,29 +72,64 @@ def estimate(levels: Sequence[StoredLevel], allowed: Callable[[int, Level], Mask
         allowed: given the place of a level and some of its rows, which of them may be released. It must
             allow the marks of order 1.
     """
-    linked: list[_Linked] = []
-    for n, level in enumerate(levels):
-        linked.append(_linked(n, level, linked[-1] if linked else None, allowed, n + 1 == len(levels)))
+    return estimate_chosen(_choose(levels, allowed))
+
+
+def estimate_chosen(chosen: Iterable[Chosen]) -> Estimate:
+    """Estimate the probabilities of a closed selection.
+
+    Args:
+        chosen: of each order, the lower ones first.
+    """
     kept: list[Level] = []
     shares: list[Floats] = []
     weights: list[Floats] = []
     discounts: list[tuple[float, float, float]] = []
-    new_rows, contexts = np.zeros(1, np.int64), 1
-    for n, level in enumerate(levels):
-        below = len(levels[n - 1]) if n else 1
-        chosen = _chosen(level, linked[n], below)
-        discounts.append(modified_discounts(chosen.counts_of_counts))
-        parents = new_rows[chosen.parents]
-        kept.append(Level(pack_keys(parents, chosen.words), chosen.counts, chosen.phones))
-        shares.append(_shares(chosen, discounts[n]))
-        left = 1.0 - np.bincount(parents, shares[n], minlength=contexts)
+    for found in chosen:
+        contexts = len(kept[-1]) if kept else 1
+        discounts.append(modified_discounts(found.counts_of_counts))
+        shares.append(_shares(found, discounts[-1]))
+        left = 1.0 - np.bincount(found.level.parents, shares[-1], minlength=contexts)
         weights.append(np.clip(left, 0.0, 1.0))
-        new_rows, contexts = np.cumsum(linked[n].kept) - 1, len(kept[n])
-        linked[n].forget()
+        kept.append(found.level)
     counts = NgramCounts(tuple(kept))
     of_words = _of_words(counts.levels[0], shares[0], float(weights[0][0]))
     probabilities = interpolate(counts, of_words, shares[1:], weights[1:])
     return Estimate(counts, probabilities, tuple(weights[1:]), tuple(discounts))
+
+
+def adjusted_counts(rows: Level, from_mark: Mask, kinds: Sums | NDArray[np.int32], explained: Sums) -> Sums:
+    """Give the counts that an order below the highest is estimated from.
+
+    Args:
+        rows: n-grams.
+        from_mark: which of them begin with a mark.
+        kinds: how many distinct words were seen before each one.
+        explained: how often, together.
+    """
+    return np.where(from_mark, rows.counts, kinds + (rows.counts > explained))
+
+
+def predicted(words: Ids, adjusted: Sums) -> Sums:
+    """Give the adjusted counts of n-grams by their last words: 0 for marks, which are never predicted."""
+    return np.where(words >= FIRST_WORD, adjusted, 0)
+
+
+def counts_of_counts(adjusted: Sums) -> Sums:
+    """Give how many n-grams have 1, 2, 3 and 4."""
+    return np.bincount(adjusted[adjusted <= 4], minlength=5)[1:]
+
+
+def _choose(levels: Sequence[StoredLevel], allowed: Callable[[int, Level], Mask]) -> Iterator[Chosen]:
+    """Choose what is released of everything merged, order by order."""
+    linked: list[_Linked] = []
+    for n, level in enumerate(levels):
+        linked.append(_linked(n, level, linked[-1] if linked else None, allowed, n + 1 == len(levels)))
+    new_rows = np.zeros(1, np.int64)
+    for n, level in enumerate(levels):
+        yield _chosen(level, linked[n], new_rows, len(levels[n - 1]) if n else 1)
+        new_rows = np.cumsum(linked[n].kept) - 1
+        linked[n].forget()
 
 
 @dataclass(slots=True)
@@ -112,8 +164,7 @@ class _Linked:
         if not len(self.keys):
             return rows.counts
         own = slice(start, start + len(rows))
-        distinct = self.kinds[own] + (rows.counts > self.explained[own])
-        return np.where(self.from_mark[own], rows.counts, distinct)
+        return adjusted_counts(rows, self.from_mark[own], self.kinds[own], self.explained[own])
 
 
 def _linked(
@@ -148,40 +199,26 @@ def _linked(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """The released rows of a level, and what is known of all of them.
+def _chosen(level: StoredLevel, linked: _Linked, new_rows: Rows, contexts: int) -> Chosen:
+    """Choose what is released of one order.
 
-    Attributes:
-        parents: int64[n], the row of each prefix in everything merged.
-        words: uint32[n].
-        counts, phones: int64[n].
-        adjusted: int64[n], what to estimate from; 0 for a mark, which is never predicted.
-        totals: float64[n], all that the prefix has of that.
-        counts_of_counts: how many n-grams have 1, 2, 3 and 4 of it, released or not.
+    Args:
+        level: everything merged of it.
+        linked: which of that is released.
+        new_rows: for each row of everything merged of the order below, its row in what is released.
+        contexts: how many rows the order below has.
     """
-
-    parents: Rows
-    words: Ids
-    counts: Sums
-    phones: Sums
-    adjusted: Sums
-    totals: Floats
-    counts_of_counts: Sequence[int]
-
-
-def _chosen(level: StoredLevel, linked: _Linked, contexts: int) -> _Chosen:
     totals = np.zeros(contexts)
-    times = np.zeros(5, np.int64)
+    times = np.zeros(4, np.int64)
     columns = []
     for start, rows in pieces(level):
         kept = linked.kept[start : start + len(rows)]
         parents, words = rows.parents, rows.words
-        adjusted = np.where(words >= FIRST_WORD, linked.adjusted(rows, start), 0)
+        adjusted = predicted(words, linked.adjusted(rows, start))
         first = int(parents[0])
         sums = np.bincount(parents - first, adjusted)
         totals[first : first + len(sums)] += sums
-        times += np.bincount(adjusted[adjusted <= 4], minlength=5)
+        times += counts_of_counts(adjusted)
         columns.append((parents[kept], words[kept], rows.counts[kept], rows.phones[kept], adjusted[kept]))
     if not columns:
         none = np.zeros(0, np.int64)
@@ -189,7 +226,8 @@ def _chosen(level: StoredLevel, linked: _Linked, contexts: int) -> _Chosen:
     parents, words, counts, phones, adjusted = (
         np.concatenate(column) for column in zip(*columns, strict=True)
     )
-    return _Chosen(parents, words, counts, phones, adjusted, totals[parents], times[1:].tolist())
+    released = Level(pack_keys(new_rows[parents], words), counts, phones)
+    return Chosen(released, adjusted, totals[parents], times.tolist())
 
 
 def modified_discounts(counts_of_counts: Sequence[int]) -> tuple[float, float, float]:
@@ -211,7 +249,7 @@ def modified_discounts(counts_of_counts: Sequence[int]) -> tuple[float, float, f
     return (round(found[0], 9), round(found[1], 9), round(found[2], 9))
 
 
-def _shares(chosen: _Chosen, discounts: tuple[float, float, float]) -> Floats:
+def _shares(chosen: Chosen, discounts: tuple[float, float, float]) -> Floats:
     """What the discounted count of each n-gram is of all that its prefix has."""
     discount = np.array([0.0, *discounts])[np.minimum(chosen.adjusted, 3)]
     return np.asarray((chosen.adjusted - discount) / np.maximum(chosen.totals, 1.0), np.float64)
