@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedkeys.aggregator import Aggregator, runs
+from fedkeys.aggregator import Aggregator, runs, slices
 from fedkeys.aggregator.runs import Run, merge_runs
 from fedkeys.aggregator.state import State
 from fedkeys.aggregator.sums import Sums
@@ -51,7 +51,7 @@ def test_any_tree_of_runs_gives_the_totals(
     fleet: list[tuple[list[str], int, bool]], data: st.DataObject
 ) -> None:
     read = batches(fleet)
-    with TemporaryDirectory() as scratch, patch.object(runs, "_SAMPLED", 1):
+    with TemporaryDirectory() as scratch, patch.object(slices, "_SAMPLED", 1):
         found = [
             Run.write(Path(scratch) / f"part {at}", added([one]).totals()) for at, one in enumerate(read)
         ]

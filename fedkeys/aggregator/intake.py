@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from fedkeys.aggregator.aggregator import Aggregator
@@ -31,6 +32,38 @@ _GROUP_BYTES = 1 << 21
 _GROUP_SIZE = 1 << 12
 
 _Found = tuple[Path, str | None, bytes]
+
+
+@dataclass(slots=True)
+class Filling:
+    """How full a group of messages that are merged together is.
+
+    What a phone shows of its earlier deltas stands beside its new one, so neighbours of one phone stay together.
+
+    Attributes:
+        messages: how many it has.
+        bytes: how long they are together.
+    """
+
+    messages: int = 0
+    bytes: int = 0
+
+    def add(self, length: int, are_of_one_phone: Callable[[], bool]) -> bool:
+        """Take a message; tells whether it begins a new group.
+
+        Args:
+            length: of it.
+            are_of_one_phone: tells whether it is of the phone of the message before.
+        """
+        begins = False
+        if self.bytes >= _GROUP_BYTES or self.messages >= _GROUP_SIZE:
+            too_many = self.bytes >= 2 * _GROUP_BYTES or self.messages >= 2 * _GROUP_SIZE
+            begins = too_many or not are_of_one_phone()
+        if begins:
+            self.messages = self.bytes = 0
+        self.messages += 1
+        self.bytes += length
+        return begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,38 +195,37 @@ def _everything(files: Iterable[Path], refused: list[str], reasons: Counter[str]
 
 
 def _last_first(found: _Found) -> int:
-    head = _head_of(found)
+    head = _head_of(found[2])
     return -head.sequence if head else 0
 
 
 def _groups(found: Iterable[_Found]) -> Iterator[list[_Found]]:
-    """Cut messages into groups that are merged together.
-
-    What a phone shows of its earlier deltas stands beside its new one, so neighbours of one phone stay together.
-    """
+    """Cut messages into groups that are merged together."""
     group: list[_Found] = []
-    bytes_ = 0
+    filling = Filling()
     for message in found:
-        if bytes_ >= _GROUP_BYTES or len(group) >= _GROUP_SIZE:
-            too_many = bytes_ >= 2 * _GROUP_BYTES or len(group) >= 2 * _GROUP_SIZE
-            if too_many or not _are_of_one_phone(group[-1], message):
-                yield group
-                group, bytes_ = [], 0
+        if filling.add(len(message[2]), partial(_are_neighbours, group, message)):
+            yield group
+            group = []
         group.append(message)
-        bytes_ += len(message[2])
     if group:
         yield group
 
 
-def _are_of_one_phone(one: _Found, other: _Found) -> bool:
+def _are_neighbours(group: Sequence[_Found], message: _Found) -> bool:
+    return are_of_one_phone(group[-1][2], message[2])
+
+
+def are_of_one_phone(one: bytes, other: bytes) -> bool:
+    """Tell whether two messages that may be unsound are of the same phone."""
     heads = _head_of(one), _head_of(other)
     return heads[0] is not None and heads[1] is not None and heads[0].phone == heads[1].phone
 
 
-def _head_of(found: _Found) -> Head | None:
+def _head_of(data: bytes) -> Head | None:
     """Open a message without judging it."""
     try:
-        return Head.of(message_in(found[2]))
+        return Head.of(message_in(data))
     except FormatError:
         return None
 

@@ -23,13 +23,13 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fedkeys.aggregator.totals import Totals
-from fedkeys.counts import FIRST_WORD, Level, NgramCounts, merge
+from fedkeys.aggregator.slices import Source, cuts, moved
+from fedkeys.aggregator.totals import Totals, joined_forms
+from fedkeys.counts import FIRST_WORD, Level, merge
 from fedkeys.counts.ngrams import Ids, Rows, pack_keys, pieces
 from fedkeys.words import OTHER
 
 _TYPES = {"keys": "<u8", "counts": "<i8", "phones": "<i8"}
-_SAMPLED = 1 << 10  # one bigram in so many is looked at to cut runs into slices
 _WORDS, _SPELT, _FORMS = "words", "spelt", "forms"
 
 
@@ -165,14 +165,16 @@ def merge_runs(runs: Sequence[Run], path: Path, rows_at_once: int) -> Run:
     with out.writer() as writer:
         first, places = _merge_first(runs, ids)
         writer.append(1, first)
-        sources = [_Source(run, map_, rows) for run, map_, rows in zip(runs, ids, places, strict=True)]
-        cuts = _cuts(sources, rows_at_once)
-        for low, high in zip([0, *cuts], [*cuts, None], strict=True):
+        sources = [Source(run, rows, map_) for run, map_, rows in zip(runs, ids, places, strict=True)]
+        samples = [source.samples() for source in sources]
+        slices = -(-sum(int(rows.sum()) for _, rows in samples) // max(1, rows_at_once))
+        at = cuts(samples, slices)
+        for low, high in zip([0, *at], [*at, None], strict=True):
             parts = [source.slice(low, high, out.order) for source in sources]
             merged = merge(parts, ids, [source.rows for source in sources])
             before = list(writer.rows)
             for order, level in enumerate(merged.levels, 2):
-                writer.append(order, _moved(level, before[order - 1]) if order > 2 else level)
+                writer.append(order, moved(level, before[order - 1]) if order > 2 else level)
     out.write_forms(*_merge_forms(runs, ids))
     return out
 
@@ -223,75 +225,6 @@ def _counted(run: Run, order: int) -> NDArray[np.bool_]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A run under merge.
-
-    Attributes:
-        ids: for each of its word ids the one in the result; ascending.
-        rows: for each of its rows of order 1 the one in the result; ascending.
-    """
-
-    run: Run
-    ids: Ids
-    rows: Rows
-
-    def slice(self, low: int, high: int | None, order: int) -> NgramCounts:
-        """Read the n-grams from order 2 up whose bigram has a key of the result from low to below high.
-
-        Their roots are the rows of order 1.
-        """
-        levels = []
-        start, end = self._place(low), self.run.size(2) if high is None else self._place(high)
-        before = 0
-        for n in range(2, order + 1):
-            if n > self.run.order:
-                levels.append(Level.empty())
-                continue
-            level = self.run.level(n, start, end)
-            levels.append(_moved(level, -before) if n > 2 else level)
-            before = start
-            if n < self.run.order:
-                start, end = np.searchsorted(
-                    self.run.keys(n + 1), np.array([start, end], np.uint64) << np.uint64(32)
-                ).tolist()
-        return NgramCounts(tuple(levels), self.run.size(1))
-
-    def _place(self, key: int) -> int:
-        """The first bigram of the run whose key in the result is not below one."""
-        row, word = key >> 32, key & 0xFFFFFFFF
-        own_row = int(np.searchsorted(self.rows, row))
-        own_word = 0
-        if own_row < len(self.rows) and self.rows[own_row] == row:
-            own_word = int(np.searchsorted(self.ids, word))
-        return int(np.searchsorted(self.run.keys(2), np.uint64(own_row << 32 | own_word)))
-
-    def samples(self) -> tuple[NDArray[np.uint64], Rows]:
-        """The keys in the result of some bigrams, and how many n-grams stand from each to the next."""
-        at = np.arange(0, self.run.size(2), _SAMPLED)
-        own = self.run.keys(2)[at]
-        keys = pack_keys(self.rows[(own >> np.uint64(32)).astype(np.int64)], self.ids[own.astype(np.uint32)])
-        rows = np.append(at, self.run.size(2))
-        weights = np.diff(rows)
-        for order in range(3, self.run.order + 1):
-            rows = np.searchsorted(self.run.keys(order), rows.astype(np.uint64) << np.uint64(32))
-            weights += np.diff(rows)
-        return keys, weights
-
-
-def _cuts(sources: Sequence[_Source], rows_at_once: int) -> list[int]:
-    """Keys of bigrams that divide the result so that what lies between two is about so many rows."""
-    sampled = [source.samples() for source in sources]
-    keys = np.concatenate([keys for keys, _ in sampled])
-    weights = np.concatenate([weights for _, weights in sampled])
-    order = np.argsort(keys, kind="stable")
-    before = np.cumsum(weights[order]) - weights[order]
-    slices = -(-int(weights.sum()) // max(1, rows_at_once))
-    wanted = weights.sum() * np.arange(1, slices) / max(1, slices)
-    at = np.searchsorted(before, wanted)
-    return np.unique(keys[order][at[at < len(keys)]]).tolist() if slices > 1 else []
-
-
 def _merge_words(runs: Sequence[Run], path: Path) -> list[Ids]:
     """Write the words of all runs, each once; gives for each run the new id of each of its ids."""
     ids = [array("I", range(FIRST_WORD)) for _ in runs]
@@ -328,20 +261,12 @@ def _merge_first(runs: Sequence[Run], ids: Sequence[Ids]) -> tuple[Level, list[R
 
 
 def _merge_forms(runs: Sequence[Run], ids: Sequence[Ids]) -> tuple[Level, list[str]]:
-    spelt = sorted({form for run in runs for form in run.spelt})
-    styles = {form: style for style, form in enumerate(spelt, OTHER)}
     found = []
     for run, map_ in zip(runs, ids, strict=True):
         forms = run.forms
-        own = np.array([*range(OTHER), *(styles[form] for form in run.spelt)], np.uint32)
-        keys = pack_keys(map_[forms.parents].astype(np.int64), own[forms.words])
-        found.append(Level(keys, forms.counts, forms.phones))
-    return Level.joined(found), spelt
-
-
-def _moved(level: Level, by: int) -> Level:
-    """The rows with their prefixes so many rows further on."""
-    return Level(level.keys + np.uint64(by % (1 << 32) << 32), level.counts, level.phones)  # wraps round
+        keys = pack_keys(map_[forms.parents].astype(np.int64), forms.words)
+        found.append((Level(keys, forms.counts, forms.phones), run.spelt))
+    return joined_forms(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,11 @@ they came.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from fedkeys.counts import Level
-from fedkeys.counts.ngrams import StoredLevel
+from fedkeys.counts.ngrams import StoredLevel, pack_keys
+from fedkeys.words import OTHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +30,18 @@ class Totals:
     levels: Sequence[StoredLevel]
     forms: Level
     spelt: Sequence[str]
+
+
+def joined_forms(parts: Sequence[tuple[Level, Sequence[str]]]) -> tuple[Level, list[str]]:
+    """Add up written forms; gives them, and the forms of styles from `OTHER` up.
+
+    Args:
+        parts: the same of each part; the ids agree, and each part has styles of its own.
+    """
+    spelt = sorted({form for _, own in parts for form in own})
+    styles = {form: style for style, form in enumerate(spelt, OTHER)}
+    found = []
+    for forms, own in parts:
+        new = np.array([*range(OTHER), *(styles[form] for form in own)], np.uint32)
+        found.append(Level(pack_keys(forms.parents, new[forms.words]), forms.counts, forms.phones))
+    return Level.joined(found), spelt
