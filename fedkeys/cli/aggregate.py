@@ -6,10 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from fedkeys.cli.aggregate_report import (
+    print_account,
+    report_of_intake,
+    report_of_model,
+    sentence,
+    tell_of_refused,
+)
 from fedkeys.cli.console import (
     many,
     narrate,
-    peak_memory,
     print_json,
     print_table,
     require_open,
@@ -37,8 +43,6 @@ from fedkeys.cli.options import (
     given_of,
 )
 from fedkeys.cli.progress import adding_up, progress
-
-_MOST_SHOWN = 50  # inputs that are set aside
 
 
 def command(
@@ -112,7 +116,6 @@ def command(
     make K pseudonyms counts as K phones.
     """
     from fedkeys.aggregator import (
-        MOST_NAMED,
         PARTIAL_SUFFIX,
         Aggregator,
         Enrolment,
@@ -186,33 +189,14 @@ def command(
         intake = merge_files(
             aggregator, files, on_bytes=adding_up(step, "merging", in_all, aggregator.merged)
         )
-        for sentence in intake.refused[:_MOST_SHOWN]:
-            narrate(f"set aside: {sentence}")
-        set_aside = len(intake.refused) + intake.unnamed
-        if set_aside > _MOST_SHOWN:
-            narrate(f"set aside: {set_aside - _MOST_SHOWN:,} more; --json names up to {MOST_NAMED:,}")
-        if strict and intake.refused:
-            raise PartialError(
-                f"{many(set_aside, 'input')} had to be set aside, so nothing was written",
-                remedy="leave --strict out to merge the others",
-            )
+        set_aside = tell_of_refused(intake, strict)
         if intake.merged and state is not None:  # each call that merges something is a round
             aggregator.begin_round(aggregator.round + 1)
         if not dry_run:
             aggregator.commit()
         if not aggregator.deltas:
             raise PartialError("no delta could be merged" + (", so there is no model" if out else ""))
-        report: dict[str, Any] = {
-            "merged": intake.merged,
-            "repeated": intake.repeated,
-            "refused": list(intake.refused),
-            "refused_unnamed": intake.unnamed,
-            "refused_reasons": dict(sorted(intake.reasons.items())),
-            "phones": aggregator.phones,
-            "deltas": aggregator.deltas,
-            "rows": aggregator.merged.rows,
-            "bytes_merged": aggregator.merged.bytes,
-        }
+        report = report_of_intake(intake, aggregator.phones, aggregator.deltas, aggregator.merged)
         if partial is not None and not dry_run:
             aggregator.save_partial(partial)
             aggregator.commit()
@@ -225,70 +209,20 @@ def command(
                 aggregator.commit()
             if out is not None and not dry_run:
                 model.save(out)
-            report |= {
-                "ngrams": model.ngrams,
-                "pruned_from": model.header["release"].get("pruned_from"),
-                "payload": model.payload_digest.hex(),
-                "epsilon": model.header["epsilon"],
-                "dp_delta": model.header["dp_delta"],
-                "blocked": len(set(blocked)),
-                "bytes": len(model.to_bytes()),
-                "out": None if dry_run else str(out),
-            }
+            report |= report_of_model(model, len(set(blocked)), None if dry_run else out)
     on_disk = aggregator.status()["bytes"] if kept else 0
     aggregator.close()
     if json:
         print_json(report)
     if budget is not None and state is None:
         narrate("without --state nothing remembers that the budget of these deltas is spent")
-    _account(report, on_disk, time.monotonic() - begin)
-    narrate(_sentence(report, state))
+    print_account(report, on_disk, time.monotonic() - begin)
+    narrate(sentence(report, state))
     if "ngrams" in report:
         warn_of_nothing(model, min_phones)
         warn_of_promise(model)
     if intake.refused:
         raise PartialError(f"{many(set_aside, 'input')} set aside, all others are merged")
-
-
-def _account(report: dict[str, Any], on_disk: int, seconds: float) -> None:
-    """Print a table of what was done on stderr."""
-    rows = [
-        ("deltas merged", f"{report['merged']:,}"),
-        *([("merged before", f"{report['repeated']:,}")] if report["repeated"] else []),
-        *((f"set aside, {reason}", f"{times:,}") for reason, times in report["refused_reasons"].items()),
-        ("phones", f"{report['phones']:,}"),
-        ("n-grams read", f"{report['rows']:,}"),
-        ("size of the deltas", size(report["bytes_merged"])),
-    ]
-    if "ngrams" in report:
-        pruned_from = report["pruned_from"]
-        rows += [
-            ("words released", f"{report['ngrams'][0]:,}"),
-            ("n-grams released", f"{sum(report['ngrams'][1:]):,}"),
-            *([("... pruned from", f"{sum(pruned_from[1:]):,}")] if pruned_from else []),
-            ("size of the model", size(report["bytes"])),
-        ]
-    rows += [
-        *([("state on disk", size(on_disk))] if on_disk else []),
-        ("seconds", f"{seconds:.{1 if seconds >= 1 else 2}f}"),
-        *([("peak memory", size(peak_memory()))] if peak_memory() else []),
-    ]
-    is_dry = "out" in report and report["out"] is None
-    print_table("dry run: nothing was written" if is_dry else "", ("", ""), rows, err=True)
-
-
-def _sentence(report: dict[str, Any], state: Path | None) -> str:
-    phones = many(report["phones"], "phone")
-    merged = many(report["merged"], "delta") + ("" if state else f" of {phones}") + " merged"
-    repeated = f", {report['repeated']:,} merged before" if report["repeated"] else ""
-    held = f"; {state} holds {many(report['deltas'], 'delta')} of {phones}" if state else ""
-    if "partial" in report:
-        held += f"; all of it in {report['partial']}"
-    if "ngrams" not in report:
-        return merged + repeated + held
-    released = f"; {many(report['ngrams'][0], 'word')} and {many(sum(report['ngrams'][1:]), 'n-gram')}"
-    where = f"released in {report['out']}" if report["out"] else "would be released"
-    return f"{merged}{repeated}{held}{released} {where} ({size(report['bytes'])})"
 
 
 def _tell(state: Path | None, federation: str, json: bool) -> None:
