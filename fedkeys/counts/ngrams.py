@@ -161,10 +161,15 @@ class NgramCounts:
             found.append(rows_of(below.keys, wanted, level.words))
         return tuple(found)
 
-    def find(self, other: "NgramCounts") -> tuple[Rows, ...]:
-        """Per order, the row in self of each n-gram of `other` (one root, same ids, no higher order), or -1."""
+    def find(self, other: "NgramCounts", roots: Rows | None = None) -> tuple[Rows, ...]:
+        """Per order, the row in self of each n-gram of `other` (same ids, no higher order), or -1.
+
+        Args:
+            other: what is looked for.
+            roots: for each root of it the one in self, or -1; without it both have one.
+        """
         rows: list[Rows] = []
-        above = np.zeros(1, np.int64)
+        above = np.zeros(1, np.int64) if roots is None else roots
         for mine, theirs in zip(self.levels, other.levels, strict=False):
             rows.append(rows_of(mine.keys, above[theirs.parents], theirs.words))
             above = rows[-1]

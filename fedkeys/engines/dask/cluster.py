@@ -1,0 +1,152 @@
+"""Dask: a cluster that runs the tasks.
+
+In: the address of a scheduler, or nothing for processes of this machine. Out: an engine. Laws: what a task raises
+is raised here; where nobody is left to run tasks, that is said; what was started for a merge ends with it.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from fedkeys.aggregator.helpers import available_cores
+from fedkeys.engines.dask.engine import Future
+from fedkeys.errors import FedkeysError, UsageError
+
+Show = Callable[[str, float | None], None]
+
+_PATIENCE = 30.0  # seconds without any worker
+_LOOK = 0.2  # seconds between looks at how far tasks are
+_RETRIES = 2  # of a task whose worker could not do it
+
+
+@contextmanager
+def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator["DaskEngine"]:
+    """Give what runs tasks on a cluster.
+
+    Args:
+        scheduler: its address; None for one process a core of this machine, which end with the block.
+        show: told the step under way, and how much of it is done.
+
+    Raises:
+        UsageError: Dask is not installed.
+        FedkeysError: there is no scheduler, or it is gone.
+    """
+    try:
+        import dask
+        import distributed
+    except ImportError:
+        raise UsageError("--engine dask needs Dask", remedy="pip install 'fedkeys[dask]'") from None
+    settings = {"distributed.comm.timeouts.connect": "10s"}
+    with dask.config.set(settings), _cluster(scheduler) as address:
+        try:
+            client = distributed.Client(address, set_as_default=False, timeout="20s")
+        except (OSError, ValueError) as error:
+            raise FedkeysError(
+                f"no scheduler answers at {scheduler} ({str(error) or type(error).__name__})",
+                remedy="start one with dask scheduler, and name the address that it prints",
+            ) from None
+        with client:
+            yield DaskEngine(client, show)
+
+
+@contextmanager
+def _cluster(scheduler: str | None) -> Iterator[Any]:
+    if scheduler is not None:
+        yield scheduler
+        return
+    from distributed import LocalCluster
+
+    with (
+        tempfile.TemporaryDirectory(prefix="fedkeys-dask-", ignore_cleanup_errors=True) as scratch,
+        LocalCluster(
+            n_workers=available_cores(),
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            local_directory=scratch,
+            silence_logs=50,
+        ) as cluster,
+    ):
+        yield cluster
+
+
+class DaskEngine:
+    """Runs tasks on a cluster.
+
+    Args:
+        client: of it.
+        show: told the step under way, and how much of it is done.
+    """
+
+    def __init__(self, client: Any, show: Show) -> None:
+        self._client = client
+        self._show = show
+
+    @property
+    def workers(self) -> int:
+        """How many tasks run at a time."""
+        with _lost_is_told():
+            threads: list[int] = list(self._client.nthreads().values())
+        return max(1, sum(threads))
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
+        """Have a function called; what it gives is made again wherever it is lost."""
+        return self._client.submit(function, *arguments, pure=False, retries=_RETRIES)
+
+    def gather(self, name: str, futures: Sequence[Future]) -> list[Any]:
+        """Wait for results.
+
+        Raises:
+            FedkeysError: a task raised it, or nobody is left to run the tasks.
+        """
+        with _lost_is_told():
+            self._wait(name, futures)
+            return list(self._client.gather(list(futures)))
+
+    def _wait(self, name: str, futures: Sequence[Future]) -> None:
+        seen = time.monotonic()
+        while True:
+            statuses = [future.status for future in futures]
+            self._show(name, statuses.count("finished") / max(1, len(statuses)))
+            if "pending" not in statuses or {"error", "cancelled", "lost"} & set(statuses):
+                return
+            if self._client.status != "running":
+                raise _gone()
+            if self._client.nthreads():
+                seen = time.monotonic()
+            elif time.monotonic() - seen > _PATIENCE:
+                raise FedkeysError(
+                    f"no worker was left to merge, for {_PATIENCE:.0f} seconds",
+                    remedy="start workers with dask worker, and merge again: nothing was written",
+                )
+            time.sleep(_LOOK)
+
+
+@contextmanager
+def _lost_is_told() -> Iterator[None]:
+    """Say what can be done about a cluster that is gone, or cannot run what it is given."""
+    from concurrent.futures import CancelledError
+
+    from distributed.comm import CommClosedError
+    from distributed.scheduler import KilledWorker
+
+    try:
+        yield
+    except KilledWorker:
+        raise FedkeysError(
+            "workers ended, one after the other, over the same part of the merge",
+            remedy="give them more memory, or the merge less with --memory: nothing was written",
+        ) from None
+    except (CancelledError, CommClosedError, TimeoutError):
+        raise _gone() from None
+    except ModuleNotFoundError as error:
+        raise FedkeysError(
+            f"a worker does not find {error.name}", remedy="install the same fedkeys[dask] where workers run"
+        ) from None
+
+
+def _gone() -> FedkeysError:
+    return FedkeysError("the scheduler is gone", remedy="start it, and merge again: nothing was written")
