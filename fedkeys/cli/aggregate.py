@@ -6,6 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
+from fedkeys.cli.aggregate_dask import (
+    NOT_WITH_DASK,
+    Engine,
+    Held,
+    Told,
+    merge_with_dask,
+    paths_of,
+    refuse_with_dask,
+)
 from fedkeys.cli.aggregate_report import (
     print_account,
     report_of_intake,
@@ -48,11 +57,11 @@ from fedkeys.cli.progress import adding_up, progress
 def command(
     context: typer.Context,
     inputs: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             metavar="INPUT...",
             help="Delta files, logs of many (.deltas), partial aggregates (.partial), directories of these, "
-            "or - for a log on standard input.",
+            "or - for a log on standard input; with --engine dask also URLs: s3://bucket/monday.",
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="File for the model.")] = None,
@@ -98,6 +107,22 @@ def command(
         bool, typer.Option("--status", help="Tell what the state holds, and do nothing else.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Merge and report, and write nothing.")] = False,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            "--engine",
+            help="Who merges: this machine, or Dask, where keys outgrow it. The model is the same. "
+            "Needs the extra dask.",
+        ),
+    ] = Engine.LOCAL,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            "--scheduler",
+            metavar="ADDRESS",
+            help="Of the Dask cluster that merges; default: a process a core of this machine.",
+        ),
+    ] = None,
     federation: FederationOption = "fedkeys",
     json: JsonOption = False,
 ) -> None:
@@ -114,6 +139,9 @@ def command(
 
     With --enrolled only deltas count that a phone with a key in that directory signed; without it whoever can
     make K pseudonyms counts as K phones.
+
+    With --engine dask many processes merge, on this machine or on those of --scheduler, which read the inputs
+    themselves: the same paths on all of them, or URLs. One process is faster for what fits one machine.
     """
     from fedkeys.aggregator import (
         PARTIAL_SUFFIX,
@@ -130,6 +158,27 @@ def command(
     from fedkeys.model import Model
 
     begin = time.monotonic()
+    if engine is Engine.DASK:
+        refuse_with_dask(given_of(context, *NOT_WITH_DASK))
+        merge_with_dask(
+            inputs or [],
+            out,
+            Held(
+                federation,
+                bounds_of(max_ngrams, max_count, max_bytes, unbounded, max_norm),
+                enrolled,
+                base or [],
+            ),
+            Told(min_phones, blocklist, prune),
+            memory=bytes_of(memory),
+            strict=strict,
+            dry_run=dry_run,
+            scheduler=scheduler,
+            json=json,
+        )
+        return
+    if scheduler is not None:
+        raise UsageError("--scheduler is where Dask merges", remedy="add --engine dask")
     if status:
         if inputs or out or partial or dry_run:
             raise UsageError(
@@ -163,11 +212,12 @@ def command(
     budget = budget_of(epsilon, dp_delta, releases)
     if not inputs and not state:
         raise UsageError("no deltas were given", remedy="name files or directories, or - for standard input")
-    if STDIN in (inputs or ()):
+    paths = paths_of(inputs or ())
+    if STDIN in paths:
         require_open("stdin")
     bases = (Model.load(existing(path)).vocabulary for path in base or ())
     blocked = read_blocklist(existing(blocklist)) if blocklist else []
-    files = delta_files(inputs or ())
+    files = delta_files(paths)
     check_output(out, None, files)
     check_output(partial, PARTIAL_SUFFIX, files)
     for output in filter(None, (out, partial)):

@@ -69,8 +69,15 @@ def report_of_model(model: "Model", blocked: int, out: Path | None) -> dict[str,
     }
 
 
-def print_account(report: dict[str, Any], on_disk: int, seconds: float) -> None:
-    """Print a table of what was done on stderr."""
+def print_account(report: dict[str, Any], on_disk: int, seconds: float, memory: str = "peak memory") -> None:
+    """Print a table of what was done on stderr.
+
+    Args:
+        report: what was done.
+        on_disk: bytes of a state; 0 without one.
+        seconds: what it took.
+        memory: what to call the most that this process held.
+    """
     rows = [
         ("deltas merged", f"{report['merged']:,}"),
         *([("merged before", f"{report['repeated']:,}")] if report["repeated"] else []),
@@ -90,7 +97,7 @@ def print_account(report: dict[str, Any], on_disk: int, seconds: float) -> None:
     rows += [
         *([("state on disk", size(on_disk))] if on_disk else []),
         ("seconds", f"{seconds:.{1 if seconds >= 1 else 2}f}"),
-        *([("peak memory", size(peak_memory()))] if peak_memory() else []),
+        *([(memory, size(peak_memory()))] if peak_memory() else []),
     ]
     is_dry = "out" in report and report["out"] is None
     print_table("dry run: nothing was written" if is_dry else "", ("", ""), rows, err=True)

@@ -17,9 +17,9 @@ The way of a merge, each step a module:
     engine, cluster       who runs the tasks: this process, or Dask
 """
 
-from fedkeys.engines.dask.cluster import dask_engine
+from fedkeys.engines.dask.cluster import dask_engine, require_dask
 from fedkeys.engines.dask.engine import Engine, Here
-from fedkeys.engines.dask.inputs import is_url, sources_of
+from fedkeys.engines.dask.inputs import Source, is_url, sources_of
 from fedkeys.engines.dask.merging import Merge, merge_deltas
 from fedkeys.engines.dask.selecting import Scale
 from fedkeys.engines.dask.taking import Rules
@@ -30,8 +30,10 @@ __all__ = [
     "Merge",
     "Rules",
     "Scale",
+    "Source",
     "dask_engine",
     "is_url",
     "merge_deltas",
+    "require_dask",
     "sources_of",
 ]

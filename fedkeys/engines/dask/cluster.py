@@ -4,13 +4,13 @@ In: the address of a scheduler, or nothing for processes of this machine. Out: a
 is raised here; where nobody is left to run tasks, that is said; what was started for a merge ends with it.
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from fedkeys.aggregator.helpers import available_cores
 from fedkeys.engines.dask.engine import Future
 from fedkeys.errors import FedkeysError, UsageError
 
@@ -19,6 +19,18 @@ Show = Callable[[str, float | None], None]
 _PATIENCE = 30.0  # seconds without any worker
 _LOOK = 0.2  # seconds between looks at how far tasks are
 _RETRIES = 2  # of a task whose worker could not do it
+
+
+def require_dask() -> None:
+    """Refuse to go on without Dask.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        raise UsageError("--engine dask needs Dask", remedy="pip install 'fedkeys[dask]'") from None
 
 
 @contextmanager
@@ -33,11 +45,10 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
         UsageError: Dask is not installed.
         FedkeysError: there is no scheduler, or it is gone.
     """
-    try:
-        import dask
-        import distributed
-    except ImportError:
-        raise UsageError("--engine dask needs Dask", remedy="pip install 'fedkeys[dask]'") from None
+    require_dask()
+    import dask
+    import distributed
+
     settings = {"distributed.comm.timeouts.connect": "10s"}
     with dask.config.set(settings), _cluster(scheduler) as address:
         try:
@@ -61,7 +72,7 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
     with (
         tempfile.TemporaryDirectory(prefix="fedkeys-dask-", ignore_cleanup_errors=True) as scratch,
         LocalCluster(
-            n_workers=available_cores(),
+            n_workers=_cores(),
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
@@ -71,6 +82,10 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
         ) as cluster,
     ):
         yield cluster
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class DaskEngine:

@@ -14,6 +14,7 @@ import numpy as np
 
 from fedkeys.aggregator import MOST_NAMED, Aggregator, Enrolment, Merged
 from fedkeys.aggregator.reasons import reason_of
+from fedkeys.aggregator.sums import DEFAULT_MEMORY
 from fedkeys.counts import Level, Vocabulary
 from fedkeys.counts.ngrams import Rows
 from fedkeys.delta import Bounds
@@ -29,25 +30,33 @@ class Rules:
     """What the deltas of a merge are held to, as `Aggregator` says.
 
     Attributes:
-        federation, bounds, enrolment, memory: as there.
-        bases: the vocabularies that deltas may be written against, each as `packed` gives it.
+        federation, memory, bounds, enrolment: as there.
+        bases: the vocabularies that deltas may be written against, packed for a task.
     """
 
-    federation: str = "fedkeys"
-    bounds: Bounds | None = None
-    enrolment: Enrolment | None = None
-    memory: int = 1 << 30
-    bases: tuple[bytes, ...] = ()
+    federation: str
+    bases: tuple[bytes, ...]
+    memory: int
+    bounds: Bounds | None
+    enrolment: Enrolment | None
+
+    @classmethod
+    def of(
+        cls,
+        federation: str = "fedkeys",
+        bases: Iterable[Vocabulary] = (),
+        memory: int = DEFAULT_MEMORY,
+        bounds: Bounds | None = None,
+        enrolment: Enrolment | None = None,
+    ) -> "Rules":
+        """Give rules; the arguments are those of `Aggregator`."""
+        packed = tuple(zlib.compress("\n".join(base.words).encode()) for base in bases if len(base))
+        return cls(federation, packed, memory, bounds, enrolment)
 
     def aggregator(self) -> Aggregator:
         """Make what takes a bucket in."""
         bases = [Vocabulary.from_sorted(zlib.decompress(base).decode().split("\n")) for base in self.bases]
         return Aggregator(self.federation, bases, self.memory, bounds=self.bounds, enrolment=self.enrolment)
-
-
-def packed(vocabulary: Vocabulary) -> bytes:
-    """Write a vocabulary for a task."""
-    return zlib.compress("\n".join(vocabulary.words).encode())
 
 
 @dataclass(slots=True)
