@@ -153,7 +153,7 @@ class _Helper:
         context = get_context("spawn")
         pipe, its_pipe = context.Pipe()
         process = context.Process(target=_work, args=(its_pipe, place), daemon=True)
-        with _interrupts_held():
+        with interrupts_held():
             process.start()
         its_pipe.close()
         helper = cls(process, pipe)
@@ -200,11 +200,14 @@ def phone_of(data: bytes) -> bytes | None:
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Start a process that no ctrl-C reaches, from its first instant: the one that starts it also ends it."""
+def interrupts_held() -> Iterator[None]:
+    """Start processes that no ctrl-C reaches, from their first instant: who starts them also ends them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # else the first process starts it, which lets interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

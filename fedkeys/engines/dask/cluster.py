@@ -4,13 +4,15 @@ In: the address of a scheduler, or nothing for processes of this machine. Out: a
 is raised here; where nobody is left to run tasks, that is said; what was started for a merge ends with it.
 """
 
+import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from fedkeys.aggregator.helpers import interrupts_held
 from fedkeys.engines.dask.engine import Future
 from fedkeys.errors import FedkeysError, UsageError
 
@@ -50,7 +52,7 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
     import distributed
 
     settings = {"distributed.comm.timeouts.connect": "10s"}
-    with dask.config.set(settings), _cluster(scheduler) as address:
+    with dask.config.set(settings), _quiet(), _cluster(scheduler) as address:
         try:
             client = distributed.Client(address, set_as_default=False, timeout="20s")
         except (OSError, ValueError) as error:
@@ -69,19 +71,39 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
         return
     from distributed import LocalCluster
 
-    with (
-        tempfile.TemporaryDirectory(prefix="fedkeys-dask-", ignore_cleanup_errors=True) as scratch,
-        LocalCluster(
-            n_workers=_cores(),
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            local_directory=scratch,
-            silence_logs=50,
-        ) as cluster,
-    ):
+    with ExitStack() as stack:
+        scratch = tempfile.TemporaryDirectory(prefix="fedkeys-dask-", ignore_cleanup_errors=True)
+        directory = stack.enter_context(scratch)
+        with interrupts_held():  # also by the thread that starts a worker again
+            cluster = LocalCluster(
+                n_workers=_cores(),
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address=None,
+                local_directory=directory,
+                silence_logs=logging.CRITICAL,
+            )
+            stack.enter_context(cluster)
         yield cluster
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask from writing tracebacks of what is told in a sentence."""
+    names = [
+        name
+        for name in logging.root.manager.loggerDict
+        if name.partition(".")[0] in ("asyncio", "distributed", "tornado")
+    ]
+    loggers = [logger for logger in map(logging.getLogger, names) if not logger.disabled]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.disabled = False
 
 
 def _cores() -> int:
