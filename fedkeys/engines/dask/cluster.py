@@ -18,6 +18,7 @@ from fedkeys.errors import FedkeysError, UsageError
 
 Show = Callable[[str, float | None], None]
 
+_ANSWER = "15s"  # of a scheduler
 _PATIENCE = 30.0  # seconds without any worker
 _LOOK = 0.2  # seconds between looks at how far tasks are
 _RETRIES = 2  # of a task whose worker could not do it
@@ -51,10 +52,10 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
     import dask
     import distributed
 
-    settings = {"distributed.comm.timeouts.connect": "10s"}
+    settings = {"distributed.comm.timeouts.connect": _ANSWER}
     with dask.config.set(settings), _quiet(), _cluster(scheduler) as address:
         try:
-            client = distributed.Client(address, set_as_default=False, timeout="20s")
+            client = distributed.Client(address, set_as_default=False, timeout=_ANSWER)
         except (OSError, ValueError) as error:
             raise FedkeysError(
                 f"no scheduler answers at {scheduler} ({str(error) or type(error).__name__})",
@@ -69,11 +70,13 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
     if scheduler is not None:
         yield scheduler
         return
+    import dask
     from distributed import LocalCluster
 
     with ExitStack() as stack:
         scratch = tempfile.TemporaryDirectory(prefix="fedkeys-dask-", ignore_cleanup_errors=True)
         directory = stack.enter_context(scratch)
+        stack.enter_context(dask.config.set({"temporary-directory": directory}))
         with interrupts_held():  # also by the thread that starts a worker again
             cluster = LocalCluster(
                 n_workers=_cores(),
@@ -82,6 +85,7 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
                 host="127.0.0.1",
                 dashboard_address=None,
                 local_directory=directory,
+                env={"TMPDIR": directory},  # sums that a killed worker has left go with the rest
                 silence_logs=logging.CRITICAL,
             )
             stack.enter_context(cluster)

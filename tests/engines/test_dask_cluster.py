@@ -1,0 +1,234 @@
+"""Merging by processes: each may be killed at any time, and what comes out is what one process gives."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fedkeys.aggregator.releases import ReleaseRule
+from fedkeys.delta import DEFAULT_BOUNDS
+from fedkeys.engines.dask import Scale, dask_engine
+from fedkeys.engines.dask import cluster as module
+from fedkeys.errors import FedkeysError
+from fedkeys.phone import Phone
+from fedkeys.simulate import Fleet
+from tests.engines.merges import Outcome, Setting, by_one, by_tasks
+
+pytestmark = pytest.mark.engines
+
+FLEET = Fleet(4000)
+SETTING = Setting(ReleaseRule(2), DEFAULT_BOUNDS, bases=(FLEET.base,))
+SCALE = Scale(1 << 18, 6, 3, 5)
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("fleet") / "fleet.deltas"
+    path.write_bytes(b"".join(data for batch in FLEET.deltas() for data in batch))
+    return path
+
+
+@pytest.fixture(scope="module")
+def expected(log: Path) -> Outcome:
+    return by_one([log], SETTING)
+
+
+class Killing:
+    """Kills a worker when a step has begun, and counts how often."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+        self.killed: list[int] = []
+        self.steps: list[str] = []
+        self.engine: Any = None
+
+    def show(self, name: str, _: float | None) -> None:
+        if self.engine is not None and name == self.step and not self.killed:
+            (pid, *_others) = self.engine._client.run(os.getpid).values()
+            os.kill(pid, signal.SIGKILL)
+            self.killed.append(pid)
+        if name not in self.steps:
+            self.steps.append(name)
+
+
+@pytest.mark.parametrize("step", ["nothing", "reading", "merging", "adding up", "choosing", "writing"])
+def test_a_worker_that_is_killed_loses_nothing(log: Path, expected: Outcome, step: str) -> None:
+    killing = Killing(step)
+    with dask_engine(None, killing.show) as engine:
+        killing.engine = engine
+        workers = set(engine._client.run(os.getpid).values())
+        assert by_tasks([log], SETTING, SCALE, engine) == expected
+    assert killing.steps == [
+        "looking",
+        "reading",
+        "merging",
+        "sorting words",
+        "adding up",
+        "choosing",
+        "writing",
+    ]
+    assert workers >= set(killing.killed)
+    assert len(killing.killed) == (step != "nothing")
+    for pid in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_the_command_gives_the_file_of_one_process(fedkeys: Callable[..., Any], tmp_path: Path) -> None:
+    for number, text in enumerate(("hello world", "Hello there world", "see you there")):
+        Phone([text], pseudonym=bytes([number] * 16), bounds=DEFAULT_BOUNDS).delta().save(
+            tmp_path / "in" / f"{number}.delta"
+        )
+    options = ("in", "--min-phones", "1", "--prune", "9", "--json")
+    alone = fedkeys("aggregate", *options, "--out", "one.model")
+    assert alone.returncode == 0
+    together = fedkeys("aggregate", *options, "--out", "many.model", "--engine", "dask")
+    assert (together.returncode, "Traceback" in together.stderr) == (0, False), together.stderr
+    reports = [json.loads(result.stdout) for result in (alone, together)]
+    assert [report.pop("out") for report in reports] == ["one.model", "many.model"]
+    assert reports[0] == reports[1]
+    assert (tmp_path / "one.model").read_bytes() == (tmp_path / "many.model").read_bytes()
+    (tmp_path / "in" / "bad.delta").write_bytes(b"junk")
+    dry = fedkeys("aggregate", "in", "--dry-run", "--engine", "dask")
+    assert dry.returncode == 3
+    assert "set aside: in/bad.delta: not one msgpack array" in dry.stderr
+    assert "dry run: nothing was written" in dry.stderr
+    strict = fedkeys("aggregate", "in", "--out", "strict.model", "--strict", "--engine", "dask")
+    assert (strict.returncode, (tmp_path / "strict.model").exists()) == (3, False)
+    assert "nothing was written" in strict.stderr
+
+
+def test_an_interrupt_ends_all_that_was_started(log: Path, tmp_path: Path, home: dict[str, str]) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "fedkeys", "aggregate", str(log), "--engine", "dask", "--dry-run"]
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process = subprocess.Popen(
+            command,
+            env={**home, "TMPDIR": str(scratch)},
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        wait_for(lambda: any(scratch.rglob("worker-*")))
+        if number == signal.SIGINT:  # as a terminal does: to all of them
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        said = process.communicate(timeout=60)[1]
+        assert process.returncode == status
+        assert "Traceback" not in said
+        wait_for(lambda: not is_alive(process.pid))  # noqa: B023
+        assert list(scratch.iterdir()) == []
+
+
+def is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    begin = time.monotonic()
+    while not what():
+        assert time.monotonic() - begin < 60
+        time.sleep(0.05)
+
+
+class Cluster:
+    """A scheduler and a worker that somebody else has started."""
+
+    def __init__(self, directory: Path, workers: int) -> None:
+        self.address = ""
+        self.workers: list[subprocess.Popen[Any]] = []
+        address = directory / "scheduler.json"
+        self.scheduler = self._start(
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(address)
+        )
+        wait_for(address.exists)
+        time.sleep(0.2)
+        self.address = json.loads(address.read_text())["address"]
+        options = (
+            "--nthreads",
+            "1",
+            "--no-nanny",
+            "--local-directory",
+            str(directory),
+            "--host",
+            "127.0.0.1",
+        )
+        self.workers = [self._start("worker", self.address, *options) for _ in range(workers)]
+
+    def _start(self, what: str, *options: str) -> "subprocess.Popen[Any]":
+        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *options, "--no-dashboard"]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def stop(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    started = Cluster(tmp_path, 1)
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def test_a_cluster_that_is_there_merges(cluster: Cluster, log: Path, expected: Outcome) -> None:
+    with dask_engine(cluster.address) as engine:
+        assert by_tasks([log], SETTING, SCALE, engine) == expected
+    assert cluster.workers[0].poll() is None
+
+
+@pytest.mark.parametrize("who", ["scheduler", "workers"])
+def test_a_cluster_that_is_gone_is_told_of(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 2.0)
+    with dask_engine(cluster.address) as engine:
+        assert engine.workers == 1
+        dying = cluster.workers if who == "workers" else [cluster.scheduler]
+        timer = threading.Timer(0.5, lambda: [process.kill() for process in dying])
+        timer.start()
+        why = "no worker was left" if who == "workers" else "the scheduler is gone"
+        with pytest.raises(FedkeysError, match=why):
+            engine.gather("sleeping", [engine.submit(time.sleep, 60)])
+        timer.join()
+
+
+def test_an_address_where_no_scheduler_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ANSWER", "1s")
+    with pytest.raises(FedkeysError, match="no scheduler answers at"), dask_engine("tcp://127.0.0.1:1"):
+        raise AssertionError
+    with pytest.raises(FedkeysError, match="no scheduler answers at"), dask_engine("nonsense://x"):
+        raise AssertionError
+
+
+def refusing() -> None:
+    raise FedkeysError("a disk is full", file="sums", remedy="make room")
+
+
+def ending() -> None:
+    os._exit(1)
+
+
+def test_what_a_task_raises_is_raised_here() -> None:
+    with dask_engine(None) as engine:
+        with pytest.raises(FedkeysError, match="sums: a disk is full; make room"):
+            engine.gather("failing", [engine.submit(refusing)])
+        with pytest.raises(FedkeysError, match="workers ended, one after the other"):
+            engine.gather("ending", [engine.submit(ending)])
