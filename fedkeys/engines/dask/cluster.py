@@ -6,7 +6,9 @@ is raised here; where nobody is left to run tasks, that is said; what was starte
 
 import logging
 import os
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -89,7 +91,7 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
         scratch = tempfile.TemporaryDirectory(prefix="fedkeys-dask-", ignore_cleanup_errors=True)
         directory = stack.enter_context(scratch)
         stack.enter_context(dask.config.set({**_SETTINGS, "temporary-directory": directory}))
-        with interrupts_held():  # also by the thread that starts a worker again
+        with _endings_held(), interrupts_held():  # also by the thread that starts a worker again
             cluster = LocalCluster(
                 n_workers=_cores(),
                 threads_per_worker=1,
@@ -102,6 +104,24 @@ def _cluster(scheduler: str | None) -> Iterator[Any]:
             )
             stack.enter_context(cluster)
         yield cluster
+
+
+@contextmanager
+def _endings_held() -> Iterator[None]:
+    """Let what ends this process wait until what is being started can be ended with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 @contextmanager
