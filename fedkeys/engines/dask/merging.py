@@ -22,7 +22,7 @@ from fedkeys.engines.dask.selecting import Scale, select
 from fedkeys.engines.dask.taking import Account, Rules, take
 from fedkeys.model import Model
 
-_BUCKET_PART = 64  # of the memory that sums may take, for the deltas of a bucket: they are deflated
+_LEAST_BYTES, _PART_OF_MEMORY = 1 << 20, 64  # of deltas, which are deflated, in what a task reads or merges
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +82,16 @@ def merge_deltas(
         FedkeysError: nobody is left to run the tasks.
     """
     scale = scale or Scale()
+    # The same for both, since each task that reads has a share for each bucket.
+    at_once = max(_LEAST_BYTES, rules.memory // _PART_OF_MEMORY)
+    read_bytes = scale.read_bytes or at_once
 
     def scanned(logs: Sequence[Source]) -> list[list[Span]]:
-        return engine.gather("looking", [engine.submit(scan, log, scale.read_bytes) for log in logs])
+        return engine.gather("looking", [engine.submit(scan, log, read_bytes) for log in logs])
 
-    tasks = planned(sources, scale.read_bytes, scanned)
+    tasks = planned(sources, read_bytes, scanned)
     bytes_ = sum(span.size for spans in tasks for span in spans)
-    buckets = scale.buckets or max(engine.workers, -(-bytes_ // max(1, rules.memory // _BUCKET_PART)))
+    buckets = scale.buckets or max(engine.workers, -(-bytes_ // at_once))
     read_ = [engine.submit(read, spans, buckets) for spans in tasks]
     abouts: list[About] = engine.gather("reading", [engine.submit(_pick, found, 0) for found in read_])
     firsts, starts = first_numbers(abouts), group_starts(abouts)

@@ -28,13 +28,13 @@ class Scale:
     """Into how many pieces a merge is cut; None for as many as fit.
 
     Attributes:
-        read_bytes: about how much one task reads: a second or two of merging.
+        read_bytes: about how much one task reads.
         buckets: of phones.
         ranges: of words.
         partitions: of n-grams.
     """
 
-    read_bytes: int = 16 << 20
+    read_bytes: int | None = None
     buckets: int | None = None
     ranges: int | None = None
     partitions: int | None = None
