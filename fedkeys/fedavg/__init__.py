@@ -11,7 +11,9 @@ the same next state, byte for byte.
     means         how updates become one: weighted, median, trimmed, Krum, clipped
     server        what the server does with the mean: FedAvg, FedAdam, FedYogi, FedAdagrad
     participation who takes part in a round
-    training      the round: `FederatedAveraging.initialize` and `.next`; `train_rounds`
+    training      the round: `FederatedAveraging.initialize` and `.next`, which is `.asked` and `.put_together`;
+                  `train_rounds`
+    answers       what comes back of a round
     gathered      what comes in during a round, and `Metrics`
     state         `State`, which is saved and resumed
     updates       the textbook's `average`, `weighted_average`, `compress`, `noisy_average`
@@ -22,6 +24,7 @@ the same next state, byte for byte.
     partition     data that is not alike everywhere
 """
 
+from fedkeys.fedavg.answers import Missing
 from fedkeys.fedavg.clients import Client, Device
 from fedkeys.fedavg.compression import Decimals, Exact, Quantised, TopK
 from fedkeys.fedavg.gathered import Metrics
@@ -57,6 +60,7 @@ __all__ = [
     "Mean",
     "Median",
     "Metrics",
+    "Missing",
     "NormClipping",
     "Participation",
     "Quantised",

@@ -19,8 +19,8 @@ from fedkeys.fedavg.models.base import Array, LabelRange, Model
 _NUMBERS = count()
 
 
-class Client(Protocol):
-    """Anything that can take part in a round."""
+class Member(Protocol):
+    """What a server knows of who can take part in a round."""
 
     @property
     def name(self) -> str:
@@ -29,6 +29,10 @@ class Client(Protocol):
     @property
     def samples(self) -> int:
         """How many samples it trains on."""
+
+
+class Client(Member, Protocol):
+    """Anything that can take part in a round here."""
 
     def train(
         self,

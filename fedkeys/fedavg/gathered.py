@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedkeys.errors import FormatError, UsageError
-from fedkeys.fedavg.clients import Client
+from fedkeys.fedavg.clients import Member
 from fedkeys.fedavg.compression import decode
 from fedkeys.fedavg.means import Mean
 from fedkeys.fedavg.models.base import Array
@@ -91,11 +91,20 @@ class Gathered:
         self._controls: dict[str, Array] = {}
         self._residuals: dict[str, Array] = {}
 
-    def refuse(self) -> None:
-        """Count one client whose answer is no vector of the model's length."""
-        self._refused += 1
+    def refuse(self, clients: int) -> None:
+        """Count clients whose answer is no vector of the model's length."""
+        self._refused += clients
 
-    def take(self, clients: Sequence[Client], rngs: Sequence[np.random.Generator], trained: Array) -> None:
+    def miss(self, clients: int, late: bool) -> None:
+        """Count clients that were asked and gave nothing, or not in time."""
+        known = self._metrics
+        self._metrics = (
+            replace(known, late=known.late + clients)
+            if late
+            else replace(known, dropped=known.dropped + clients)
+        )
+
+    def take(self, clients: Sequence[Member], rngs: Sequence[np.random.Generator], trained: Array) -> None:
         """Take the weights of some clients: float[C, P]."""
         updates: Array = trained - self._state.weights
         with np.errstate(over="ignore", invalid="ignore"):
@@ -173,7 +182,7 @@ class Gathered:
     def _write(
         self,
         secure: SecureMean,
-        clients: Sequence[Client],
+        clients: Sequence[Member],
         rngs: Sequence[np.random.Generator],
         updates: Array,
     ) -> None:
@@ -199,7 +208,7 @@ class Gathered:
         self._averaged = len(self._vectors)
         self._sum, self._weight = mean.update, 1.0
 
-    def _add(self, clients: Sequence[Client], updates: Array, lengths: Array) -> None:
+    def _add(self, clients: Sequence[Member], updates: Array, lengths: Array) -> None:
         """Add updates to the sum, or hold them for a mean that must see all."""
         algorithm = self._algorithm
         samples: Array = np.array([client.samples for client in clients], float)
@@ -220,7 +229,7 @@ class Gathered:
             self._held.append(updates)
             self._weights.extend(samples.tolist())
 
-    def _update_controls(self, clients: Sequence[Client], updates: Array) -> None:
+    def _update_controls(self, clients: Sequence[Member], updates: Array) -> None:
         """SCAFFOLD, option II: the control of a client is the mean gradient of its steps."""
         state, local = self._state, self._algorithm.local
         for client, update in zip(clients, updates, strict=True):
@@ -231,7 +240,7 @@ class Gathered:
             self._control_change += after - before
             self._bytes_up += update.size * _NUMBER  # the change of its control variate crosses too
 
-    def _crossed(self, client: Client, rng: np.random.Generator, update: Array) -> Array | None:
+    def _crossed(self, client: Member, rng: np.random.Generator, update: Array) -> Array | None:
         """Encode an update, count its bytes, and give what the server reads; None if it cannot be carried."""
         codec = self._algorithm.codec
         assert codec is not None
@@ -248,7 +257,7 @@ class Gathered:
         return read
 
 
-def vector_of(vectors: Mapping[str, Array], client: Client, state: State) -> Array:
+def vector_of(vectors: Mapping[str, Array], client: Member, state: State) -> Array:
     """What is kept for a client; zeros for one that is new."""
     found = vectors.get(client.name)
     return np.zeros_like(state.weights) if found is None else found

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fedkeys.errors import UsageError
-from fedkeys.fedavg.clients import Client
+from fedkeys.fedavg.clients import Member
 
 
 class Turnout(NamedTuple):
@@ -62,7 +62,7 @@ class Participation:
         if not 0 <= self.spread < float("inf"):
             raise UsageError("spread is a number from 0 up")
 
-    def draw(self, clients: Sequence[Client], epochs: int, rng: np.random.Generator) -> Turnout:
+    def draw(self, clients: Sequence[Member], epochs: int, rng: np.random.Generator) -> Turnout:
         """Draw a round's turnout; with too few available nobody is selected.
 
         Args:

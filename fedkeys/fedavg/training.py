@@ -3,34 +3,32 @@
 In: clients, and how a round goes. Out: weights, round after round, and what each round cost. Laws: pure in its
 inputs; with full participation and one full-batch step it is gradient descent on the pooled data; a round that
 does not start, or that nobody answers, changes nothing but the number of the next draw; updates are added up as
-they come, and held only where the mean must see all.
+they come, and held only where the mean must see all; where clients train and how many come at once changes no bit.
 
 McMahan et al. 2017 (AISTATS), "Communication-Efficient Learning of Deep Networks from Decentralized Data",
 algorithm 1, with the variations that `FederatedAveraging` names.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from fedkeys.errors import UsageError
-from fedkeys.fedavg.clients import Client, Device, train_devices
+from fedkeys.fedavg.answers import TOGETHER, Answer, Missing, blocks
+from fedkeys.fedavg.clients import Client, Device, Member, train_devices
 from fedkeys.fedavg.compression import Codec
 from fedkeys.fedavg.gathered import Gathered, Metrics, vector_of
 from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.means import Mean, MeanRule
 from fedkeys.fedavg.models import EstimatorModel, LogisticRegression, Model
 from fedkeys.fedavg.models.base import Array
-from fedkeys.fedavg.participation import Participation
+from fedkeys.fedavg.participation import Participation, Turnout
 from fedkeys.fedavg.privacy import GaussianMechanism
 from fedkeys.fedavg.secure import SecureMean
 from fedkeys.fedavg.server import ServerOptimiser, ServerSGD
 from fedkeys.fedavg.state import State
-
-# Numbers of data trained in one go: what stays in a core's cache (tests/bench/test_fedavg.py).
-_TOGETHER = 1 << 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,28 +117,47 @@ class FederatedAveraging:
             UsageError: two clients have one name; the state is of another algorithm; a client's data or labels
                 are not what the model takes; or a client has no name of its own where the state remembers it.
         """
-        self._check(state, clients)
-        rng = np.random.default_rng([state.seed, 1, state.round])
-        turnout = self.participation.draw(clients, self.local.epochs, rng)
-        started = self.privacy is not None or turnout.available >= self.participation.min_clients
-        metrics = Metrics(
-            state.round + 1,
-            started,
-            turnout.available,
-            turnout.selected,
-            turnout.dropped,
-            turnout.late,
-            clip=state.clip,
-        )
-        gathered = Gathered(self, state, metrics)
+        turnout = self.asked(state, clients)
+        generators = _Generators(state, turnout.answering, {})
         chosen = [clients[at] for at in turnout.answering]
-        rngs = _Generators(state, turnout.answering, {})
-        for members, trained in _blocks(self._trained(state, chosen, rngs), len(state.weights)):
-            if trained is None:
-                gathered.refuse()
-            else:
-                gathered.take([chosen[at] for at in members], rngs.of(members), trained)
-        return gathered.finish(len(clients), rng)
+        answers = self._trained(state, chosen, generators)
+        return self._put_together(state, clients, turnout, answers, generators)
+
+    def asked(self, state: State, clients: Sequence[Member]) -> Turnout:
+        """Give who is asked in the round after a state; the same state and clients give the same.
+
+        Raises:
+            UsageError: as of `next`.
+        """
+        return self._drawn(state, clients)[0]
+
+    def put_together(
+        self, state: State, clients: Sequence[Member], turnout: Turnout, answers: Iterable[Answer]
+    ) -> tuple[State, Metrics]:
+        """Finish a round whose clients train elsewhere, each with the generator that `seeds` begins.
+
+        In the order of places it gives the bytes that `next` gives, however answers are grouped. Whoever is in no
+        answer counts as dropped.
+
+        Args:
+            state: that the round began with.
+            clients: who could take part.
+            turnout: who was asked, as `asked` said.
+            answers: what came.
+
+        Raises:
+            UsageError: as of `next`; or updates are encoded, which is for who trains them.
+        """
+        if self.codec is not None or self.secure is not None:
+            raise UsageError(
+                "updates that were trained elsewhere come as they are", remedy="leave out codec and secure"
+            )
+        generators = _Generators(state, turnout.answering, {})
+        return self._put_together(state, clients, turnout, answers, generators)
+
+    def correction(self, state: State, client: Member) -> Array | None:
+        """Give what SCAFFOLD adds to each gradient of a client: float[P]; None without it."""
+        return state.control - vector_of(state.controls, client, state) if self.scaffold else None
 
     def epsilon(self, rounds: int, dp_delta: float) -> float:
         """Price some rounds: epsilon of (epsilon, delta)-differential privacy for one client's whole data.
@@ -162,10 +179,47 @@ class FederatedAveraging:
             state, metrics = self.next(state, clients)
             yield state, metrics
 
-    def _trained(
-        self, state: State, chosen: Sequence[Client], rngs: "_Generators"
-    ) -> Iterator[tuple[Sequence[int], Array]]:
-        """Train the clients, devices of one shape together: their places in `chosen`, and float[C, P]."""
+    def _drawn(self, state: State, clients: Sequence[Member]) -> tuple[Turnout, np.random.Generator]:
+        """Draw a turnout; the generator goes on to draw the round's noise."""
+        self._check(state, clients)
+        rng = np.random.default_rng([state.seed, 1, state.round])
+        return self.participation.draw(clients, self.local.epochs, rng), rng
+
+    def _put_together(
+        self,
+        state: State,
+        clients: Sequence[Member],
+        turnout: Turnout,
+        answers: Iterable[Answer],
+        generators: "_Generators",
+    ) -> tuple[State, Metrics]:
+        _, rng = self._drawn(state, clients)
+        started = self.privacy is not None or turnout.available >= self.participation.min_clients
+        metrics = Metrics(
+            state.round + 1,
+            started,
+            turnout.available,
+            turnout.selected,
+            turnout.dropped,
+            turnout.late,
+            clip=state.clip,
+        )
+        gathered = Gathered(self, state, metrics)
+        unheard = set(range(len(turnout.answering)))
+        for places, trained in blocks(answers, len(state.weights)):
+            unheard -= set(places)
+            if trained is None:
+                gathered.refuse(len(places))
+            elif isinstance(trained, Missing):
+                gathered.miss(len(places), trained is Missing.LATE)
+            else:
+                takers = [clients[turnout.answering[at]] for at in places]
+                gathered.take(takers, generators.of(places), trained)
+        gathered.miss(len(unheard), late=False)
+        return gathered.finish(len(clients), rng)
+
+    def _trained(self, state: State, chosen: Sequence[Client], rngs: "_Generators") -> Iterator[Answer]:
+        """Train the clients, devices of one shape together."""
         start = state.weights.copy()
         start.setflags(write=False)
         for members in _together(chosen):
@@ -184,7 +238,7 @@ class FederatedAveraging:
                 own = chosen[members[0]].train(*arguments, own_rngs[0], correction)
                 yield members, _array_of(own)[None]
 
-    def _check(self, state: State, clients: Sequence[Client]) -> None:
+    def _check(self, state: State, clients: Sequence[Member]) -> None:
         if len({client.name for client in clients}) != len(clients):
             raise UsageError("two clients have the same name", remedy="give each Device or Hospital its own")
         if len(state.weights) != self.model.size or (self.privacy is not None and not state.clip > 0):
@@ -197,6 +251,16 @@ class FederatedAveraging:
                 "what SCAFFOLD and error feedback remember of a client is kept under its name",
                 remedy="give each Device a name",
             )
+
+
+def seeds(state: State, place: int) -> list[int]:
+    """Give what the generator of a client in the round after a state begins with.
+
+    Args:
+        state: that the round begins with.
+        place: of the client among all.
+    """
+    return [state.seed, 2, state.round, place]
 
 
 class _Generators(Sequence[np.random.Generator]):
@@ -217,7 +281,7 @@ class _Generators(Sequence[np.random.Generator]):
     def __getitem__(self, at: int) -> np.random.Generator:  # type: ignore[override]
         place = self._places[at]
         if place not in self._made:
-            self._made[place] = np.random.default_rng([self._state.seed, 2, self._state.round, place])
+            self._made[place] = np.random.default_rng(seeds(self._state, place))
         return self._made[place]
 
 
@@ -229,25 +293,6 @@ def _array_of(answer: object) -> Array:
         return np.zeros(0)
 
 
-def _blocks(
-    trained: Iterator[tuple[Sequence[int], Array]], size: int
-) -> Iterator[tuple[Sequence[int], Array | None]]:
-    """Put weights together into blocks of some, so that taking them costs little each; None for what is none."""
-    places: list[int] = []
-    rows: list[Array] = []
-    for members, own in trained:
-        if own.shape != (len(members), size) or own.dtype.kind not in "fiu":
-            yield members, None
-            continue
-        places += members
-        rows.append(own)
-        if len(places) * size >= _TOGETHER:
-            yield places, np.concatenate(rows)
-            places, rows = [], []
-    if places:
-        yield places, np.concatenate(rows)
-
-
 def _together(clients: Sequence[Client]) -> Iterator[list[int]]:
     """Cut clients into runs that are trained in one go: devices of one shape, as many as fit a cache."""
     run: list[int] = []
@@ -257,7 +302,7 @@ def _together(clients: Sequence[Client]) -> Iterator[list[int]]:
             isinstance(client, Device)
             and isinstance(last, Device)
             and client.shape == last.shape
-            and (len(run) + 1) * client.samples * client.features <= _TOGETHER
+            and (len(run) + 1) * client.samples * client.features <= TOGETHER
         )
         if run and not fits:
             yield run
