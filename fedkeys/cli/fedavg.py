@@ -145,9 +145,11 @@ def hospitals(
     import numpy as np
 
     from fedkeys.errors import UsageError
+    from fedkeys.fedavg.agreement import agree, summary_of
     from fedkeys.fedavg.comparison import compare
+    from fedkeys.fedavg.preparation import hospitals_of
     from fedkeys.fedavg.scenarios import algorithm_named, five_hospitals, standardised
-    from fedkeys.fedavg.tables import agree, hospitals_of, read_tables
+    from fedkeys.fedavg.tables import read_tables
 
     if data is None:
         if outcome is not None or missing is not None:
@@ -155,7 +157,7 @@ def hospitals(
         clients, what = five_hospitals(np.random.default_rng(seed))
     else:
         tables = read_tables(data)
-        roles = agree(tables, outcome)
+        roles = agree([summary_of(table, outcome) for table in tables])
         clients, what = hospitals_of(tables, roles, (missing or MissingChoice.drop).value), str(data)
         if roles.dropped:
             narrate(f"left out, with more than 3 in 10 values missing: {', '.join(roles.dropped)}")

@@ -7,6 +7,7 @@ the same next state, byte for byte.
 
     models        what is trained: linear models, a perceptron
     clients       `Device`, who holds the data; `hospitals`: `Hospital`
+    tables        hospitals' tables; `agreement` on the roles of columns; `preparation` on site
     local         what a client does in a round: epochs, batches, learning-rate schedules, FedProx
     means         how updates become one: weighted, median, trimmed, Krum, clipped
     server        what the server does with the mean: FedAvg, FedAdam, FedYogi, FedAdagrad

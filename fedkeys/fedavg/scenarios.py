@@ -17,8 +17,8 @@ from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.models import EstimatorModel, LinearSVM, LogisticRegression, MLPClassifier, Model
 from fedkeys.fedavg.models.base import Array, Labels
 from fedkeys.fedavg.partition import label_skew
+from fedkeys.fedavg.preparation import split
 from fedkeys.fedavg.secure import SecureMean
-from fedkeys.fedavg.tables import split
 from fedkeys.fedavg.training import FederatedAveraging
 
 ModelName = Literal["logistic", "mlp", "svm", "sgdclassifier"]

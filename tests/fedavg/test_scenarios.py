@@ -12,8 +12,10 @@ import pytest
 
 from fedkeys.errors import SourceError, UsageError
 from fedkeys.fedavg import FederatedAveraging, LocalTraining, LogisticRegression, Participation
+from fedkeys.fedavg.agreement import Summary, agree, summary_of
 from fedkeys.fedavg.comparison import compare
 from fedkeys.fedavg.models import EstimatorModel
+from fedkeys.fedavg.preparation import hospitals_of, split
 from fedkeys.fedavg.scenarios import (
     algorithm_named,
     attendance,
@@ -21,7 +23,12 @@ from fedkeys.fedavg.scenarios import (
     five_hospitals,
     standardised,
 )
-from fedkeys.fedavg.tables import agree, hospitals_of, read_tables, split
+from fedkeys.fedavg.tables import Table, read_tables
+
+
+def summaries(tables: list[Table], outcome: str | None = None) -> list[Summary]:
+    return [summary_of(table, outcome) for table in tables]
+
 
 HEART = Path(__file__).parents[3] / "shared" / "data" / "heart"
 
@@ -60,7 +67,7 @@ def test_five_hospitals_are_near_pooled_and_above_each_alone() -> None:
 def test_the_four_hospitals_of_the_published_protocol() -> None:
     pytest.importorskip("sklearn")
     tables = read_tables(HEART)
-    roles = agree(tables)
+    roles = agree(summaries(tables))
     assert roles.dropped == ("slope", "ca", "thal")
     assert roles.categories == {"cp": (1, 2, 3, 4), "restecg": (0, 1, 2)}
     hospitals = hospitals_of(tables, roles)
@@ -105,7 +112,7 @@ def test_tables_are_prepared_on_site(tmp_path: Path) -> None:
     north = HEADER + "".join(f"{age},{age % 3},,{age % 2}\n" for age in range(30, 60))
     south = HEADER + "".join(f"{age},{age % 3},1,{age % 2}\n" for age in range(50, 70)) + ",1,2,1\n"
     tables = read_tables(write(tmp_path, north=north, south=south))
-    roles = agree(tables)
+    roles = agree(summaries(tables))
     assert roles.dropped == ("lab",)
     assert roles.categories == {"kind": (0.0, 1.0, 2.0)}
     dropped, filled = (hospitals_of(tables, roles, how) for how in ("drop", "mean"))  # type: ignore[arg-type]
@@ -113,7 +120,7 @@ def test_tables_are_prepared_on_site(tmp_path: Path) -> None:
     assert [h.samples + len(h._test) for h in filled] == [30, 21]
     assert dropped[0].features == 3
     with pytest.raises(UsageError, match="no column is named"):
-        agree(tables, "nothing")
+        summaries(tables, "nothing")
 
 
 @pytest.mark.parametrize(
@@ -143,7 +150,7 @@ def test_what_is_filled_in_comes_from_patients_to_train_on(tmp_path: Path) -> No
     rows = [(age, age % 3, age % 2) for age in range(30, 60)]
     text = "age,kind,sick\n" + "".join(f"{a},{'' if a in (31, 44) else k},{s}\n" for a, k, s in rows)
     tables = read_tables(write(tmp_path, north=text, south="age,kind,sick\n" + "9,1,0\n9,1,1\n" * 8))
-    found = hospitals_of(tables, agree(tables), "mean")
+    found = hospitals_of(tables, agree(summaries(tables)), "mean")
     known = np.concatenate([hospital._data for hospital in found])
     parts = sorted(set(known[:, 1].tolist()) - {0.0, 1.0})
     for part in parts:  # a missing category is the part of patients to train on that have each
@@ -156,11 +163,26 @@ def test_a_hospital_tells_the_values_of_a_column_only_if_they_are_few(tmp_path: 
     few = "code,sick\n" + "".join(f"{n % 3},{n % 2}\n" for n in range(20))
     many = "code,sick\n" + "".join(f"{n},{n % 2}\n" for n in range(20))
     tables = read_tables(write(tmp_path, a=few, b=many))
-    assert agree(tables).categories == {}
-    assert agree([tables[0], tables[0]]).categories == {"code": (0.0, 1.0, 2.0)}
+    assert agree(summaries(tables)).categories == {}
+    assert agree(summaries([tables[0], tables[0]])).categories == {"code": (0.0, 1.0, 2.0)}
     healthy = read_tables(write(tmp_path, a="code,sick\n1,0\n2,0\n", b="code,sick\n1,0\n2,0\n"))
     with pytest.raises(UsageError, match="rows of both kinds"):
-        agree(healthy)
+        agree(summaries(healthy))
+
+
+def test_hospitals_agree_by_summaries_without_rows(tmp_path: Path) -> None:
+    text = "age,kind,mostly,sick\n" + "".join(f"{at}.5,{at % 3},,{at % 2}\n" for at in range(12))
+    (table,) = read_tables(write(tmp_path, a=text, b=text))[:1]
+    summary = summary_of(table)
+    assert (summary.rows, summary.missing, summary.outcome) == (12, (0, 0, 12, 0), "sick")
+    assert summary.few == (None, (0.0, 1.0, 2.0), (), None)
+    assert summary.kinds == (True, True)
+    roles = agree([summary, summary._replace(kinds=(False, True))])
+    assert (roles.features, roles.dropped) == (("age", "kind"), ("mostly",))
+    with pytest.raises(UsageError, match="both kinds"):
+        agree([summary._replace(kinds=(False, True))])
+    with pytest.raises(UsageError, match="other columns than a"):
+        agree([summary, summary._replace(name="b", outcome="age")])
 
 
 def test_a_split_is_stratified_where_it_can_be() -> None:
