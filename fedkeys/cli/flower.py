@@ -1,15 +1,14 @@
 """`fedkeys flower`: the same federation on Flower."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fedkeys.cli.console import many, narrate, print_json, print_table, size
 from fedkeys.cli.files import check_output, check_writable
+from fedkeys.cli.flower_run import KeepOption, SimulationOption, place_of, rounds_made
 from fedkeys.cli.options import (
     DpDeltaOption,
     EpsilonOption,
@@ -38,18 +37,6 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-
-SimulationOption = Annotated[
-    bool,
-    typer.Option("--simulation", help="Flower's simulation engine, instead of a process for each node."),
-]
-KeepOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--keep",
-        help="Directory for all that server and nodes keep, and the logs; the same command goes on with it.",
-    ),
-]
 
 _DEFAULT_NODES = 5
 _DISPENSABLE = ("down", "seconds", "idle", "sent", "there")
@@ -145,7 +132,7 @@ def keyboard(
         "seed": seed,
     }
     own = {**_bounds_as_settings(bounds), "unbounded": bounds is None}
-    with _place(keep) as place, progress() as step:
+    with place_of(keep) as place, progress() as step:
         accounts = _run(
             place,
             Path(spec).resolve() if Path(spec).exists() else spec,
@@ -179,43 +166,18 @@ def _run(
     own: Mapping[str, bool | int | float | str],
     step: Any,
 ) -> list[dict[str, Any]]:
-    """Have a federation on loopback make its rounds, and give the account of them."""
-    from fedkeys.engines.flower.deployment import deployed, rounds_in
+    """Have phones on loopback make their rounds, and give the account of them."""
     from fedkeys.engines.flower.node import CORPUS_VARIABLE, KEEP_VARIABLE, KNOWN_VARIABLE
 
-    server, known = place / "server", place / "enrolled"
-    homes = [place / "nodes" / str(at) for at in range(nodes)]
-    settings = {**settings, "keep": str(server)}
-    variables = {CORPUS_VARIABLE: str(corpus), KEEP_VARIABLE: str(place / "nodes")} if simulation else {}
+    homes, known = [place / "nodes" / str(at) for at in range(nodes)], place / "enrolled"
+    variables = {CORPUS_VARIABLE: str(corpus), KEEP_VARIABLE: str(place / "nodes")}
     if settings["together"]:
         _enrol(homes, known)
-        settings["enrolled"] = str(known)
+        settings = {**settings, "enrolled": str(known)}
         own = {**own, "known": str(known)}
-        variables |= {KNOWN_VARIABLE: str(known)} if simulation else {}
-    before = len(rounds_in(server))
-    with TemporaryDirectory(prefix="flower-", dir=place) as scratch:
-        step("starting the server", None)
-        with deployed(Path(scratch), simulation, variables) as deployment:
-            for at in range(0 if simulation else nodes):
-                step("starting nodes", at / nodes)
-                key = deployment.register(f"node-{at}")
-                deployment.add_node(
-                    f"node-{at}",
-                    key,
-                    {
-                        "corpus": str(corpus),
-                        "partition-id": at,
-                        "keep": str(place / "nodes" / str(at)),
-                        **own,
-                    },
-                )
-
-            def on_wait() -> None:
-                done = len(rounds_in(server)) - before
-                step(f"round {before + done + 1}", None)
-
-            deployment.run(settings, nodes, on_wait)
-    return rounds_in(server)[before:]
+        variables[KNOWN_VARIABLE] = str(known)
+    each = [{"corpus": str(corpus), "keep": str(home), **own} for home in homes]
+    return rounds_made(place, each, variables if simulation else None, settings, step)
 
 
 def _enrol(homes: Sequence[Path], known: Path) -> None:
@@ -227,17 +189,6 @@ def _enrol(homes: Sequence[Path], known: Path) -> None:
     for home in homes:
         key, _ = key_in(home / KEY_FILE)
         write_atomically(known / f"{key.public.fingerprint}.pub", key.public.to_pem())
-
-
-@contextmanager
-def _place(keep: Path | None) -> Iterator[Path]:
-    """Give a directory that stays, or one that does not."""
-    if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
-        yield keep.resolve()
-        return
-    with TemporaryDirectory(prefix="fedkeys-flower-") as scratch:
-        yield Path(scratch)
 
 
 def _bounds_as_settings(bounds: "Bounds | None") -> dict[str, bool | int | float | str]:

@@ -1,0 +1,72 @@
+"""What the commands of `fedkeys flower` share: where things are kept, and runs of a federation on loopback."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from fedkeys.cli.progress import Step
+
+SimulationOption = Annotated[
+    bool,
+    typer.Option("--simulation", help="Flower's simulation engine, instead of a process for each node."),
+]
+KeepOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep",
+        help="Directory for all that server and nodes keep, and the logs; the same command goes on with it.",
+    ),
+]
+
+Settings = Mapping[str, bool | int | float | str]
+
+
+def rounds_made(
+    place: Path,
+    nodes: Sequence[Settings],
+    simulated: Mapping[str, str] | None,
+    settings: Settings,
+    step: "Step",
+) -> list[dict[str, Any]]:
+    """Have a federation on loopback make its rounds, and give the account of them.
+
+    Args:
+        place: directory for what the server keeps, and for logs.
+        nodes: the settings of each; its number is added.
+        simulated: variables that stand for these settings where nodes are simulated; None where they are not.
+        settings: of the run.
+        step: shows how far it is.
+    """
+    from fedkeys.engines.flower.deployment import deployed, rounds_in
+
+    server = place / "server"
+    before = len(rounds_in(server))
+    with TemporaryDirectory(prefix="flower-", dir=place) as scratch:
+        step("starting the server", None)
+        with deployed(Path(scratch), simulated is not None, simulated or {}) as deployment:
+            for at, own in enumerate(nodes if simulated is None else ()):
+                step("starting nodes", at / len(nodes))
+                key = deployment.register(f"node-{at}")
+                deployment.add_node(f"node-{at}", key, {"partition-id": at, **own})
+
+            def on_wait() -> None:
+                step(f"round {len(rounds_in(server)) + 1}", None)
+
+            deployment.run({**settings, "keep": str(server)}, len(nodes), on_wait)
+    return rounds_in(server)[before:]
+
+
+@contextmanager
+def place_of(keep: Path | None) -> Iterator[Path]:
+    """Give a directory that stays, or one that does not."""
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep.resolve()
+        return
+    with TemporaryDirectory(prefix="fedkeys-flower-") as scratch:
+        yield Path(scratch)
