@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from fedkeys.fedavg import SecureMean
     from fedkeys.fedavg.comparison import Comparison
     from fedkeys.fedavg.gathered import Metrics
+
+_Round = TypeVar("_Round")
 
 SecureOption = Annotated[
     bool, typer.Option("--secure", help="Sum updates under masks: the server sees none of them.")
@@ -100,11 +102,6 @@ def secure_mean(secure: bool, bits: int | None) -> "SecureMean | None":
 
 def print_rounds(comparison: "Comparison") -> None:
     """Print ten of the rounds, evenly spread, with the first and the last."""
-    rounds = comparison.rounds
-    step = max(1, len(rounds) // 10)
-    shown = [
-        each for number, each in enumerate(rounds, 1) if number % step == 0 or number in (1, len(rounds))
-    ]
     print_table(
         "rounds",
         ("round", "available", "averaged", "sent", "accuracy"),
@@ -116,9 +113,15 @@ def print_rounds(comparison: "Comparison") -> None:
                 size(metrics.bytes_up),
                 percent(accuracy),
             )
-            for accuracy, metrics in shown
+            for accuracy, metrics in spread_evenly(comparison.rounds)
         ],
     )
+
+
+def spread_evenly(rounds: Sequence[_Round]) -> list[_Round]:
+    """Give ten of the rounds, evenly spread, with the first and the last."""
+    step = max(1, len(rounds) // 10)
+    return [each for number, each in enumerate(rounds, 1) if number % step == 0 or number in (1, len(rounds))]
 
 
 def _averaged(metrics: "Metrics") -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedkeys.cli import flower_numeric
 from fedkeys.cli.console import many, narrate, print_json, print_table, size
 from fedkeys.cli.files import check_output, check_writable
 from fedkeys.cli.flower_run import KeepOption, SimulationOption, place_of, rounds_made
@@ -37,6 +38,9 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
+
+app.command("classifier")(flower_numeric.classifier)
+app.command("hospitals")(flower_numeric.hospitals)
 
 _DEFAULT_NODES = 5
 _DISPENSABLE = ("down", "seconds", "idle", "sent", "there")

@@ -138,11 +138,23 @@ class Device:
         Raises:
             UsageError: there is none.
         """
+        self._check_tests()
+        return figures(self._test_labels, model.chances(self._test))
+
+    def test_loss(self, model: Model) -> float:
+        """Tell a model's loss on the data to test on.
+
+        Raises:
+            UsageError: there is none.
+        """
+        self._check_tests()
+        return float(model.loss(model.weights, self._test, self._test_labels))
+
+    def _check_tests(self) -> None:
         if not len(self._test):
             raise UsageError(
                 f"{self.name} has nothing to test on", remedy="give it test_data and test_labels"
             )
-        return figures(self._test_labels, model.chances(self._test))
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a client cannot be pickled or copied: its data stays where it is")

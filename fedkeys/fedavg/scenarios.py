@@ -24,6 +24,7 @@ from fedkeys.fedavg.training import FederatedAveraging
 ModelName = Literal["logistic", "mlp", "svm", "sgdclassifier"]
 Standardisation = Literal["federated", "local", "none"]
 
+HOSPITALS = ("north", "east", "south", "west", "island")
 _SHARES = (0.40, 0.25, 0.18, 0.10, 0.07)  # of the patients, of five hospitals from large to small
 
 
@@ -125,7 +126,7 @@ def five_hospitals(rng: np.random.Generator) -> tuple[list[Hospital], str]:
     order = np.argsort(-data[:, 0] / data[:, 0].std() + rng.normal(0.0, 2.0, len(data)))
     ends = (np.cumsum(_SHARES)[:-1] * len(data)).astype(int)
     hospitals = []
-    for name, places in zip(("north", "east", "south", "west", "island"), np.split(order, ends), strict=True):
+    for name, places in zip(HOSPITALS, np.split(order, ends), strict=True):
         train, test = split(outcome[places])
         own, known = data[places], outcome[places]
         hospitals.append(Hospital(name, own[train], known[train], own[test], known[test]))

@@ -14,6 +14,7 @@ server loads no text code; messages carry the bytes that any other way would car
     keyboard      the rounds, on the server; fates: what phones have yet to hear
     summing       a round whose sums nobody sees into; summed: a phone's steps in it
     node          what a node says of itself: texts, keys, what it gives at the most
+    numeric       federated averaging: its nodes, its strategies, its rounds
     memory        what a phone remembers of what it has sent
     deployment    a whole federation on loopback, for trying it; certificates, processes: what it takes
 """

@@ -1,4 +1,4 @@
-"""The ClientApp: a phone, as Flower runs it.
+"""The ClientApp: a phone, or a client of federated averaging, as Flower runs it.
 
 In: a question to this node. Out: what the phone says. Laws: its texts stay on its machine; what cannot be done is
 answered with one sentence, in which no text is, and the node's own log has the rest.
@@ -15,12 +15,14 @@ from fedkeys.delta import Bounds
 from fedkeys.delta.secure import Step
 from fedkeys.engines.flower.memory import Memory, base_in, remembered
 from fedkeys.engines.flower.node import Node
+from fedkeys.engines.flower.numeric import node as numeric
 from fedkeys.engines.flower.summed import take_step
 from fedkeys.engines.flower.wire import Said, packed, said_in
 from fedkeys.errors import FormatError, RefusedError, TakenError, UsageError
 from fedkeys.simulate.steps import STEPS
 
 app = ClientApp()
+numeric.register(app)
 
 Answering = Callable[[Message, Context], Message]
 

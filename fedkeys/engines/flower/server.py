@@ -1,4 +1,4 @@
-"""The ServerApp: the aggregator's side of rounds, as Flower runs it.
+"""The ServerApp: the server's side of rounds, as Flower runs it.
 
 In: a grid of nodes, and the run's settings. Out: what the settings' `keep` says. Law: it loads no text code.
 """
@@ -6,14 +6,16 @@ In: a grid of nodes, and the run's settings. Out: what the settings' `keep` says
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from fedkeys.engines.flower import FAILURE_FILE
 from fedkeys.engines.flower.keyboard import Rounds
+from fedkeys.engines.flower.numeric.rounds import make_rounds
 from fedkeys.engines.flower.settings import RoundPlan
-from fedkeys.errors import FedkeysError
+from fedkeys.errors import FedkeysError, UsageError
 
 app = ServerApp()
 
@@ -23,16 +25,27 @@ def main(grid: Grid, context: Context) -> None:
     """Make the rounds of a run."""
     config = dict(context.run_config)
     try:
-        plan = RoundPlan.read(config)
-        rounds = Rounds(grid, plan)
-        try:
-            for account in rounds.run():
-                print(json.dumps({"round": account.round, "payload": account.payload}), flush=True)
-        finally:
-            rounds.close()
+        match config["app"]:
+            case "keyboard":
+                _keyboard(grid, config)
+            case "classifier" | "hospitals":
+                make_rounds(grid, config)
+            case other:
+                raise UsageError(
+                    f"no app is named {other!r}", remedy="choose keyboard, classifier or hospitals"
+                )
     except FedkeysError as error:
         _leave_word(config, str(error))
         raise SystemExit(f"fedkeys: {error}") from None
+
+
+def _keyboard(grid: Grid, config: Mapping[str, Any]) -> None:
+    rounds = Rounds(grid, RoundPlan.read(config))
+    try:
+        for account in rounds.run():
+            print(json.dumps({"round": account.round, "payload": account.payload}), flush=True)
+    finally:
+        rounds.close()
 
 
 def _leave_word(config: Mapping[str, object], why: str) -> None:

@@ -1,0 +1,145 @@
+"""What a node does when it is asked: say who it is, train, test.
+
+In: a question to this node. Out: counts and sums, trained weights, figures. Laws: no row leaves; a question that
+is refused is answered as an error with one sentence, which Flower's own strategies count as a failed client, and
+the node's own log has the rest.
+"""
+
+import json
+import logging
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+from flwr.app import Context, Error, Message, MetricRecord, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedkeys.engines.flower.numeric.data import holding
+from fedkeys.engines.flower.numeric.wire import (
+    ARRAYS,
+    CORRECTION,
+    EXAMPLES,
+    METRICS,
+    PREPARATION,
+    Preparation,
+    Task,
+    config_in,
+    figures_written,
+    weights_in,
+    weights_record,
+)
+from fedkeys.engines.flower.wire import packed, said_in
+from fedkeys.errors import FormatError, RefusedError, UsageError
+from fedkeys.fedavg.agreement import summary_of
+from fedkeys.fedavg.clients import Device
+from fedkeys.fedavg.hospitals import Hospital
+from fedkeys.fedavg.preparation import prepare
+from fedkeys.fedavg.tables import Table
+
+Answering = Callable[[Message, Context], Message]
+
+_REFUSED = 0  # Flower's code of an error of no other kind
+
+
+def register(app: ClientApp) -> None:
+    """Have a ClientApp answer what federated averaging asks."""
+    app.query("roll")(refusing(roll))
+    app.query("totals")(refusing(totals))
+    app.query("moments")(refusing(moments))
+    app.train()(refusing(train))
+    app.evaluate()(refusing(evaluate))
+
+
+def refusing(answer: Answering) -> Answering:
+    """Have a failure told as an error with a sentence: of an exception Flower would send what it quotes."""
+
+    def told(message: Message, context: Context) -> Message:
+        try:
+            return answer(message, context)
+        except (FormatError, RefusedError, UsageError) as error:
+            failure = error.what
+            logging.getLogger("fedkeys").warning("%s", error)
+        except Exception as error:
+            failure = f"{type(error).__name__} on a node, whose log says more"
+            logging.getLogger("fedkeys").exception("a question could not be answered")
+        return Message(Error(_REFUSED, failure), reply_to=message)
+
+    return told
+
+
+def roll(message: Message, context: Context) -> Message:
+    """Say who this is, and what the others need to know of its data before the first round."""
+    outcome = str(said_in(message).facts.get("outcome", "")) or None
+    place, data = holding(context)
+    said: dict[str, bool | int | float | str | bytes] = {"name": data.name, "place": place}
+    if isinstance(data, Table):
+        said["summary"] = json.dumps(summary_of(data, outcome)._asdict())
+    else:
+        said |= {"samples": data.samples, "features": data.features}
+        if isinstance(data, Hospital):
+            said["moments"] = _moments(data)
+    return Message(packed(said), reply_to=message)
+
+
+def totals(message: Message, context: Context) -> Message:
+    """Tell sums and counts of a table's columns, for what is missing."""
+    preparation = Preparation.from_json(str(said_in(message).facts.get(PREPARATION, "")))
+    data = holding(context).data
+    if not isinstance(data, Table) or preparation.roles is None:
+        raise FormatError("a question about a table, where there is none or its columns are not named")
+    sums, counts = prepare(data, preparation.roles, preparation.missing).totals()
+    return Message(
+        packed({"sums": json.dumps(sums.tolist()), "counts": json.dumps(counts.tolist())}), reply_to=message
+    )
+
+
+def moments(message: Message, context: Context) -> Message:
+    """Tell count, means and squared deviations of a hospital's columns."""
+    preparation = Preparation.from_json(str(said_in(message).facts.get(PREPARATION, "")))
+    hospital = preparation.unscaled(holding(context).data)
+    if not isinstance(hospital, Hospital):
+        raise FormatError("a question about a hospital, where there is none")
+    return Message(packed({"moments": _moments(hospital)}), reply_to=message)
+
+
+def train(message: Message, context: Context) -> Message:
+    """Train from the server's weights."""
+    task = Task.read(config_in(message))
+    device = _device(message, context)
+    model = task.model_of(device.features)
+    start = weights_in(message, ARRAYS)
+    correction = weights_in(message, CORRECTION) if CORRECTION in message.content.array_records else None
+    if {len(start), model.size if correction is None else len(correction)} != {model.size}:
+        raise FormatError(f"{len(start)} weights for a model of {model.size}")
+    rng = np.random.default_rng(task.generator or [task.round, zlib.crc32(device.name.encode())])
+    own = device.train(model, start, task.local, task.round, rng, correction)
+    with np.errstate(over="ignore", invalid="ignore"):
+        reached = device.evaluate(model.with_weights(own))
+    figures = {EXAMPLES: device.samples, "train-loss": reached["loss"], "train-score": reached["score"]}
+    content = RecordDict({ARRAYS: weights_record(own), METRICS: MetricRecord(figures)})
+    return Message(content, reply_to=message)
+
+
+def evaluate(message: Message, context: Context) -> Message:
+    """Tell how a model does on what this node tests on."""
+    task = Task.read(config_in(message))
+    device = _device(message, context)
+    model = task.model_of(device.features)
+    weights = weights_in(message, ARRAYS)
+    if len(weights) != model.size:
+        raise FormatError(f"{len(weights)} weights for a model of {model.size}")
+    loaded = model.with_weights(weights)
+    figures = {**figures_written(device.test(loaded)), "loss": device.test_loss(loaded)}
+    return Message(RecordDict({METRICS: MetricRecord(figures)}), reply_to=message)
+
+
+def _device(message: Message, context: Context) -> Device:
+    preparation = config_in(message).get(PREPARATION)
+    data = holding(context).data
+    how = Preparation.from_json(str(preparation)) if preparation else Preparation()
+    return how.prepared(data)
+
+
+def _moments(hospital: Hospital) -> str:
+    patients, means, deviations = hospital.moments()
+    return json.dumps([patients, means.tolist(), deviations.tolist()])

@@ -1,0 +1,473 @@
+"""Federated averaging on Flower: it reaches what one machine reaches, with our strategy and with Flower's."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedkeys.errors import UsageError
+from fedkeys.fedavg import FederatedAveraging, State, comparison
+from fedkeys.fedavg.scenarios import algorithm_named, classifier_devices, five_hospitals, standardised
+
+pytestmark = pytest.mark.engines
+
+NODES, ROUNDS = 12, 3
+DEVICES = {"scenario": "classifier", "devices": NODES, "samples": 20, "skew": 1.0, "seed": 0}
+CLASSIFIER = {"app": "classifier", "scale": "none", "epochs": 3, "batch-size": 8, "rate": 0.5, "seed": 0}
+HOSPITALS = {"app": "hospitals", "rate": 0.3, "alpha": 0.1, "seed": 0}
+
+
+def settings(keep: Path, **more: Any) -> dict[str, Any]:
+    from fedkeys.engines.flower.numeric.settings import run_config
+
+    own = {name.replace("_", "-"): value for name, value in more.items()}
+    return run_config({"keep": str(keep), "rounds": ROUNDS, "wait": 0.0, "deadline": 1.0, **own})
+
+
+def grid_of(nodes: list[Mapping[str, Any]], **more: Any) -> Any:
+    pytest.importorskip("flwr")
+    from fedkeys.engines.flower.client import app
+    from tests.engines.grid import InProcessGrid
+
+    # In an order that is not that of their places.
+    numbered = {1000 - at: {"partition-id": at, **own} for at, own in enumerate(nodes)}
+    return InProcessGrid(app, numbered, **more)
+
+
+def devices_grid(nodes: int = NODES, **more: Any) -> Any:
+    return grid_of([DEVICES] * nodes, **more)
+
+
+def made(grid: Any, keep: Path, **more: Any) -> State:
+    """Make the rounds, and give the state."""
+    from fedkeys.engines.flower.numeric.rounds import STATE_FILE, make_rounds
+
+    make_rounds(grid, settings(keep, **more))
+    return State.load(keep / STATE_FILE)
+
+
+def accounts(keep: Path) -> list[dict[str, Any]]:
+    from fedkeys.engines.flower.deployment import rounds_in
+
+    return rounds_in(keep)
+
+
+def result(keep: Path) -> Any:
+    return json.loads((keep / "result.json").read_text())
+
+
+def alone(algorithm: FederatedAveraging, clients: Any, rounds: int = ROUNDS) -> State:
+    """The state that one machine reaches."""
+    return [state for state, _ in algorithm.run(clients, rounds, 0)][-1]
+
+
+def own_devices() -> Any:
+    return classifier_devices(NODES, 20, 1.0, np.random.default_rng(0))
+
+
+def own_algorithm(**more: Any) -> FederatedAveraging:
+    from dataclasses import replace
+
+    return replace(algorithm_named("logistic", 10, rate=0.5, epochs=3, batch_size=8), **more)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "own"),
+    [
+        ({}, {}),
+        ({"cohort": 7}, {"cohort": 7}),
+        ({"server": "yogi", "server-rate": 0.05}, {"server": "yogi"}),
+        ({"mean": "median"}, {"mean": "median"}),
+        ({"mean": "multikrum", "wrong": 2}, {"mean": "multikrum"}),
+        ({"scaffold": True}, {"scaffold": True}),
+        ({"proximal": 0.3, "schedule": "cosine"}, {"proximal": 0.3}),
+        ({"model": "mlp"}, {"model": "mlp"}),
+    ],
+    ids=lambda found: "-".join(found) or "fedavg",
+)
+def test_the_state_is_that_of_one_machine(
+    tmp_path: Path, chosen: dict[str, Any], own: dict[str, Any]
+) -> None:
+    from dataclasses import replace
+
+    from fedkeys.fedavg import FedYogi, Krum, Median, Participation
+
+    algorithm = own_algorithm()
+    for name, value in own.items():
+        match name:
+            case "cohort":
+                algorithm = replace(algorithm, participation=Participation(cohort=value))
+            case "server":
+                algorithm = replace(algorithm, server=FedYogi(0.05))
+            case "mean":
+                algorithm = replace(algorithm, mean=Median() if value == "median" else Krum(2, 10))
+            case "scaffold":
+                algorithm = replace(algorithm, scaffold=True)
+            case "proximal":
+                local = replace(algorithm.local, proximal=value, schedule="cosine")
+                algorithm = replace(algorithm, local=local)
+            case "model":
+                algorithm = algorithm_named("mlp", 10, rate=0.5, epochs=3, batch_size=8)
+    state = made(devices_grid(), tmp_path, **CLASSIFIER, **chosen)
+    clients = own_devices()
+    assert state.to_bytes() == alone(algorithm, clients).to_bytes()
+    model = algorithm.model.with_weights(state.weights)
+    expected = comparison.Tested.of({client.name: client.test(model) for client in clients})
+    assert result(tmp_path)["federated"] == expected.as_dict()
+    assert accounts(tmp_path)[-1]["accuracy"] == expected.accuracy
+
+
+@pytest.mark.parametrize("scale", ["federated", "local", "none"])
+def test_hospitals_standardise_together_by_what_each_tells(tmp_path: Path, scale: Any) -> None:
+    grid = grid_of([{"scenario": "hospitals", "seed": 0}] * 5)
+    rate = 1e-4 if scale == "none" else 0.3
+    state = made(grid, tmp_path, **{**HOSPITALS, "rate": rate}, scale=scale)
+    clients = standardised(five_hospitals(np.random.default_rng(0))[0], scale)
+    algorithm = algorithm_named("logistic", 30, rate=rate, alpha=0.1)
+    assert state.to_bytes() == alone(algorithm, clients).to_bytes()
+    assert list(result(tmp_path)["federated"]["clients"]) == [client.name for client in clients]
+
+
+def tables(directory: Path) -> Path:
+    """Three hospitals with a category, missing values, and a column that is mostly missing."""
+    directory.mkdir()
+    rng = np.random.default_rng(5)
+    for name, rows in (("west", 40), ("east", 25), ("north", 31)):
+        lines = ["age,kind,lab,rare,sick"]
+        for _ in range(rows):
+            age, kind, lab = rng.normal(50, 9), rng.integers(3), rng.normal()
+            sick = int(age + 5 * kind + 3 * rng.normal() > 55)
+            known = "" if rng.random() < 0.1 else f"{lab:.3f}"
+            lines.append(f"{age:.1f},{kind},{known},{'' if rng.random() < 0.8 else 1.5},{sick}")
+        (directory / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    return directory
+
+
+@pytest.mark.parametrize("missing", ["drop", "mean"])
+def test_tables_are_agreed_on_by_summaries_and_sums(tmp_path: Path, missing: Any) -> None:
+    from fedkeys.fedavg.agreement import agree, summary_of
+    from fedkeys.fedavg.preparation import hospitals_of
+    from fedkeys.fedavg.tables import read_tables
+
+    data = tables(tmp_path / "tables")
+    grid = grid_of([{"data": str(data)}] * 3)
+    state = made(grid, tmp_path, **HOSPITALS, missing=missing)
+    read = read_tables(data)
+    roles = agree([summary_of(table) for table in read])
+    clients = standardised(hospitals_of(read, roles, missing), "federated")
+    algorithm = algorithm_named("logistic", clients[0].features, rate=0.3, alpha=0.1)
+    assert state.to_bytes() == alone(algorithm, clients).to_bytes()
+    assert result(tmp_path)["dropped_columns"] == ["rare"]
+    assert list(result(tmp_path)["federated"]["clients"]) == ["east", "north", "west"]
+    kinds = {kind for kind, _ in grid.kinds}
+    assert kinds == {"query.roll", "query.moments", "train", "evaluate"} | (
+        {"query.totals"} if missing == "mean" else set()
+    )
+
+
+def test_a_node_of_its_own_file_needs_no_number(tmp_path: Path) -> None:
+    data = tables(tmp_path / "tables")
+    files = [data / f"{name}.csv" for name in ("west", "north", "east")]
+    grid = grid_of([{"data": str(file), "partition-id": 0} for file in files])
+    together = made(grid, tmp_path / "files", **HOSPITALS)
+    by_number = made(grid_of([{"data": str(data)}] * 3), tmp_path / "numbers", **HOSPITALS)
+    assert together.to_bytes() == by_number.to_bytes()
+
+
+def test_flower_s_fedavg_is_ours_but_for_rounding(tmp_path: Path) -> None:
+    state = made(devices_grid(), tmp_path, **CLASSIFIER, strategy="fedavg")
+    expected = alone(own_algorithm(), own_devices())
+    np.testing.assert_allclose(state.weights, expected.weights, rtol=0, atol=1e-12)
+    assert np.abs(expected.weights).max() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("strategy", "mean", "more"),
+    [("fedmedian", "median", {}), ("fedtrimmedavg", "trimmed", {}), ("fedprox", "mean", {"proximal": 0.5})],
+)
+def test_flower_s_robust_means_and_fedprox_are_ours(
+    tmp_path: Path, strategy: str, mean: str, more: dict[str, Any]
+) -> None:
+    theirs = made(devices_grid(), tmp_path / "theirs", **CLASSIFIER, **more, strategy=strategy)
+    ours = made(devices_grid(), tmp_path / "ours", **CLASSIFIER, **more, mean=mean)
+    np.testing.assert_allclose(theirs.weights, ours.weights, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "more"),
+    [
+        ("fedadam", {"server-rate": 0.3}),
+        ("fedyogi", {"server-rate": 0.3}),
+        ("fedadagrad", {"server-rate": 0.3}),
+        ("krum", {"wrong": 2}),
+        ("multikrum", {"wrong": 2}),
+    ],
+)
+def test_flower_s_strategies_train_our_model(tmp_path: Path, strategy: str, more: dict[str, Any]) -> None:
+    """And go on where they were stopped, with what they remember."""
+    chosen = {**CLASSIFIER, **more, "strategy": strategy}
+    through = made(devices_grid(), tmp_path / "through", **chosen)
+    assert result(tmp_path / "through")["federated"]["accuracy"] > 0.75
+    for rounds in (1, ROUNDS):
+        resumed = made(devices_grid(), tmp_path / "resumed", **{**chosen, "rounds": rounds})
+    assert resumed.to_bytes() == through.to_bytes()
+    assert [account["round"] for account in accounts(tmp_path / "resumed")] == [1, 2, 3]
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    more = {**CLASSIFIER, "server": "adam", "cohort": 5}
+    through = made(devices_grid(), tmp_path / "through", **more)
+    for rounds in range(1, ROUNDS + 1):
+        resumed = made(devices_grid(), tmp_path / "resumed", **{**more, "rounds": rounds})
+    assert resumed.to_bytes() == through.to_bytes()
+    assert [account["round"] for account in accounts(tmp_path / "resumed")] == [1, 2, 3]
+    with pytest.raises(UsageError, match="all 3 rounds are made"):
+        made(devices_grid(), tmp_path / "resumed", **more)
+    with pytest.raises(UsageError, match="made with another rate, schedule"):
+        made(devices_grid(), tmp_path / "resumed", **{**more, "rounds": 9, "schedule": "cosine", "rate": 0.1})
+
+
+@pytest.mark.parametrize("strategy", ["fedkeys", "fedavg", "krum"])
+def test_who_fails_or_is_silent_is_left_out_and_counted(tmp_path: Path, strategy: str) -> None:
+    faults = {(1000, "train"): "failed", (999, "train"): "answered", (998, "evaluate"): "failed"}
+    grid = devices_grid(fault=lambda node, kind: faults.get((node, kind)))
+    made(grid, tmp_path, **{**CLASSIFIER, "deadline": 0.2}, strategy=strategy)
+    for account in accounts(tmp_path):
+        counts = [account[name] for name in ("selected", "averaged", "dropped", "late", "refused", "tested")]
+        assert counts == [NODES, NODES - 2, 1, 1, 0, NODES - 1]
+        assert account["failures"] == ["the app raised"]
+    assert "device 3" not in result(tmp_path)["federated"]["clients"]
+
+
+def test_the_rest_averages_as_if_who_failed_were_not_asked(tmp_path: Path) -> None:
+    grid = devices_grid(fault=lambda node, kind: "failed" if (node, kind) == (1000, "train") else None)
+    state = made(grid, tmp_path, **{**CLASSIFIER, "rounds": 1})
+    clients = own_devices()
+    algorithm = own_algorithm()
+    first = algorithm.initialize(0)
+    own = [
+        client.train(
+            algorithm.model, first.weights, algorithm.local, 0, np.random.default_rng([0, 2, 0, place])
+        )
+        for place, client in enumerate(clients)
+    ][1:]
+    samples = np.array([client.samples for client in clients[1:]])
+    np.testing.assert_allclose(state.weights, samples @ own / samples.sum(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("strategy", ["fedkeys", "fedavg"])
+def test_what_is_no_vector_of_the_model_is_refused(tmp_path: Path, strategy: str) -> None:
+    from flwr.app import ArrayRecord, Message, RecordDict
+
+    from fedkeys.engines.flower.numeric.wire import weights_record
+
+    wrong = {
+        1000: weights_record(np.zeros(4)),
+        999: weights_record(np.full(11, np.nan)),
+        998: ArrayRecord(),
+    }
+    grid = devices_grid()
+    sound = grid._answer
+
+    def answer(message: Message, node: int, fault: str | None) -> Message:
+        reply = sound(message, node, fault)
+        if node in wrong and message.metadata.message_type == "train":
+            reply.content = RecordDict({**reply.content, "arrays": wrong[node]})
+        return reply
+
+    grid._answer = answer
+    state = made(grid, tmp_path, **CLASSIFIER, strategy=strategy)
+    assert np.isfinite(state.weights).all()
+    assert {account["refused"] for account in accounts(tmp_path)} == {3}
+    assert {account["averaged"] for account in accounts(tmp_path)} == {NODES - 3}
+
+
+def test_flower_drives_our_strategy_by_itself(tmp_path: Path) -> None:
+    from flwr.app import ConfigRecord
+
+    from fedkeys.engines.flower.numeric.averaging import Averaging
+    from fedkeys.engines.flower.numeric.muster import mustered
+    from fedkeys.engines.flower.numeric.settings import NumericPlan
+    from fedkeys.engines.flower.numeric.wire import weights_record
+
+    grid, plan = devices_grid(), NumericPlan.read(settings(tmp_path, **CLASSIFIER))
+    members = mustered(grid, list(grid.get_node_ids()), plan).members
+    algorithm = plan.algorithm(10, NODES)
+    strategy = Averaging(algorithm, members, algorithm.initialize(0))
+    config = ConfigRecord(plan.task.written())
+    weights = weights_record(strategy.state.weights)
+    told = strategy.start(grid, weights, ROUNDS, train_config=config, evaluate_config=config)
+    assert strategy.state.to_bytes() == alone(own_algorithm(), own_devices()).to_bytes()
+    assert told.evaluate_metrics_clientapp[ROUNDS]["accuracy"] > 0.8
+    assert told.train_metrics_clientapp[ROUNDS]["averaged"] == NODES
+
+
+def test_flower_drives_our_nodes_by_itself() -> None:
+    """Its FedAvg, as a program of Flower's would use it, with nothing of ours on the server."""
+    from flwr.app import ConfigRecord
+    from flwr.serverapp.strategy import FedAvg
+
+    from fedkeys.engines.flower.numeric.wire import Task, weights_record
+    from fedkeys.fedavg import LocalTraining
+
+    grid = devices_grid(fault=lambda node, _: "failed" if node == 1000 else None)
+    config = ConfigRecord(Task("logistic", 0.0, 0.1, LocalTraining(3, 8, 0.5)).written())
+    told = FedAvg().start(grid, weights_record(np.zeros(11)), 2, train_config=config, evaluate_config=config)
+    figures = told.evaluate_metrics_clientapp[2]
+    assert figures["accuracy"] > 0.8
+    assert 0 < figures["loss"] < 0.6
+    assert told.train_metrics_clientapp[2]["train-loss"] < told.train_metrics_clientapp[1]["train-loss"]
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"keep": ""}, "no place"),
+        ({"rounds": 0}, "rounds is 0"),
+        ({"strategy": "bulyan"}, "no strategy is named"),
+        ({"model": "tree"}, "no model is named"),
+        ({"together": 20}, "sums under masks"),
+        ({"strategy": "fedavg", "mean": "median"}, "mean is of our own strategy"),
+        ({"strategy": "fedadam", "scaffold": True}, "scaffold is of our own strategy"),
+        ({"strategy": "krum", "proximal": 0.1}, "proximal does nothing"),
+        ({"strategy": "fedavg", "server-rate": 0.1}, "server-rate does nothing"),
+        ({"wrong": 2}, "wrong does nothing"),
+        ({"epochs": 0}, "epochs"),
+        ({"min-available": 13}, "12 nodes take part, where 13 have to"),
+        ({"scale": "federated", "app": "hospitals"}, "does not tell mean and variance"),
+        ({"mean": "krum", "wrong": 6}, "Krum cannot survive 6 wrong of 12"),
+    ],
+)
+def test_what_cannot_be_is_refused(tmp_path: Path, more: dict[str, Any], why: str) -> None:
+    pytest.importorskip("flwr")
+    from fedkeys.engines.flower.numeric.rounds import make_rounds
+
+    with pytest.raises(UsageError, match=why):
+        make_rounds(devices_grid(), {**settings(tmp_path, **CLASSIFIER), **more})
+
+
+@pytest.mark.parametrize("least", [2, 3])
+def test_who_does_not_fit_is_left_out_or_too_few_are_left(tmp_path: Path, least: int) -> None:
+    data = tables(tmp_path / "tables")
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    (odd / "far.csv").write_text((data / "west.csv").read_text().replace("lab", "laboratory"))
+    good = [{"data": str(data / f"{name}.csv"), "partition-id": 0} for name in ("east", "west")]
+    expected = made(grid_of(good), tmp_path / "good", **HOSPITALS)
+    others: list[tuple[dict[str, Any], str]] = [
+        ({"data": str(odd / "far.csv")}, "far has other columns than most"),
+        (
+            {"scenario": "hospitals", "seed": 0},
+            "east has other columns|two nodes have the name|other columns",
+        ),
+        ({"data": str(data / "east.csv")}, "two nodes have the name 'east'"),
+        ({"data": str(data / "nowhere.csv")}, "SourceError on a node"),
+    ]
+    for number, (other, why) in enumerate(others):
+        keep = tmp_path / str(number)
+        grid = grid_of([*good, {"partition-id": 9, **other}])
+        if least == 3:
+            with pytest.raises(UsageError, match=f"2 nodes take part, where 3 have to.*({why})"):
+                made(grid, keep, **HOSPITALS, min_available=3)
+            continue
+        assert made(grid, keep, **HOSPITALS, min_available=2).to_bytes() == expected.to_bytes()
+        assert any(re.search(why, said) for said in accounts(keep)[0]["failures"])
+
+
+def test_an_outcome_that_no_table_has_is_refused(tmp_path: Path) -> None:
+    data = tables(tmp_path / "tables")
+    with pytest.raises(UsageError, match=r"0 nodes take part.*no column is named 'nothing'"):
+        made(grid_of([{"data": str(data)}] * 3), tmp_path / "c", **HOSPITALS, outcome="nothing")
+
+
+def test_a_node_says_in_a_sentence_what_it_refuses(tmp_path: Path) -> None:
+    """Which data are read is for the node's settings alone, and no answer has a traceback."""
+    from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+
+    from fedkeys.engines.flower.numeric.wire import Task, weights_record
+    from fedkeys.fedavg import LocalTraining
+
+    def garbage(data: bytes) -> ArrayRecord:
+        return ArrayRecord({"weights": Array("float64", (11,), "numpy.ndarray", data)})
+
+    secret = tmp_path / "secret.csv"
+    secret.write_text("age,sick\n12345,1\nprivate,0\n")
+    nodes = [{}, {"data": str(secret)}, {"scenario": "classifier", "devices": 2, "partition-id": 5}, DEVICES]
+    grid = grid_of(nodes)
+    task = Task("logistic", 0.0, 0.1, LocalTraining()).written()
+    whole = {"arrays": weights_record(np.zeros(11)), "config": ConfigRecord(task)}
+    asked = [
+        (1000, whole, "does not say where its data are"),
+        (1000, {**whole, "config": ConfigRecord({**task, "data": str(secret)})}, "where its data are"),
+        (999, whole, "SourceError on a node, whose log says more"),
+        (998, whole, "no client 5 among 2"),
+        (997, {"arrays": weights_record(np.zeros(11))}, "without the record 'config'"),
+        (997, {**whole, "config": ConfigRecord({**task, "epochs": 0})}, "epochs"),
+        (997, {**whole, "config": ConfigRecord({"model": "logistic"})}, "how to train"),
+        (997, {**whole, "config": ConfigRecord({**task, "preparation": "{}"})}, "how data are prepared"),
+        (997, {**whole, "arrays": weights_record(np.zeros(3))}, "3 weights for a model of 11"),
+        (997, {"config": ConfigRecord(task)}, "without one array of weights"),
+        (997, {**whole, "arrays": garbage(b"PK")}, "without one array of weights"),
+        (997, {**whole, "arrays": garbage(b"\x80\x04N.")}, "without one array of weights"),
+        (997, {**whole, "config": ConfigRecord({**task, "model": "tree"})}, "no model is named"),
+    ]
+    for node, records, why in asked:
+        for kind in ("train", "evaluate"):
+            message = Message(RecordDict(records), dst_node_id=node, message_type=kind)
+            (reply,) = grid.send_and_receive([message])
+            assert why in reply.error.reason
+            assert "Traceback" not in reply.error.reason
+            assert "private" not in reply.error.reason
+
+
+def test_an_environment_variable_stands_for_settings_where_nodes_are_simulated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fedkeys.engines.flower.numeric.data import SETTINGS_VARIABLE
+
+    monkeypatch.setenv(SETTINGS_VARIABLE, json.dumps(DEVICES))
+    state = made(grid_of([{}] * NODES), tmp_path, **CLASSIFIER)
+    assert state.to_bytes() == alone(own_algorithm(), own_devices()).to_bytes()
+
+
+def test_figures_are_asked_for_when_they_are_wanted(tmp_path: Path) -> None:
+    grid = devices_grid(3)
+    made(grid, tmp_path, **{**CLASSIFIER, "rounds": 5}, test_every=2)
+    assert [account["accuracy"] is not None for account in accounts(tmp_path)] == [
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]
+    assert [kind for kind, _ in grid.kinds].count("evaluate") == 3 * 3
+
+
+def test_no_row_is_in_any_message(tmp_path: Path) -> None:
+    """A value that one patient alone has is in no answer; sums and weights are."""
+    data = tables(tmp_path / "tables")
+    for file in data.glob("*.csv"):
+        file.write_text(file.read_text() + "77.123456789,1,0.987654321,,1\n")
+    grid = grid_of([{"data": str(data)}] * 3)
+    said: list[bytes] = []
+    sound = grid._answer
+
+    def answer(*arguments: Any) -> Any:
+        reply = sound(*arguments)
+        said.append(str(reply.content).encode())
+        said.extend(
+            array.data for record in reply.content.array_records.values() for array in record.values()
+        )
+        return reply
+
+    grid._answer = answer
+    made(grid, tmp_path, **HOSPITALS)
+    everything = b"".join(said)
+    for value in (77.123456789, 0.987654321):
+        assert str(value).encode() not in everything
+        assert np.float64(value).tobytes() not in everything
+    assert b"moments" in everything
