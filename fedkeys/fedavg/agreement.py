@@ -62,6 +62,11 @@ class Roles:
     categories: dict[str, tuple[float, ...]]
     dropped: tuple[str, ...]
 
+    @property
+    def width(self) -> int:
+        """How many columns the data have once each category but the first is one."""
+        return sum(len(self.categories[name]) - 1 if name in self.categories else 1 for name in self.features)
+
 
 def summary_of(table: Table, outcome: str | None = None) -> Summary:
     """Tell about a table.

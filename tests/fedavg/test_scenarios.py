@@ -178,7 +178,7 @@ def test_hospitals_agree_by_summaries_without_rows(tmp_path: Path) -> None:
     assert summary.few == (None, (0.0, 1.0, 2.0), (), None)
     assert summary.kinds == (True, True)
     roles = agree([summary, summary._replace(kinds=(False, True))])
-    assert (roles.features, roles.dropped) == (("age", "kind"), ("mostly",))
+    assert (roles.features, roles.dropped, roles.width) == (("age", "kind"), ("mostly",), 3)
     with pytest.raises(UsageError, match="both kinds"):
         agree([summary._replace(kinds=(False, True))])
     with pytest.raises(UsageError, match="other columns than a"):

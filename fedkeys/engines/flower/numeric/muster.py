@@ -108,11 +108,16 @@ def _agreed(
 ) -> tuple[Preparation, list[_Told]]:
     """Have hospitals agree on their tables' columns, and tell what they train on."""
     summaries = [each.summary for each in told if each.summary is not None]
-    preparation = replace(preparation, roles=agree(summaries))
+    roles = agree(summaries)
+    preparation = replace(preparation, roles=roles)
     if plan.missing == "mean":
         asked = {PREPARATION: preparation.to_json()}
         found = dict(_answers(grid, "query.totals", _nodes(told), asked, plan.deadline, failures))
-        known = {node: own for node, facts in found.items() if (own := _totals(facts, failures)) is not None}
+        known = {
+            node: own
+            for node, facts in found.items()
+            if (own := _totals(facts, roles.width, failures)) is not None
+        }
         told = [each for each in told if each.node in known]
         _check_enough(told, plan, failures)
         means = means_of([known[each.node] for each in told])
@@ -235,10 +240,10 @@ def _moments(facts: Mapping[str, Any], failures: list[str]) -> Moments | None:
     return found
 
 
-def _totals(facts: Mapping[str, Any], failures: list[str]) -> Totals | None:
+def _totals(facts: Mapping[str, Any], width: int, failures: list[str]) -> Totals | None:
     try:
         sums, counts = (np.array(json.loads(facts[name])) for name in ("sums", "counts"))
-        if sums.ndim != 1 or sums.shape != counts.shape or not np.isfinite([sums, counts]).all():
+        if not sums.shape == counts.shape == (width,) or not np.isfinite([sums, counts]).all():
             raise ValueError("they are not of one table")
     except _FAULTS as error:
         note(failures, f"a hospital's totals cannot be read ({error})")
