@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -468,3 +470,66 @@ def test_no_row_is_in_any_message(tmp_path: Path) -> None:
         assert str(value).encode() not in everything
         assert np.float64(value).tobytes() not in everything
     assert b"moments" in everything
+
+
+def flower(*arguments: str) -> subprocess.CompletedProcess[str]:
+    pytest.importorskip("flwr")
+    command = [sys.executable, "-m", "fedkeys", "flower", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+
+
+def test_one_command_deploys_hospitals_and_stops_them(tmp_path: Path) -> None:
+    """Flower itself, with TLS and a registered key a node: the state of one machine, and its figures."""
+    from fedkeys.fedavg.agreement import agree, summary_of
+    from fedkeys.fedavg.preparation import hospitals_of
+    from fedkeys.fedavg.tables import read_tables
+
+    data, keep = tables(tmp_path / "tables"), tmp_path / "keep"
+    done = flower(
+        "hospitals", "--data", str(data), "--rounds", "1", "--epochs", "20", "--keep", str(keep), "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    read = read_tables(data)
+    clients = standardised(hospitals_of(read, agree([summary_of(table) for table in read])), "federated")
+    algorithm = algorithm_named("logistic", clients[0].features, rate=0.3, alpha=0.1, epochs=20)
+    expected = alone(algorithm, clients, 1)
+    assert State.load(keep / "server" / "federation.state").to_bytes() == expected.to_bytes()
+    told = json.loads(done.stdout)
+    assert told["rounds"][0]["averaged"] == told["clients"] == 3
+    model = algorithm.model.with_weights(expected.weights)
+    assert told["federated"]["clients"]["east"]["accuracy"] == clients[0].test(model).accuracy
+
+
+def test_one_command_simulates_devices(tmp_path: Path) -> None:
+    keep = tmp_path / "keep"
+    done = flower(
+        "classifier",
+        "--simulation",
+        "--nodes",
+        str(NODES),
+        "--samples",
+        "20",
+        "--rounds",
+        "3",
+        "--keep",
+        str(keep),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "12 devices on Flower, logistic" in done.stdout
+    assert re.search(r"device 12 .*%", done.stdout)
+    algorithm = algorithm_named("logistic", 10, rate=0.5, epochs=10, batch_size=16)
+    expected = alone(algorithm, own_devices())
+    assert State.load(keep / "server" / "federation.state").to_bytes() == expected.to_bytes()
+
+
+def test_a_command_refuses_before_it_starts_anything(tmp_path: Path) -> None:
+    for arguments, why in (
+        (["classifier", "--strategy", "krum", "--scaffold"], "scaffold is of our own strategy"),
+        (["hospitals", "--nodes", "6"], "6 nodes, where there are 5 hospitals"),
+        (["hospitals", "--outcome", "sick"], "are for tables"),
+        (["hospitals", "--data", str(tmp_path)], "fewer than two .csv files"),
+    ):
+        done = flower(*arguments)
+        assert done.returncode == 1
+        assert why in done.stderr
+        assert "Traceback" not in done.stderr
