@@ -41,12 +41,18 @@ def rounds_made(
         simulated: variables that stand for these settings where nodes are simulated; None where they are not.
         settings: of the run.
         step: shows how far it is.
+
+    Raises:
+        FedkeysError: it fails; the logs are then in the directory.
     """
     from fedkeys.engines.flower.deployment import deployed, rounds_in
 
     server = place / "server"
     before = len(rounds_in(server))
-    with TemporaryDirectory(prefix="flower-", dir=place) as scratch:
+    with (
+        TemporaryDirectory(prefix="flower-", dir=place) as scratch,
+        _logs_kept(Path(scratch), place / "logs"),
+    ):
         step("starting the server", None)
         with deployed(Path(scratch), simulated is not None, simulated or {}) as deployment:
             for at, own in enumerate(nodes if simulated is None else ()):
@@ -59,6 +65,20 @@ def rounds_made(
 
             deployment.run({**settings, "keep": str(server)}, len(nodes), on_wait)
     return rounds_in(server)[before:]
+
+
+@contextmanager
+def _logs_kept(scratch: Path, logs: Path) -> Iterator[None]:
+    """Keep the logs of what fails."""
+    from fedkeys.errors import FedkeysError
+
+    try:
+        yield
+    except FedkeysError:
+        logs.mkdir(exist_ok=True)
+        for log in scratch.glob("*.log"):
+            (logs / log.name).write_bytes(log.read_bytes())
+        raise
 
 
 @contextmanager

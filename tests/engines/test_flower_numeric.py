@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedkeys.errors import UsageError
+from fedkeys.errors import FedkeysError, UsageError
 from fedkeys.fedavg import FederatedAveraging, State, comparison
 from fedkeys.fedavg.scenarios import algorithm_named, classifier_devices, five_hospitals, standardised
 
@@ -533,3 +533,19 @@ def test_a_command_refuses_before_it_starts_anything(tmp_path: Path) -> None:
         assert done.returncode == status
         assert why in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_logs_of_a_run_that_fails_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("flwr")
+    from fedkeys.cli.flower_run import rounds_made
+    from fedkeys.engines.flower.deployment import Deployment
+
+    def fail(self: Deployment) -> None:
+        self.log("superlink").write_text("no port is free")
+        raise FedkeysError("it did not begin")
+
+    monkeypatch.setattr(Deployment, "begin", fail)
+    with pytest.raises(FedkeysError, match="did not begin"):
+        rounds_made(tmp_path, [DEVICES], None, {}, lambda *_: None)
+    assert (tmp_path / "logs" / "superlink.log").read_text() == "no port is free"
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
