@@ -132,10 +132,9 @@ def keyboard(
         "dp-delta": dp_delta,
         "prune": -1 if prune is None else prune,
         "together": sums or 0,
-        "spread": True,
         "seed": seed,
     }
-    own = {**_bounds_as_settings(bounds), "unbounded": bounds is None}
+    own = {**_bounds_as_settings(bounds), "unbounded": bounds is None, "spread": True, "least-messages": 1}
     with place_of(keep) as place, progress() as step:
         accounts = _run(
             place,
@@ -171,16 +170,18 @@ def _run(
     step: Any,
 ) -> list[dict[str, Any]]:
     """Have phones on loopback make their rounds, and give the account of them."""
-    from fedkeys.engines.flower.node import CORPUS_VARIABLE, KEEP_VARIABLE, KNOWN_VARIABLE
+    from json import dumps
+
+    from fedkeys.engines.flower.node import SETTINGS_VARIABLE
 
     homes, known = [place / "nodes" / str(at) for at in range(nodes)], place / "enrolled"
-    variables = {CORPUS_VARIABLE: str(corpus), KEEP_VARIABLE: str(place / "nodes")}
+    own = {**own, "corpus": str(corpus)}
     if settings["together"]:
         _enrol(homes, known)
         settings = {**settings, "enrolled": str(known)}
-        own = {**own, "known": str(known)}
-        variables[KNOWN_VARIABLE] = str(known)
-    each = [{"corpus": str(corpus), "keep": str(home), **own} for home in homes]
+        own |= {"known": str(known)}
+    each = [{**own, "keep": str(home)} for home in homes]
+    variables = {SETTINGS_VARIABLE: dumps({**own, "keep": str(place / "nodes")})}
     return rounds_made(place, each, variables if simulation else None, settings, step)
 
 

@@ -45,7 +45,8 @@ def rounds_made(
     Raises:
         FedkeysError: it fails; the logs are then in the directory.
     """
-    from fedkeys.engines.flower.deployment import deployed, rounds_in
+    from fedkeys.engines.flower.accounts import rounds_in
+    from fedkeys.engines.flower.deployment import deployed
 
     server = place / "server"
     before = len(rounds_in(server))

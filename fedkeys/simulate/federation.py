@@ -374,5 +374,6 @@ class Federation:
             )
             if self._checkpoint and name in self._records:
                 merged = self.aggregator.merged_of(pseudonym)
-                member.resume(texts.texts, self._records[name], self._checkpoint.base_of, merged)
+                base_of = self._checkpoint.base_of
+                member.resume(texts.texts, self._records[name], lambda sent: base_of(sent.round), merged)
         return self._members[name]

@@ -21,11 +21,15 @@ class Sent(NamedTuple):
         messages: how many of the phone's messages it and those before it count.
         round: which asked for it.
         spent: whether it is in a sum that could not be read.
+        rounds: over how many rounds its phone spread its votes then; 0 for as many as it does now.
+        base: the digest of the words that it is written against; empty for none.
     """
 
     messages: int
     round: int
     spent: bool = False
+    rounds: int = 0
+    base: bytes = b""
 
 
 class Record(NamedTuple):
@@ -60,7 +64,7 @@ class Member:
         self,
         texts: Sequence[str],
         record: Record,
-        base_of: Callable[[int], Vocabulary | None],
+        base_of: Callable[[Sent], Vocabulary | None],
         merged: Mapping[int, bytes],
     ) -> None:
         """Do again what a record tells.
@@ -68,15 +72,18 @@ class Member:
         Args:
             texts: all messages of the phone.
             record: of a phone with these messages.
-            base_of: gives the vocabulary that was known when a round began.
+            base_of: gives the vocabulary that a delta is written against.
             merged: the digests of the phone's deltas that are merged, by their numbers.
 
         Raises:
             UsageError: these are not the messages that were sent.
         """
+        rounds = self.phone.rounds
         for number, sent in enumerate((*record.accepted, *filter(None, [record.pending]))):
             self.type_up_to(texts, sent.messages)
-            data = self.upload(base_of(sent.round), sent.round)[-1]
+            self.phone.rounds = sent.rounds or rounds
+            data = self.upload(base_of(sent), sent.round)[-1]
+            self.phone.rounds = rounds
             known = merged.get(number)
             changed = known is None and sent != record.pending
             if sent.messages > len(texts) or changed or (known and known != digest_of(data)):
@@ -97,7 +104,9 @@ class Member:
     def upload(self, base: Vocabulary | None, number: int) -> list[bytes]:
         """Give what the phone sends when a round asks."""
         if self.record.pending is None:
-            self.record = self.record._replace(pending=Sent(self._typed, number))
+            against = base.digest if base is not None and len(base) else b""
+            pending = Sent(self._typed, number, rounds=self.phone.rounds, base=against)
+            self.record = self.record._replace(pending=pending)
         return self.phone.upload(base, number)
 
     @property

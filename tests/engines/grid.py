@@ -15,6 +15,7 @@ class InProcessGrid(Grid):
     """Nodes that are there, each with its settings.
 
     Attributes:
+        app: what answers.
         instead: node -> what it answers, instead of what the app would.
 
     Args:
@@ -37,7 +38,7 @@ class InProcessGrid(Grid):
         self.kinds: list[tuple[str, int]] = []  # of messages, and to whom
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1  # what Flower's process has
         self.instead: dict[int, Callable[[Message], Message]] = {}
-        self._app = app
+        self.app = app
         self._replies: dict[str, Message] = {}
 
     def restart(self, node: int) -> None:
@@ -67,7 +68,7 @@ class InProcessGrid(Grid):
             return Message(Error(code=2, reason="the app raised"), reply_to=message)
         if node in self.instead:
             return self.instead[node](message)
-        return self._app(message, self.contexts[node])
+        return self.app(message, self.contexts[node])
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         return [self._replies.pop(id_) for id_ in list(message_ids) if id_ in self._replies]

@@ -17,8 +17,9 @@ import pytest
 pytest.importorskip("flwr")
 pytestmark = pytest.mark.engines
 
+from fedkeys.engines.flower.accounts import rounds_in  # noqa: E402
 from fedkeys.engines.flower.certificates import make_node_key  # noqa: E402
-from fedkeys.engines.flower.deployment import Deployment, deployed, rounds_in  # noqa: E402
+from fedkeys.engines.flower.deployment import Deployment, deployed  # noqa: E402
 from fedkeys.simulate import Federation, Plan  # noqa: E402
 from fedkeys.sources import open_corpus, shipped_corpus  # noqa: E402
 
@@ -55,6 +56,8 @@ def test_killed_nodes_lose_nothing_and_unknown_ones_are_not_let_in(
             "partition-id": at,
             "keep": str(tmp_path / "nodes" / str(at)),
             "unbounded": True,
+            "spread": True,
+            "least-messages": 1,
         }
         for at in range(PHONES)
     ]
@@ -71,7 +74,7 @@ def test_killed_nodes_lose_nothing_and_unknown_ones_are_not_let_in(
             os.killpg(killed[0], signal.SIGKILL)
 
     settings: dict[str, Any] = {"rounds": 2, "min-available": PHONES, "deadline": 12.0, "keep": str(server)}
-    settings |= {"bounded": False, "spread": True}
+    settings |= {"bounded": False}
     deployment.run(settings, PHONES, kill_once)
     assert killed
     assert [account["merged"] for account in rounds_in(server)] == [PHONES, PHONES - 1]

@@ -53,7 +53,7 @@ def made(grid: Any, keep: Path, **more: Any) -> State:
 
 
 def accounts(keep: Path) -> list[dict[str, Any]]:
-    from fedkeys.engines.flower.deployment import rounds_in
+    from fedkeys.engines.flower.accounts import rounds_in
 
     return rounds_in(keep)
 

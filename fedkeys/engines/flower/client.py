@@ -53,10 +53,11 @@ def count(message: Message, context: Context) -> Message:
     node.check(asked.facts["federation"], bounds)
     with remembered(node, asked.whole("order"), bounds, asked.whole("rounds")) as memory:
         memory.told(asked.facts)
-        type_for(memory, len(node.texts), asked)
-        phone = memory.member.phone
-        said = memory.upload(base_in(asked), asked.whole("round")) if phone.may_send else []
-    return Message(packed({"sequence": phone.sequence}, said), reply_to=message)
+        if node.masked or memory.member.phone.run is not None:
+            raise RefusedError("a phone that is summed up, and sends nothing that can be seen alone")
+        type_for(memory, node, asked)
+        said = memory.upload(base_in(asked), asked.whole("round")) if memory.has_something else []
+    return Message(packed({"token": memory.token}, said), reply_to=message)
 
 
 def summing(step: Step) -> Answering:
@@ -70,9 +71,8 @@ def summing(step: Step) -> Answering:
         with remembered(node, asked.whole("order"), bounds, asked.whole("rounds")) as memory:
             if step is Step.KEYS:
                 memory.told(asked.facts)
-                type_for(memory, len(node.texts), asked)
+                type_for(memory, node, asked)
             said, about = take_step(memory, node, step, asked, context)
-            memory.save()  # that shares were given away is written down before they are
         return Message(packed(about, said), reply_to=message)
 
     return answer_step
@@ -92,7 +92,7 @@ def bounds_in(asked: Said) -> Bounds | None:
     return Bounds(**{f"max_{name}": value for name, value in found.items()}) if found else None
 
 
-def type_for(memory: Memory, messages: int, asked: Said) -> None:
-    """Have the phone's owner type what belongs to a round: all there is, or an even part of it."""
-    number, rounds = asked.whole("round"), asked.whole("rounds")
-    memory.type_up_to(messages * number // max(1, rounds) if asked.facts["spread"] else messages)
+def type_for(memory: Memory, node: Node, asked: Said) -> None:
+    """Have the phone's owner type all there is, or, where the node says so, an even part of it a round."""
+    messages, number, rounds = len(node.texts), asked.whole("round"), asked.whole("rounds")
+    memory.type_up_to(messages * number // max(1, rounds) if node.spread else messages)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
-from fedkeys.engines.flower import APP, FAILURE_FILE, ROUNDS_FILE
+from fedkeys.engines.flower import APP, FAILURE_FILE
+from fedkeys.engines.flower.accounts import rounds_in
 from fedkeys.engines.flower.certificates import Certificates, make_certificates, make_node_key
 from fedkeys.engines.flower.processes import (
     environment,
@@ -169,10 +169,3 @@ def deployed(
 def assigned(settings: Settings) -> str:
     """Write settings as Flower reads them: TOML assignments with spaces between them."""
     return " ".join(f"{name}={json.dumps(value)}" for name, value in settings.items())
-
-
-def rounds_in(keep: Path) -> list[dict[str, Any]]:
-    """Read the account of the rounds that are made so far; a line that is being written is not there yet."""
-    path = keep / ROUNDS_FILE
-    lines = path.read_text().split("\n")[:-1] if path.exists() else []
-    return [json.loads(line) for line in lines]

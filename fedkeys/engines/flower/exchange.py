@@ -19,6 +19,7 @@ from fedkeys.errors import FedkeysError, FormatError
 
 _PAUSE = 0.3  # seconds between two looks for replies; Flower's own `send_and_receive` waits 3
 _MOST_BYTES = max(MAX_MESSAGE_BYTES, 4 * MOST_NUMBERS + (1 << 16))  # a delta, or a vector under masks
+_MOST_MESSAGES = 1 << 12  # all deltas of a phone, which a bounded one shows again
 _LONGEST_FAILURE = 500  # characters of what a node says of one
 _PUSHED_TOGETHER = 256  # messages: what they have in common goes once
 
@@ -50,9 +51,10 @@ class Reply(NamedTuple):
             raise FedkeysError(self.failure or "a node failed")
         said = said_in(self.message)
         longest = max(map(len, said.messages), default=0)
-        if longest > _MOST_BYTES:
+        if longest > _MOST_BYTES or len(said.messages) > _MOST_MESSAGES:
             raise FormatError(
-                f"a node sent {longest:,} bytes in one message, where {_MOST_BYTES:,} are taken"
+                f"a node sent {len(said.messages):,} messages of up to {longest:,} bytes, "
+                f"where {_MOST_MESSAGES:,} of {_MOST_BYTES:,} are taken"
             )
         if "failure" in said.facts:
             raise FedkeysError(str(said.facts["failure"])[:_LONGEST_FAILURE])
@@ -86,9 +88,12 @@ def exchange(
     while asked:
         for reply in grid.pull_messages(list(asked)):
             took = time.monotonic() - began
-            node = asked.pop(reply.metadata.reply_to_message_id, reply.metadata.src_node_id)
+            if reply.metadata.reply_to_message_id not in asked:
+                continue
+            node = asked.pop(reply.metadata.reply_to_message_id)
             if reply.has_error():
-                yield Reply(node, took, None, reply.error.reason or f"error {reply.error.code}")
+                reason = reply.error.reason or f"error {reply.error.code}"
+                yield Reply(node, took, None, reason[:_LONGEST_FAILURE])
             else:
                 yield Reply(node, took, reply, None)
         if not asked or time.monotonic() - began > seconds:

@@ -1,7 +1,7 @@
 """What became of deltas, for their phones to hear when they are next asked, in this run or another.
 
 In: answers of the aggregator. Out: what the next question to a node says. Law: a fate names the delta that it is
-of, so that a phone that hears it twice, or late, does nothing with it.
+of, by a token that nobody else has, so that a phone that hears it twice, late, or in another's place does nothing.
 """
 
 import json
@@ -23,26 +23,26 @@ class Fates:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._sequences: dict[int, int] = {}
-        self._known: dict[int, tuple[int, str]] = {}
+        self._tokens: dict[int, str] = {}
+        self._known: dict[int, tuple[str, str]] = {}
         if path.exists():
             kept = json.loads(read_bytes(path, _MOST_BYTES))
-            self._known = {int(node): (sequence, fate) for node, (sequence, fate) in kept.items()}
+            self._known = {int(node): (token, fate) for node, (token, fate) in kept.items()}
 
-    def expect(self, node: int, sequence: int) -> None:
-        """Hear that a node has sent a delta, by its number."""
-        self._sequences[node] = sequence
+    def expect(self, node: int, token: bytes) -> None:
+        """Hear that a node has sent a delta, by the token that its phone has drawn for it."""
+        self._tokens[node] = token.hex()
 
     def note(self, node: int, fate: Fate) -> None:
         """Note what became of the delta that a node has sent."""
-        self._known[node] = self._sequences[node], fate.value
+        self._known[node] = self._tokens[node], fate.value
 
-    def of(self, node: int) -> Mapping[str, int | str]:
+    def of(self, node: int) -> Mapping[str, bytes | str]:
         """Give what a question tells a node; nothing if nothing is known."""
         if node not in self._known:
             return {}
-        sequence, fate = self._known[node]
-        return {"sequence": sequence, "fate": fate}
+        token, fate = self._known[node]
+        return {"token": bytes.fromhex(token), "fate": fate}
 
     def save(self) -> None:
         """Make what is known last."""

@@ -17,12 +17,12 @@ from flwr.serverapp import Grid
 
 from fedkeys.aggregator import Aggregator, Answer, Upload, collect, select
 from fedkeys.container import write_atomically
-from fedkeys.engines.flower import ROUNDS_FILE
+from fedkeys.engines.flower.accounts import append_round
 from fedkeys.engines.flower.exchange import exchange
 from fedkeys.engines.flower.fates import Fates
 from fedkeys.engines.flower.settings import RoundPlan
 from fedkeys.engines.flower.summing import Summing
-from fedkeys.engines.flower.wire import Fact, carried, packed
+from fedkeys.engines.flower.wire import TOKEN_SIZE, Fact, carried, packed
 from fedkeys.errors import FedkeysError, UsageError
 from fedkeys.model import Model
 
@@ -108,8 +108,7 @@ class Rounds:
             )
         for number in range(self.done + 1, self.plan.rounds + 1):
             account = self._round(number)
-            with (self.plan.keep / ROUNDS_FILE).open("a") as file:
-                file.write(json.dumps(asdict(account)) + "\n")
+            append_round(self.plan.keep, asdict(account))
             yield account
 
     def close(self) -> None:
@@ -125,7 +124,6 @@ class Rounds:
             "rounds": plan.rounds,
             "federation": plan.federation,
             "order": plan.order,
-            "spread": plan.spread,
             "bounds": json.dumps(bounds),
             **facts,
         }
@@ -181,7 +179,8 @@ class Rounds:
             account.lost -= 1
             try:
                 said = reply.read()
-                self.fates.expect(reply.node, said.whole("sequence"))
+                if said.messages:
+                    self.fates.expect(reply.node, said.name("token", TOKEN_SIZE))
             except FedkeysError as error:
                 account.failed += 1
                 account.fail(str(error))

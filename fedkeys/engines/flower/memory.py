@@ -4,7 +4,9 @@ In: a node, and a question. Out: a `Member`, as it was left. Laws: what a phone 
 leaves, so that it never counts a message twice, whatever ends its process; of its texts nothing is written here.
 
 A phone is made again from its texts and the record of what it sent: for each delta how many messages it counts and
-the round that asked for it, with its digest, and the words of the model that it was written against.
+the round that asked for it, with its digest, and the words of the model that it was written against. A server is
+not believed that what was sent in the clear may come again in another delta: what was refused is sent again as it
+is.
 """
 
 import zlib
@@ -20,15 +22,16 @@ from fedkeys.counts import Vocabulary
 from fedkeys.delta import Bounds
 from fedkeys.delta.batch import digest_of
 from fedkeys.delta.checks import PHONE_SIZE
+from fedkeys.delta.secure import Step
 from fedkeys.engines.flower.node import Node
-from fedkeys.engines.flower.wire import Said
-from fedkeys.errors import UsageError
+from fedkeys.engines.flower.wire import TOKEN_SIZE, Said
+from fedkeys.errors import RefusedError, UsageError
 from fedkeys.model import Model
 from fedkeys.phone.lock import FileLock
 from fedkeys.simulate.member import Member, Record, Sent
 
 _FORMAT, _VERSION = "fedkeys.flower-phone", 1
-_MOST_BYTES = 1 << 24
+_MOST_BYTES = 1 << 26
 _TAKEN = ("another process answers for this phone", "give each node a directory of its own")
 
 
@@ -50,6 +53,9 @@ class Memory:
         }
         kept = self._read()
         self._digests: list[bytes] = list(kept.get("digests", []))
+        self._runs: list[bytes] = list(kept.get("runs", []))
+        self._step: int = kept.get("step", 0)
+        self.token: bytes = kept.get("token", b"")
         self.pseudonym = node.key.public.pseudonym(node.federation) if node.key else kept["pseudonym"]
         self.member = Member(order, node.federation, self.pseudonym, bounds, rounds)
         self._resume(kept)
@@ -60,24 +66,51 @@ class Memory:
 
     def told(self, facts: Mapping[str, Any]) -> None:
         """Hear what became of the last delta, if a question says it; of one before it was heard then."""
-        if self.member.record.pending is None or facts.get("sequence") != self.member.phone.sequence:
+        if self.member.record.pending is None or facts.get("token") != self.token:
             return
+        in_sum, bound = self.member.phone.run is not None, self.member.phone.bound is not None
         match Fate(facts["fate"]):
             case Fate.MERGED | Fate.KNOWN:
                 self.member.accepted()
-            case Fate.REFUSED:
-                self._refused()
-            case Fate.SPENT:
+            case Fate.SPENT if in_sum:
                 self.member.spent()
-            case Fate.FAILED if self.member.phone.bound is None:
-                self._refused()
-            case Fate.LATE | Fate.FAILED:
+            case Fate.FAILED if in_sum and not bound:
+                self.member.refused()
+                self._digests.pop()
+            case _:
                 return
         self.save()
 
-    def _refused(self) -> None:
-        self.member.refused()
-        self._digests.pop()
+    def begin_run(self, name: bytes) -> None:
+        """Note that the phone begins a run.
+
+        Raises:
+            RefusedError: it has begun one of that name before.
+        """
+        if name in self._runs:
+            raise RefusedError("a run that this phone has begun before")
+        self._runs.append(name)
+
+    def check_step(self, name: bytes, step: Step) -> None:
+        """Refuse a step that does not follow the last one that was taken, whatever a node has in its memory.
+
+        Raises:
+            RefusedError: it was taken, or is not due, or is of another run.
+        """
+        if self._runs[-1:] != [name] or self._step + 2 != step:
+            raise RefusedError("a step that was taken, or of a run that this phone is in no more")
+
+    def took(self, step: Step) -> None:
+        """Write down that a step of the run was taken, and all else, before anything is said."""
+        self._step = int(step)
+        self.save()
+
+    @property
+    def has_something(self) -> bool:
+        """Whether there is a delta whose fate is not known, or as many new messages as the owner wants in one."""
+        phone = self.member.phone
+        is_new = phone.may_send and phone.waiting >= self._node.least
+        return self.member.record.pending is not None or is_new
 
     def upload(self, base: Vocabulary | None, number: int) -> list[bytes]:
         """Give all that goes to the aggregator, once it is written down that it does."""
@@ -91,15 +124,17 @@ class Memory:
         if self.member.record.pending is not None:
             return
         self._digests.append(digest_of(self.member.upload(base, number)[-1]))
-        if base is not None:
-            write_atomically(self._base_path(number), zlib.compress("\n".join(base.words).encode()))
+        self.token = token_bytes(TOKEN_SIZE)
+        if base is not None and len(base):
+            words = zlib.compress("\n".join(base.words).encode())
+            write_atomically(self._base_path(base.digest), words, private=True)
         self.save()
 
     @property
     def base(self) -> Vocabulary | None:
         """The words that the delta is written against whose fate is not known."""
         pending = self.member.record.pending
-        return self._base_of(pending.round) if pending else None
+        return self._base_of(pending) if pending else None
 
     def save(self) -> None:
         """Make what was sent last."""
@@ -110,17 +145,20 @@ class Memory:
             "accepted": [list(sent) for sent in accepted],
             "pending": list(pending) if pending else None,
             "digests": self._digests,
+            "token": self.token,
+            "runs": self._runs,
+            "step": self._step,
             "run": self.member.phone.run,
             "bound": self.member.phone.bound,
         }
-        write_atomically(self._path, pack_arrays(_FORMAT, _VERSION, header, {}))
+        write_atomically(self._path, pack_arrays(_FORMAT, _VERSION, header, {}), private=True)
 
     def _read(self) -> dict[str, Any]:
         if not self._path.exists():
             return {"pseudonym": token_bytes(PHONE_SIZE), "accepted": [], "pending": None}
         kept = dict(unpack_arrays(read_bytes(self._path, _MOST_BYTES), _FORMAT, _VERSION).header)
         changed = [name for name, value in self._terms.items() if kept[name] != value]
-        if changed and (kept["accepted"] or kept["pending"]):
+        if changed:
             raise UsageError(
                 f"has sent deltas under another {', '.join(changed)}",
                 file=self._path,
@@ -146,15 +184,14 @@ class Memory:
         self.member.record = record
         self.member.phone.rejoin(kept["run"], kept["bound"])
 
-    def _base_of(self, number: int) -> Vocabulary | None:
-        path = self._base_path(number)
-        if not path.exists():
+    def _base_of(self, sent: Sent) -> Vocabulary | None:
+        if not sent.base:
             return None
-        words = zlib.decompress(read_bytes(path, _MOST_BYTES)).decode()
-        return Vocabulary.from_sorted(words.split("\n") if words else ())
+        words = zlib.decompress(read_bytes(self._base_path(sent.base), _MOST_BYTES)).decode()
+        return Vocabulary.from_sorted(words.split("\n"))
 
-    def _base_path(self, number: int) -> Path:
-        return self._node.keep / f"{number}.words"
+    def _base_path(self, digest: bytes) -> Path:
+        return self._node.keep / f"{digest.hex()}.words"
 
 
 @contextmanager
@@ -165,7 +202,7 @@ def remembered(node: Node, order: int, bounds: Bounds | None, rounds: int) -> It
         TakenError: another process has it.
         UsageError: it has sent something under other terms, or its texts have changed.
     """
-    node.keep.mkdir(parents=True, exist_ok=True)
+    node.keep.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FileLock(node.keep / "lock", *_TAKEN)
     try:
         yield Memory(node, order, bounds, rounds)

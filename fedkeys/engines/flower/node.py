@@ -1,8 +1,9 @@
 """What a node says of itself: where its texts are, what it keeps, and what it gives at the most.
 
-In: the node's own settings (`flower-supernode --node-config`); on a machine that simulates all nodes, three
-environment variables in their place. Out: a `Node`. Laws: which text is read is said on the node's own machine and
-nowhere else; of more than its owner allows nothing is given, whatever a server asks for.
+In: the node's own settings (`flower-supernode --node-config`); on a machine that simulates all nodes, the same as
+JSON in an environment variable. Out: a `Node`. Laws: no message says which text is read, or how much of it is
+counted at once; of more than its owner allows nothing is given. That holds as long as it is this code that runs:
+Flower has a node run what its server sends as the app, unless it is started with --trusted-entities.
 
     corpus                path of the texts: a .txt file of a message a line, a chat export, or any other corpus
     phone                 name of the phone in it; not needed where there is one
@@ -10,12 +11,16 @@ nowhere else; of more than its owner allows nothing is given, whatever a server 
     keep                  directory for what the phone has to remember
     key                   its private key, where phones are enrolled; phone.key in the directory that it keeps
     known                 directory of the public keys of its federation, for sums under masks
+    masked                true to be summed up only, and send nothing that can be seen alone; so with `known`
     federation            the one that it takes part in
+    least-messages        how many new messages a delta counts at the least; 10 where nothing is said
     max-ngrams, max-count, max-bytes, max-norm
                           what it gives at the most in its life, where that is not what fedkeys gives by default
     unbounded             true for no bounds
+    spread                true to count an even part of the texts in each round, for trying things out
 """
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,9 +37,10 @@ from fedkeys.errors import RefusedError, UsageError
 from fedkeys.phone import DEFAULT_FEDERATION
 from fedkeys.sources import open_corpus
 
-CORPUS_VARIABLE, KEEP_VARIABLE = "FEDKEYS_FLOWER_CORPUS", "FEDKEYS_FLOWER_KEEP"
-KNOWN_VARIABLE = "FEDKEYS_FLOWER_KNOWN"
+SETTINGS_VARIABLE = "FEDKEYS_FLOWER_NODE"
 KEY_FILE = "phone.key"
+
+_LEAST_MESSAGES = 10  # of one message alone a delta says nearly all
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,9 @@ class Node:
         known: directory of the public keys of its federation; None to believe whoever passes keys on.
         federation: that it takes part in.
         limits: what it gives at the most, as counts and as votes; None for no bounds.
+        masked: whether it is summed up only.
+        least: how many new messages a delta counts at the least.
+        spread: whether it counts an even part of its texts in each round.
     """
 
     name: str
@@ -58,6 +67,9 @@ class Node:
     known: Path | None
     federation: str
     limits: tuple[Bounds, Bounds] | None
+    masked: bool
+    least: int
+    spread: bool
 
     @classmethod
     def of(cls, context: Context) -> "Node":
@@ -67,29 +79,31 @@ class Node:
             UsageError: it has no texts, or no place to keep something.
             SourceError: the texts cannot be read.
         """
-        config = context.node_config
-        corpus = str(config.get("corpus") or os.environ.get(CORPUS_VARIABLE, ""))
-        if not corpus:
+        simulated = json.loads(os.environ.get(SETTINGS_VARIABLE, "{}"))
+        config = {**simulated, **context.node_config}
+        if not config.get("corpus"):
             raise UsageError(
                 "the node does not say where its texts are", remedy="set corpus in --node-config"
             )
-        name, texts = _phone(corpus, config)
-        kept = os.environ.get(KEEP_VARIABLE)
-        keep = str(config.get("keep") or (kept and Path(kept) / str(config.get("partition-id"))) or "")
-        if not keep:
+        if not config.get("keep"):
             raise UsageError("the node has no place to remember in", remedy="set keep in --node-config")
-        key = Path(str(config["key"])) if config.get("key") else Path(keep) / KEY_FILE
-        known = str(config.get("known") or os.environ.get(KNOWN_VARIABLE, ""))
+        name, texts = _phone(str(config["corpus"]), config)
+        keep = Path(str(config["keep"]))
+        if simulated:
+            keep /= str(config["partition-id"])
+        key = Path(str(config.get("key") or keep / KEY_FILE))
+        limits = _limit(config, DEFAULT_BOUNDS), _limit(config, PRIVATE_BOUNDS)
         return cls(
             name=name,
             texts=texts,
-            keep=Path(keep),
+            keep=keep,
             key=PhoneKey.load(key) if config.get("key") or key.exists() else None,
-            known=Path(known) if known else None,
+            known=Path(str(config["known"])) if config.get("known") else None,
             federation=str(config.get("federation", DEFAULT_FEDERATION)),
-            limits=None
-            if config.get("unbounded")
-            else (_limit(config, DEFAULT_BOUNDS), _limit(config, PRIVATE_BOUNDS)),
+            limits=None if config.get("unbounded") else limits,
+            masked=bool(config.get("masked", config.get("known"))),
+            least=int(config.get("least-messages", _LEAST_MESSAGES)),
+            spread=bool(config.get("spread")),
         )
 
     def phones(self) -> dict[bytes, PublicKey] | None:
@@ -144,8 +158,10 @@ def _phone(spec: str, config: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     if wanted is None and len(phones) == 1:
         (wanted,) = phones
     if wanted not in phones:
-        which = "there are several" if wanted is None else f"there is no phone {str(wanted)!r}"
-        raise UsageError(f"{which} in it", file=spec, remedy="name one of them: phone in --node-config")
+        which = "there are several phones" if wanted is None else "there is no phone of that name"
+        raise UsageError(
+            f"{which} in its texts", file=spec, remedy="name one of them: phone in --node-config"
+        )
     return str(wanted), phones[str(wanted)]
 
 

@@ -37,6 +37,9 @@ def main(grid: Grid, context: Context) -> None:
     except FedkeysError as error:
         _leave_word(config, str(error))
         raise SystemExit(f"fedkeys: {error}") from None
+    except Exception as error:
+        _leave_word(config, f"{type(error).__name__}: {error}; the log of the run has more")
+        raise
 
 
 def _keyboard(grid: Grid, config: Mapping[str, Any]) -> None:

@@ -29,7 +29,6 @@ class RoundPlan:
         bounds: what a phone may contribute in its life; None for no bounds.
         min_phones, prune, budget, blocked: what a release may tell.
         together: about how many phones are in a sum that nobody sees into; None for deltas that the server sees.
-        spread: whether phones spread what they have over the rounds.
         seed: of the choice of phones; None for none that can be repeated.
         enrolled: directory of public keys; None for whoever comes.
     """
@@ -46,7 +45,6 @@ class RoundPlan:
     budget: Budget | None
     blocked: tuple[str, ...]
     together: int | None
-    spread: bool
     seed: int | None
     enrolled: Path | None
 
@@ -83,7 +81,6 @@ class RoundPlan:
             budget=Budget(epsilon, config["dp-delta"], config["rounds"]) if epsilon else None,
             blocked=tuple(read_blocklist(Path(config["blocklist"]))) if config["blocklist"] else (),
             together=config["together"] or None,
-            spread=config["spread"],
             seed=None if config["seed"] < 0 else config["seed"],
             enrolled=Path(config["enrolled"]) if config["enrolled"] else None,
         )

@@ -1,8 +1,9 @@
 """A phone's steps in a sum that nobody sees into, one a question.
 
 In: a phone, and what the server tells it at a step. Out: what it says. Laws: the secrets of a run are in the
-memory of the node's process, never on a disk, and a node that is started again is lost to the run; what a phone
-may not do twice it writes down before it says anything.
+memory of the node's process, never on a disk, until the last step; a node that is started again is lost to the
+run; what a phone may not do twice it writes down before it says anything, so that several questions at once, which
+Flower answers in several processes, are no more than one.
 """
 
 from typing import cast
@@ -38,21 +39,28 @@ def take_step(
         its pseudonym and the number of its delta.
     """
     phone, name = memory.member.phone, asked.name("run", RUN_SIZE)
-    about: dict[str, Fact] = {"pseudonym": phone.pseudonym, "sequence": phone.sequence}
+    about: dict[str, Fact] = {"pseudonym": phone.pseudonym, "sequence": phone.sequence, "token": memory.token}
     if step is not Step.KEYS:
+        memory.check_step(name, step)
         run = _taken_up(memory, node, name, context)
         said = getattr(run, step.name.lower())(*asked.messages[:1])
     else:
         base = base_in(asked)
         pending = memory.member.record.pending is not None
-        if not pending and not phone.may_send:
+        if not memory.has_something:
             return [], about
         if pending and _digest(memory.base) != _digest(base):
             return [], {**about, "waiting": True}
+        memory.begin_run(name)
         memory.begin(base, asked.whole("round"))
+        about["token"] = memory.token
         run = _part(memory, node, name, base)
         said = run.keys()
-    context.state[_RUN] = ConfigRecord({"run": name, "kept": run.kept()})
+    memory.took(step)
+    if step is Step.SHARES:
+        del context.state[_RUN]
+    else:
+        context.state[_RUN] = ConfigRecord({"run": name, "kept": run.kept()})
     return [said], about
 
 

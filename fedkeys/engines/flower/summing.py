@@ -17,9 +17,9 @@ from fedkeys.aggregator import Answer, Fate
 from fedkeys.aggregator.cohorts import CohortSum
 from fedkeys.counts import Vocabulary
 from fedkeys.delta.checks import PHONE_SIZE
-from fedkeys.delta.secure import RUN_SIZE, Step, Terms
+from fedkeys.delta.secure import RUN_SIZE, SecureMessage, Step, Terms
 from fedkeys.engines.flower.exchange import exchange
-from fedkeys.engines.flower.wire import Said, packed
+from fedkeys.engines.flower.wire import TOKEN_SIZE, Said, packed
 from fedkeys.errors import FedkeysError, RefusedError
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ class Summing:
                 try:
                     if step is Step.SHARES:
                         one.cohort.merge()
+                        self._rounds.aggregator.commit()  # else a kill would leave what is merged as spent
                         self._part = min(1.0, max(_LEAST_PART, _MARGIN * one.cohort.distinct))
                     else:
                         one.nodes = {
@@ -168,18 +169,30 @@ class Summing:
         settled: dict[int, Fate],
     ) -> None:
         """Give a sum what a phone says; of one that says nothing tell why, if there is more than nothing new."""
-        phone, sequence = said.name("pseudonym", PHONE_SIZE), said.whole("sequence")
-        if first and node not in one.members.values():
+        if not first:
+            one.cohort.receive(*said.messages[:1])
+            return
+        if node not in one.members.values():
             account.lost -= 1
-            self._rounds.fates.expect(node, sequence)
-        if "waiting" in said.facts:
-            settled[node] = self._fate_of(phone, sequence)
-        elif not said.messages:
+        if not said.messages and "waiting" not in said.facts:
             account.idle += 1
-        elif not one.cohort.receive(said.messages[0]):
-            settled[node] = Fate.KNOWN
-        elif first:
-            one.members[phone] = node
+            return
+        self._rounds.fates.expect(node, said.name("token", TOKEN_SIZE))
+        if not said.messages:
+            settled[node] = self._fate_of(said.name("pseudonym", PHONE_SIZE), said.whole("sequence"))
+            return
+        message = SecureMessage.from_bytes(said.messages[0])
+        if message.step is not Step.KEYS:
+            raise RefusedError(f"a message of step {int(message.step)}, where a phone begins")
+        phone, sequence, *_ = message.body
+        try:
+            if one.cohort.receive(said.messages[0]):
+                one.members[phone] = node
+                return
+        except RefusedError:
+            if self._fate_of(phone, sequence) is Fate.FAILED:
+                raise
+        settled[node] = self._fate_of(phone, sequence)
 
     def _fate_of(self, pseudonym: bytes, sequence: int) -> Fate:
         """Tell what became of a delta that is in no sum of this round."""

@@ -12,6 +12,8 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedkeys.errors import FormatError
 
+TOKEN_SIZE = 16  # of what a phone draws for each delta, and hears its fate by
+
 _FACTS, _BYTES = "fedkeys", "messages"
 _STYPE = "fedkeys.bytes"
 

@@ -15,7 +15,7 @@ from flwr.app import ConfigRecord, Message
 from flwr.serverapp import Grid
 
 from fedkeys.container import write_atomically
-from fedkeys.engines.flower import ROUNDS_FILE
+from fedkeys.engines.flower.accounts import append_round
 from fedkeys.engines.flower.exchange import batched
 from fedkeys.engines.flower.numeric.averaging import Averaging
 from fedkeys.engines.flower.numeric.borrowed import Borrowed, strategy_named
@@ -103,8 +103,7 @@ class NumericRounds:
             if number == self.plan.rounds:
                 self._write_result()
             self.strategy.state.save(self.plan.keep / STATE_FILE)
-            with (self.plan.keep / ROUNDS_FILE).open("a") as file:
-                file.write(json.dumps(asdict(account)) + "\n")
+            append_round(self.plan.keep, asdict(account))
             yield account
 
     def _round(self, number: int) -> NumericAccount:

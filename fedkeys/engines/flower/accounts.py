@@ -1,0 +1,29 @@
+"""The account of a run's rounds: one line of JSON each, in the directory that the run keeps.
+
+In: accounts, one after the other. Out: lines, and what they say. Law: a line that a kill has cut short is none,
+and spoils no other.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fedkeys.engines.flower import ROUNDS_FILE
+
+
+def append_round(keep: Path, account: Mapping[str, Any]) -> None:
+    """Write down what happened in a round, which the account names by its number."""
+    line = json.dumps(dict(account)).encode() + b"\n"
+    with (keep / ROUNDS_FILE).open("a+b") as file:
+        file.seek(0)
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+        file.write(line)
+
+
+def rounds_in(keep: Path) -> list[dict[str, Any]]:
+    """Read what happened in the rounds that are made so far."""
+    path = keep / ROUNDS_FILE
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []
+    return [json.loads(line) for line in lines]
