@@ -23,7 +23,16 @@ from fedkeys.aggregator.secure import SecureSum
 from fedkeys.container.sealed import seal
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import DEFAULT_BOUNDS
-from fedkeys.delta.secure import _AGAIN, _ONCE, SecureMessage, Step, Terms, name_of, survivors_of
+from fedkeys.delta.secure import (
+    _AGAIN,
+    _ONCE,
+    SecureMessage,
+    Step,
+    Terms,
+    deltas_of,
+    name_of,
+    survivors_of,
+)
 from fedkeys.delta.table import Table, hash_of, read_table, salt_of, sketch_for, table_of
 from fedkeys.errors import FedkeysError, FormatError, RefusedError, UsageError
 from fedkeys.phone.secure import SecurePhone
@@ -430,7 +439,7 @@ def test_more_than_a_third_lost_is_refused_before_any_share() -> None:
     patient = Run(vectors_of(6))
     for step in STEPS[:3]:
         patient.take(step)
-    few = SecureMessage(Step.SURVIVORS, RUN, 0, [survivors_of(range(3), 6), bytes(16)]).to_bytes()
+    few = SecureMessage(Step.SURVIVORS, RUN, 0, [survivors_of(range(3), 6), _deltas(range(3))]).to_bytes()
     with pytest.raises(RefusedError):
         patient.phones[0].confirmations(few)
 
@@ -489,13 +498,11 @@ def test_who_sees_other_survivors_gives_no_share_away() -> None:
     run = Run(vectors_of(6))
     for step in STEPS[:3]:
         run.take(step)
-    seen, lie = survivors_of(range(6), 6), survivors_of(range(5), 6)
+    seen, lie = ([survivors_of(range(of), 6), _deltas(range(of))] for of in (6, 5))
     tags = {
         number: SecureMessage.from_bytes(
             run.phones[number].confirmations(
-                SecureMessage(
-                    Step.SURVIVORS, RUN, number, [lie if number < 2 else seen, bytes(16)]
-                ).to_bytes()
+                SecureMessage(Step.SURVIVORS, RUN, number, lie if number < 2 else seen).to_bytes()
             )
         ).body
         for number in range(6)
@@ -511,6 +518,50 @@ def test_who_sees_other_survivors_gives_no_share_away() -> None:
         run.phones[0].shares(message)
     with pytest.raises(RefusedError, match="confirm the survivors"):
         run.phones[0].shares(SecureMessage(Step.CONFIRMATIONS_OF_IT, RUN, 0, passed_on[:2]).to_bytes())
+
+
+def _deltas(numbers: Iterable[int]) -> bytes:
+    """What is said of the deltas of the phones of a `Run`."""
+    return deltas_of((number.to_bytes(16), 0) for number in numbers)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (9, 0)],  # a neighbour is another
+        [(0, 7), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)],  # it has another delta itself
+        [(0, 0), (1, 0), (2, 0), (3, 0), (5, 0), (4, 0)],  # two have changed places
+        [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (4, 0)],  # one is there twice
+        [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0)],  # one is missing
+    ],
+)
+def test_survivors_are_who_they_are_said_to_be(said: list[tuple[int, int]]) -> None:
+    """Else a server could give another sum the name of one that was opened, and have it opened as well."""
+    run = Run(vectors_of(6))
+    for step in STEPS[:3]:
+        run.take(step)
+    deltas = deltas_of((phone.to_bytes(16), number) for phone, number in said)
+    message = SecureMessage(Step.SURVIVORS, RUN, 0, [survivors_of(range(6), 6), deltas]).to_bytes()
+    with pytest.raises((RefusedError, FormatError), match=r"another phone|not the deltas of 6 phones"):
+        run.phones[0].confirmations(message)
+
+
+def test_a_sum_with_the_name_of_one_that_was_opened_is_of_the_same_phones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that opens a sum, leaves one phone out of the next, and calls it by the name of the first."""
+    base = Vocabulary([])
+    phones = [Phone([f"hello world {word}"], pseudonym=n.to_bytes(16)) for n, word in enumerate("abcdefgh")]
+    first = SecureSum(TERMS, lambda _: 640, np.random.default_rng(0))
+    take_steps(first, {one.pseudonym: summed(one, base, TERMS) for one in phones}, {})
+    name = name_of(first.survivors)
+    assert all(phone.bound == name for phone in phones)
+    terms = Terms(bytes(16), least=4)
+    second = SecureSum(terms, lambda _: 640, np.random.default_rng(0), again=name)
+    parts = {one.pseudonym: summed(one, base, terms) for one in phones[:-1]}
+    monkeypatch.setattr("fedkeys.aggregator.secure.deltas_of", lambda _: deltas_of(first.survivors))
+    with pytest.raises(RefusedError):
+        take_steps(second, parts, {})
 
 
 def test_a_sum_that_was_opened_is_made_of_the_same_phones_or_of_none() -> None:

@@ -23,8 +23,8 @@ from fedkeys.delta.secure import (
     SecureMessage,
     Step,
     Terms,
+    deltas_of,
     keys_said,
-    name_of,
     purpose,
     rest_said,
     survivors_of,
@@ -166,7 +166,7 @@ class SecureSum:
         if self._step is Step.MASKED:
             self._alive = set(self._heard)
             self._check_enough(self._alive, self._alive)
-            body = [survivors_of(self._alive, len(self._phones)), name_of(self.survivors)]
+            body = [survivors_of(self._alive, len(self._phones)), deltas_of(self.survivors)]
             return self._to(
                 Step.CONFIRMATIONS,
                 {number: self._said(Step.SURVIVORS, number, body) for number in self._alive},

@@ -30,7 +30,8 @@ One msgpack array of these seven entries:
     3  boxes for one        [of each neighbour that has sent boxes, in ascending order: its number, the box]
     4  masked               [the vector: little-endian uint32]
     5  survivors            [a bit for each phone of the roster, the first in the lowest bit of the first byte,
-                            set if its vector is in the sum; 16 bytes that name those deltas]
+                            set if its vector is in the sum; of each of these phones, in ascending order, its
+                            pseudonym and the number of its delta, 8 bytes big-endian]
     6  confirmations        [of each surviving neighbour in ascending order a tag of 16 bytes for it]
     7  confirmations of it  [of each surviving neighbour that has confirmed, in ascending order: its number, the
                             tag]
@@ -91,6 +92,7 @@ LEAST_TOGETHER = 15  # that begin a sum, so that a third of them may be lost
 SECURE_FORMAT = "fedkeys.secure"
 SECURE_VERSION = 1
 RUN_SIZE = 16
+_SEQUENCE_SIZE = 8
 MOST_PHONES = 1 << 16
 MOST_NUMBERS = 1 << 26  # of a vector: 256 MiB
 
@@ -123,7 +125,7 @@ _ONCE: dict[Step, tuple[Any, ...]] = {
     Step.KEYS: ({PHONE_SIZE}, _NUMBER, _NUMBER, _KEY, _KEY, _KEY, _SIGNATURE),
     Step.ROSTER: (_NUMBER, _NUMBER, {0, NAME_SIZE}),
     Step.MASKED: (_ANY,),
-    Step.SURVIVORS: (_ANY, {NAME_SIZE}),
+    Step.SURVIVORS: (_ANY, _ANY),
 }
 _AGAIN: dict[Step, tuple[Any, ...]] = {
     Step.ROSTER: (_NUMBER, {PHONE_SIZE}, _KEY, _KEY, {NAME_SIZE}, _SIGNATURE),
@@ -233,8 +235,25 @@ def rest_said(sequence: int, entries: int, commitment: bytes) -> bytes:
 
 def name_of(deltas: Iterable[tuple[bytes, int]]) -> bytes:
     """Name the deltas of a sum, by their pseudonyms and numbers."""
-    said = sorted(phone + number.to_bytes(8) for phone, number in deltas)
-    return blake2b(b"".join(said), digest_size=NAME_SIZE).digest()
+    return blake2b(deltas_of(sorted(deltas)), digest_size=NAME_SIZE).digest()
+
+
+def deltas_of(deltas: Iterable[tuple[bytes, int]]) -> bytes:
+    """Give the second entry of step 5: pseudonym and number of each delta, as they stand."""
+    return b"".join(phone + number.to_bytes(_SEQUENCE_SIZE) for phone, number in deltas)
+
+
+def deltas_in(said: bytes, phones: int) -> list[tuple[bytes, int]]:
+    """Give the deltas that the second entry of step 5 says.
+
+    Raises:
+        FormatError: it is not that of so many phones.
+    """
+    size = PHONE_SIZE + _SEQUENCE_SIZE
+    if len(said) != size * phones:
+        raise FormatError(f"not the deltas of {phones} phones")
+    entries = [said[at : at + size] for at in range(0, len(said), size)]
+    return [(entry[:PHONE_SIZE], int.from_bytes(entry[PHONE_SIZE:])) for entry in entries]
 
 
 def survivors_of(alive: Iterable[int], phones: int) -> bytes:

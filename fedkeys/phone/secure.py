@@ -29,7 +29,9 @@ from fedkeys.delta.secure import (
     SecureMessage,
     Step,
     Terms,
+    deltas_in,
     keys_said,
+    name_of,
     purpose,
     rest_said,
     survivors_in,
@@ -101,6 +103,7 @@ class SecurePhone:
         self._phones = 0
         self._length = 0
         self._agreed: dict[int, _Agreed] = {}  # by neighbour
+        self._named: dict[int, bytes] = {}  # pseudonyms, by neighbour
         self._held: dict[int, tuple[bytes, bytes]] = {}  # neighbour -> shares of its key and of its seed
         self._name = b""  # of the deltas in the sum
         self._about = b""  # what a tag vouches for
@@ -114,19 +117,20 @@ class SecurePhone:
         numbers = [self._entries, self._next, self._number, self._threshold, self._phones, self._length]
         texts = [self._again, self._name, self._about]
         secrets_ = [self._masking.raw, self._boxing.raw, self._seed]
-        state = [*numbers, *texts, *secrets_, self._agreed, self._held, sorted(self._alive)]
+        state = [*numbers, *texts, *secrets_, self._agreed, self._named, self._held, sorted(self._alive)]
         packed: bytes = msgpack.packb(state)
         return packed
 
     def take_up(self, kept: bytes) -> None:
         """Go on with what `kept` gave of the same run of the same phone."""
-        *state, agreed, held, alive = msgpack.unpackb(kept, strict_map_key=False)
+        *state, agreed, named, held, alive = msgpack.unpackb(kept, strict_map_key=False)
         numbers, texts, secrets_ = state[:6], state[6:9], state[9:]
         self._entries, self._next, self._number, self._threshold, self._phones, self._length = numbers
         self._again, self._name, self._about = texts
         self._masking, self._boxing = map(SecretKey, secrets_[:2])
         self._seed = secrets_[2]
         self._agreed = {number: _Agreed(*pair) for number, pair in agreed.items()}
+        self._named = named
         self._held = {number: (of_key, of_seed) for number, (of_key, of_seed) in held.items()}
         self._alive = set(alive)
 
@@ -179,6 +183,7 @@ class SecurePhone:
             self._check_known(pseudonym, (masking, boxing), rest, signature)
             agreed[number] = _Agreed(self._masking.agreed(masking), self._boxing.agreed(boxing))
         self._agreed = agreed
+        self._named = {number: pseudonym for number, pseudonym, *_ in around}
         self._number, self._phones, self._threshold = message.phone, phones, hood.threshold
         self._length = length
         self._again = again
@@ -225,19 +230,22 @@ class SecurePhone:
         """Tell surviving neighbours which survivors this phone sees.
 
         Raises:
-            RefusedError: it is not among them itself, or too few neighbours are, or it is not the sum that was to
-                be made again.
+            RefusedError: it is not among them itself, or too few neighbours are, or one of them is said to be
+                another phone; or it is not the sum that was to be made again.
         """
         message = self._heard(Step.SURVIVORS, survivors)
-        bits, name = message.body
+        bits, said = message.body
         alive = survivors_in(bits, self._phones)
+        deltas = deltas_in(said, len(alive))
         most_lost = floor(self._terms.lost * self._phones)
         if self._number not in alive or len(alive) < max(self._terms.least, self._phones - most_lost):
             raise RefusedError(
                 f"a sum of {len(alive)} phones without this one, or of too few, is not asked for"
             )
+        name = name_of(deltas)
         if self._again not in (b"", name):
             raise RefusedError("another sum than was to be made again")
+        self._check_are(dict(zip(sorted(alive), deltas, strict=True)))
         self._alive = alive & set(self._held)
         if len(self._alive) < self._threshold:
             raise RefusedError(
@@ -245,7 +253,7 @@ class SecurePhone:
             )
         self._take(Step.CONFIRMATIONS)
         self._name = name
-        self._about = self._run + blake2b(bits + name).digest()
+        self._about = self._run + blake2b(bits + said).digest()
         tags = [
             sealed_box(self._key_of_tag(self._number, number), b"", self._about)
             for number in sorted(self._alive)
@@ -282,6 +290,17 @@ class SecurePhone:
             raise RefusedError("a box from a phone that is no neighbour, or a second one")
         if len(numbers) < self._threshold:
             raise RefusedError(f"{len(numbers)} neighbours are left, of whom {self._threshold} are needed")
+
+    def _check_are(self, deltas: Mapping[int, tuple[bytes, int]]) -> None:
+        """Refuse survivors of whom this phone, or a neighbour, is said to be another, or that are there twice.
+
+        So a name is that of the deltas that are in the sum: who is said to be in it and is not, or is another,
+        would have to be so for its neighbours, who then give no shares of it.
+        """
+        own = deltas[self._number] == (self._pseudonym, self._sequence)
+        around = all(deltas[other][0] == name for other, name in self._named.items() if other in deltas)
+        if not own or not around or len({phone for phone, _ in deltas.values()}) != len(deltas):
+            raise RefusedError("survivors of whom one is said to be another phone, or is there twice")
 
     def _check_known(self, pseudonym: bytes, keys: Sequence[bytes], rest: bytes, signature: bytes) -> None:
         """Refuse keys that no phone of the federation has signed, where those are known."""

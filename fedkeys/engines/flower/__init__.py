@@ -1,9 +1,9 @@
 """A fleet on Flower: its clients are phones, its server is the aggregator's side of a round.
 
 In: a Flower federation, and what each of its nodes says of its own texts. Out: models, and an account of the
-rounds. Laws: text is read where the node's own settings say, never where a message says, and stays there, as long as
-it is this code that a node runs; the server loads no text code; messages carry the bytes that any other way would
-carry; the payload is that of `fedkeys simulate` on the same phones.
+rounds. Laws: text is read where the node's own settings say, never where a message says, and stays there, as long
+as it is this code that a node runs; the server loads no text code; messages carry the bytes that any other way
+would carry; the payload is that of `fedkeys simulate` on the same phones.
 
     app           what `flwr run` takes: a pyproject.toml that names the two apps below, and what can be set
     client        the ClientApp: a phone, or a client of federated averaging
