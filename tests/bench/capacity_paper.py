@@ -1,7 +1,7 @@
 """Write the tables of docs/capacity.md anew from docs/capacity.json: python -m tests.bench.capacity_paper
 
-In: kept costs, as `fedkeys bench capacity --keep-costs docs/capacity.json` writes them. Out: the paper's tables and
-docs/capacity.svg; its sentences stay, and are for whoever changes them to read again. Law: what it writes is what
+In: kept costs, as `fedkeys bench capacity --keep-costs docs/capacity.json` writes them. Out: its tables and
+docs/capacity.svg; sentences stay, and are for whoever changes them to read again. Law: what it writes is what
 `tests/test_capacity.py` holds the paper against.
 """
 
