@@ -117,6 +117,7 @@ def test_an_interrupt_ends_all_that_was_started(log: Path, tmp_path: Path, home:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=interruptible,
         )
         wait_for(lambda: any(scratch.rglob("worker-*")))
         if number == signal.SIGINT:  # as a terminal does: to all of them
@@ -128,6 +129,11 @@ def test_an_interrupt_ends_all_that_was_started(log: Path, tmp_path: Path, home:
         assert "Traceback" not in said
         wait_for(lambda: not is_alive(process.pid))  # noqa: B023
         assert list(scratch.iterdir()) == []
+
+
+def interruptible() -> None:
+    """Heed interrupts, which are not heeded by what a shell has in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def is_alive(group: int) -> bool:
