@@ -204,7 +204,7 @@ def hospitals(
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Hospitals predict an outcome together on Flower; no patient's row leaves its node.
+    """Hospitals predict an outcome together on Flower; nodes send sums, of few patients too.
 
     Before the first round they agree on columns, means and variances by counts and sums. Each node reads its own
     table, or generates its own part of the patients of fedkeys fedavg hospitals, whose weights are reached byte

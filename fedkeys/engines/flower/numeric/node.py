@@ -1,8 +1,9 @@
 """What a node does when it is asked: say who it is, train, test.
 
-In: a question to this node. Out: counts and sums, trained weights, figures. Laws: no row leaves; a question that
-is refused is answered as an error with one sentence, which Flower's own strategies count as a failed client, and
-the node's own log has the rest.
+In: a question to this node. Out: counts and sums, trained weights, figures. Laws: what leaves are
+sums, which of one row are that row, since there is no least number of rows yet; a question that is refused is
+answered as an error with one sentence, which Flower's own strategies count as a failed client, and the node's own
+log has the rest.
 """
 
 import json
