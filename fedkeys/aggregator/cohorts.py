@@ -190,7 +190,7 @@ class CohortSum:
             phone=self._run,
             sequence=0,
             round=self._aggregator.round,
-            base=base.digest if len(base) else b"",
+            base=base.reference,
             known=len(base),
             bounds=bounds.as_map() if bounds else None,
             words=(),

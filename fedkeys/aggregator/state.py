@@ -14,7 +14,6 @@ import json
 import os
 import re
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,16 +185,16 @@ class State:
 
     def remember(self, vocabulary: Vocabulary) -> None:
         """Keep a released vocabulary, so that deltas written against it can be read at any time."""
-        words = zlib.compress("\n".join(vocabulary.words).encode())
+        row = vocabulary.digest, vocabulary.packed()
         with self._naming_the_disk():
-            self._connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", (vocabulary.digest, words))
+            self._connection.execute("INSERT OR IGNORE INTO bases VALUES (?, ?)", row)
 
     def vocabulary(self, digest: bytes) -> Vocabulary | None:
         """Give a vocabulary that was kept, if it was."""
         with self._naming_the_disk():
             query = "SELECT words FROM bases WHERE digest = ?"
             row = self._connection.execute(query, (digest,)).fetchone()
-        return Vocabulary.from_sorted(zlib.decompress(row[0]).decode().split("\n")) if row else None
+        return Vocabulary.unpacked(row[0]) if row else None
 
     def vocabularies(self) -> list[Vocabulary]:
         """Give all that were kept."""

@@ -68,7 +68,7 @@ class Sums:
 
     def know(self, vocabulary: Vocabulary) -> None:
         """Accept deltas written against a released vocabulary from now on."""
-        digest = vocabulary.digest if len(vocabulary) else b""
+        digest = vocabulary.reference
         if digest not in self._bases:
             self._bases[digest] = base = Base(vocabulary)
             base.number(self._vocabulary)

@@ -5,6 +5,7 @@ whatever order they came in. Alphabetical means by Unicode code point, which is 
 bytes.
 """
 
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -66,7 +67,25 @@ class Vocabulary:
     @cached_property
     def digest(self) -> bytes:
         """16 bytes of BLAKE2b over the words, joined by newlines, in UTF-8."""
-        return blake2b("\n".join(self.words).encode(), digest_size=16).digest()
+        return blake2b(self._text, digest_size=16).digest()
+
+    @property
+    def reference(self) -> bytes:
+        """What a delta written against these words says of them: their digest, or nothing if there are none."""
+        return self.digest if self.words else b""
+
+    def packed(self) -> bytes:
+        """Give the words, of which there are some, deflated, for `unpacked`."""
+        return zlib.compress(self._text)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> "Vocabulary":
+        """Read what `packed` gave."""
+        return cls.from_sorted(zlib.decompress(data).decode().split("\n"))
+
+    @property
+    def _text(self) -> bytes:
+        return "\n".join(self.words).encode()
 
 
 class GrowingVocabulary:

@@ -272,7 +272,7 @@ class Phone:
             phone=self.pseudonym,
             sequence=self.sequence,
             round=round,
-            base=base.digest if len(base) else b"",
+            base=base.reference,
             known=len(base),
             bounds=self.bounds.as_map() if self.bounds else None,
             words=words,

@@ -38,7 +38,7 @@ def summed(
     It has one run at a time, and of a delta whose shares were given away it gives none in another sum.
     """
     delta = phone.delta(base)
-    if (delta.base, delta.known) != (base.digest if len(base) else b"", len(base)):
+    if (delta.base, delta.known) != (base.reference, len(base)):
         raise UsageError("the delta is written against another vocabulary", remedy="call refused() first")
     phone.join(terms.run)
 

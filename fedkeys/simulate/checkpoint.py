@@ -22,7 +22,7 @@ from fedkeys.container import pack_arrays, read_bytes, unpack_arrays, write_atom
 from fedkeys.counts import Vocabulary
 from fedkeys.errors import UsageError
 from fedkeys.model import Model
-from fedkeys.simulate.member import Record, Sent
+from fedkeys.simulate.member import Record
 
 if TYPE_CHECKING:
     from fedkeys.simulate.plan import Plan
@@ -109,10 +109,7 @@ class Checkpoint:
         """Give what each phone had sent after a round."""
         packed = self._read(f"{number}.phones").arrays["records"].tobytes()
         found = msgpack.unpackb(packed, use_list=False)
-        return {
-            name: Record(tuple(Sent(*sent) for sent in accepted), Sent(*pending) if pending else None)
-            for name, (accepted, pending) in found.items()
-        }
+        return {name: Record.read(*record) for name, record in found.items()}
 
     def _base_of(self, number: int) -> Vocabulary | None:
         """Give the vocabulary that was known when a round began."""

@@ -4,8 +4,8 @@ In: a phone's texts, round by round, and what became of its uploads. Out: upload
 made anew from its texts and its record sends what the one that was recorded would have sent.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from fedkeys.counts import Vocabulary
 from fedkeys.delta import Bounds
@@ -42,6 +42,11 @@ class Record(NamedTuple):
 
     accepted: tuple[Sent, ...] = ()
     pending: Sent | None = None
+
+    @classmethod
+    def read(cls, accepted: Iterable[Iterable[Any]], pending: Iterable[Any] | None) -> "Record":
+        """Read one whose deltas are lists of what they have, as a file holds them."""
+        return cls(tuple(Sent(*sent) for sent in accepted), Sent(*pending) if pending else None)
 
 
 class Member:
@@ -104,7 +109,7 @@ class Member:
     def upload(self, base: Vocabulary | None, number: int) -> list[bytes]:
         """Give what the phone sends when a round asks."""
         if self.record.pending is None:
-            against = base.digest if base is not None and len(base) else b""
+            against = b"" if base is None else base.reference
             pending = Sent(self._typed, number, rounds=self.phone.rounds, base=against)
             self.record = self.record._replace(pending=pending)
         return self.phone.upload(base, number)

@@ -4,7 +4,6 @@ In: messages in the order of the inputs. Out: their sums over a vocabulary of th
 Law: what becomes of a message is what becomes of it on one machine, where its phone's others stand around it.
 """
 
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -50,12 +49,12 @@ class Rules:
         enrolment: Enrolment | None = None,
     ) -> "Rules":
         """Give rules; the arguments are those of `Aggregator`."""
-        packed = tuple(zlib.compress("\n".join(base.words).encode()) for base in bases if len(base))
+        packed = tuple(base.packed() for base in bases if len(base))
         return cls(federation, packed, memory, bounds, enrolment)
 
     def aggregator(self) -> Aggregator:
         """Make what takes a bucket in."""
-        bases = [Vocabulary.from_sorted(zlib.decompress(base).decode().split("\n")) for base in self.bases]
+        bases = map(Vocabulary.unpacked, self.bases)
         return Aggregator(self.federation, bases, self.memory, bounds=self.bounds, enrolment=self.enrolment)
 
 

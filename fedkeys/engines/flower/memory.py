@@ -9,7 +9,6 @@ not believed that what was sent in the clear may come again in another delta: wh
 is.
 """
 
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,8 +125,7 @@ class Memory:
         self._digests.append(digest_of(self.member.upload(base, number)[-1]))
         self.token = token_bytes(TOKEN_SIZE)
         if base is not None and len(base):
-            words = zlib.compress("\n".join(base.words).encode())
-            write_atomically(self._base_path(base.digest), words, private=True)
+            write_atomically(self._base_path(base.digest), base.packed(), private=True)
         self.save()
 
     @property
@@ -167,10 +165,7 @@ class Memory:
         return kept
 
     def _resume(self, kept: Mapping[str, Any]) -> None:
-        record = Record(
-            tuple(Sent(*sent) for sent in kept["accepted"]),
-            Sent(*kept["pending"]) if kept["pending"] else None,
-        )
+        record = Record.read(kept["accepted"], kept["pending"])
         if record == Record():
             return
         try:
@@ -187,8 +182,7 @@ class Memory:
     def _base_of(self, sent: Sent) -> Vocabulary | None:
         if not sent.base:
             return None
-        words = zlib.decompress(read_bytes(self._base_path(sent.base), _MOST_BYTES)).decode()
-        return Vocabulary.from_sorted(words.split("\n"))
+        return Vocabulary.unpacked(read_bytes(self._base_path(sent.base), _MOST_BYTES))
 
     def _base_path(self, digest: bytes) -> Path:
         return self._node.keep / f"{digest.hex()}.words"
