@@ -63,6 +63,21 @@ class MissingChoice(StrEnum):
     mean = "mean"
 
 
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Directory with one CSV a hospital; default: breast cancer data."),
+]
+OutcomeOption = Annotated[
+    str | None, typer.Option("--outcome", help="Column to predict (above 0); default: the last one.")
+]
+MissingOption = Annotated[
+    MissingChoice | None,
+    typer.Option("--missing", help="Leave rows with missing values out (default), or fill in the mean."),
+]
+ScaleOption = Annotated[
+    ScaleChoice,
+    typer.Option("--scale", help="Standardise by all hospitals' mean and variance, or its own."),
+]
 ModelOption = Annotated[ModelChoice, typer.Option("--model", help="What is trained.")]
 EpochsOption = Annotated[int, typer.Option("--epochs", min=1, help="Passes over a client's data a round.")]
 RateOption = Annotated[float, typer.Option("--rate", min=1e-9, help="Learning rate of the clients.")]
@@ -111,21 +126,10 @@ def classifier(
 
 @app.command()
 def hospitals(
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Directory with one CSV a hospital; default: breast cancer data."),
-    ] = None,
-    outcome: Annotated[
-        str | None, typer.Option("--outcome", help="Column to predict (above 0); default: the last one.")
-    ] = None,
-    missing: Annotated[
-        MissingChoice | None,
-        typer.Option("--missing", help="Leave rows with missing values out (default), or fill in the mean."),
-    ] = None,
-    scale: Annotated[
-        ScaleChoice,
-        typer.Option("--scale", help="Standardise by all hospitals' mean and variance, or its own."),
-    ] = ScaleChoice.federated,
+    data: DataOption = None,
+    outcome: OutcomeOption = None,
+    missing: MissingOption = None,
+    scale: ScaleOption = ScaleChoice.federated,
     model: ModelOption = ModelChoice.logistic,
     rounds: RoundsOption = 100,
     epochs: EpochsOption = 1,

@@ -11,12 +11,16 @@ import typer
 from fedkeys.cli.console import many, narrate, print_json, print_table, size
 from fedkeys.cli.fedavg import (
     AlphaOption,
+    DataOption,
     EpochsOption,
     MissingChoice,
+    MissingOption,
     ModelChoice,
     ModelOption,
+    OutcomeOption,
     RateOption,
     ScaleChoice,
+    ScaleOption,
     SkewOption,
 )
 from fedkeys.cli.fedavg_report import percent, spread_evenly
@@ -155,27 +159,16 @@ def classifier(
 
 
 def hospitals(
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Directory with one CSV a hospital; default: breast cancer data."),
-    ] = None,
+    data: DataOption = None,
     nodes: Annotated[
         int | None,
         typer.Option(
             "--nodes", min=2, help="How many hospitals take part, the first ones by name.", show_default="all"
         ),
     ] = None,
-    outcome: Annotated[
-        str | None, typer.Option("--outcome", help="Column to predict (above 0); default: the last one.")
-    ] = None,
-    missing: Annotated[
-        MissingChoice | None,
-        typer.Option("--missing", help="Leave rows with missing values out (default), or fill in the mean."),
-    ] = None,
-    scale: Annotated[
-        ScaleChoice,
-        typer.Option("--scale", help="Standardise by all hospitals' mean and variance, or its own."),
-    ] = ScaleChoice.federated,
+    outcome: OutcomeOption = None,
+    missing: MissingOption = None,
+    scale: ScaleOption = ScaleChoice.federated,
     model: ModelOption = ModelChoice.logistic,
     rounds: Annotated[
         int | None,
