@@ -10,6 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from fedkeys.engines.flower import ROUNDS_FILE
+from fedkeys.errors import UsageError
+
+LONGEST_FAILURE = 500  # characters of what is kept of one
+
+
+def note(failures: list[str], why: str) -> None:
+    """Note what went wrong in a round, each thing once, as far as it is short."""
+    told = why[:LONGEST_FAILURE]
+    if told not in failures:
+        failures.append(told)
+
+
+def all_made(keep: Path, rounds: int) -> UsageError:
+    """Say that a run has no rounds left to make."""
+    return UsageError(f"all {rounds} rounds are made", file=keep, remedy="set more rounds")
 
 
 def append_round(keep: Path, account: Mapping[str, Any]) -> None:

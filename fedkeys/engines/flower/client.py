@@ -5,8 +5,8 @@ answered with one sentence, in which no text is, and the node's own log has the 
 """
 
 import json
-import logging
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
@@ -17,41 +17,23 @@ from fedkeys.engines.flower.memory import Memory, base_in, remembered
 from fedkeys.engines.flower.node import Node
 from fedkeys.engines.flower.numeric import node as numeric
 from fedkeys.engines.flower.summed import take_step
-from fedkeys.engines.flower.wire import Said, packed, said_in
-from fedkeys.errors import FormatError, RefusedError, TakenError, UsageError
+from fedkeys.engines.flower.wire import Answering, Said, answering, packed, said_in
+from fedkeys.errors import RefusedError
 from fedkeys.simulate.steps import STEPS
 
 app = ClientApp()
 numeric.register(app)
 
-Answering = Callable[[Message, Context], Message]
 
-
-def answering(answer: Answering) -> Answering:
-    """Have a failure told in a sentence: what Flower would send of an exception may quote what was at hand."""
-
-    def told(message: Message, context: Context) -> Message:
-        try:
-            return answer(message, context)
-        except (FormatError, RefusedError, TakenError, UsageError) as error:
-            failure = error.what
-            logging.getLogger("fedkeys").warning("%s", error)
-        except Exception as error:
-            failure = f"{type(error).__name__} on a node, whose log says more"
-            logging.getLogger("fedkeys").exception("a question could not be answered")
-        return Message(packed({"failure": failure}), reply_to=message)
-
-    return told
+def _telling(answer: Answering) -> Answering:
+    return answering(answer, lambda failure: packed({"failure": failure}))
 
 
 @app.query("count")
-@answering
+@_telling
 def count(message: Message, context: Context) -> Message:
     """Send what is new."""
-    asked = said_in(message)
-    node, bounds = Node.of(context), bounds_in(asked)
-    node.check(asked.facts["federation"], bounds)
-    with remembered(node, asked.whole("order"), bounds, asked.whole("rounds")) as memory:
+    with _at_hand(message, context) as (asked, node, memory):
         memory.told(asked.facts)
         if node.masked or memory.member.phone.run is not None:
             raise RefusedError("a phone that is summed up, and sends nothing that can be seen alone")
@@ -63,12 +45,9 @@ def count(message: Message, context: Context) -> Message:
 def summing(step: Step) -> Answering:
     """Give what answers one step of a sum that nobody sees into."""
 
-    @answering
+    @_telling
     def answer_step(message: Message, context: Context) -> Message:
-        asked = said_in(message)
-        node, bounds = Node.of(context), bounds_in(asked)
-        node.check(asked.facts["federation"], bounds)
-        with remembered(node, asked.whole("order"), bounds, asked.whole("rounds")) as memory:
+        with _at_hand(message, context) as (asked, node, memory):
             if step is Step.KEYS:
                 memory.told(asked.facts)
                 type_for(memory, node, asked)
@@ -80,6 +59,20 @@ def summing(step: Step) -> Answering:
 
 for _step in STEPS:
     app.query(_step.name.lower())(summing(_step))
+
+
+@contextmanager
+def _at_hand(message: Message, context: Context) -> Iterator[tuple[Said, Node, Memory]]:
+    """Read a question, and have this node's phone for as long as it takes to answer.
+
+    Raises:
+        RefusedError: it is of another federation, or asks for more than this node gives.
+    """
+    asked = said_in(message)
+    node, bounds = Node.of(context), bounds_in(asked)
+    node.check(asked.facts["federation"], bounds)
+    with remembered(node, asked.whole("order"), bounds, asked.whole("rounds")) as memory:
+        yield asked, node, memory
 
 
 def bounds_in(asked: Said) -> Bounds | None:

@@ -14,13 +14,14 @@ from flwr.serverapp import Grid
 
 from fedkeys.delta.secure import MOST_NUMBERS
 from fedkeys.delta.signed import MAX_MESSAGE_BYTES
+from fedkeys.engines.flower.accounts import LONGEST_FAILURE
 from fedkeys.engines.flower.wire import Said, said_in
 from fedkeys.errors import FedkeysError, FormatError
 
-_PAUSE = 0.3  # seconds between two looks for replies; Flower's own `send_and_receive` waits 3
+# Seconds between two looks, a tenth of the time that has been waited; Flower's own `send_and_receive` waits 3.
+_PAUSE, _LEAST_PAUSE = 0.3, 0.01
 _MOST_BYTES = max(MAX_MESSAGE_BYTES, 4 * MOST_NUMBERS + (1 << 16))  # a delta, or a vector under masks
 _MOST_MESSAGES = 1 << 12  # all deltas of a phone, which a bounded one shows again
-_LONGEST_FAILURE = 500  # characters of what a node says of one
 _PUSHED_TOGETHER = 256  # messages: what they have in common goes once
 
 _Item = TypeVar("_Item")
@@ -57,7 +58,7 @@ class Reply(NamedTuple):
                 f"where {_MOST_MESSAGES:,} of {_MOST_BYTES:,} are taken"
             )
         if "failure" in said.facts:
-            raise FedkeysError(str(said.facts["failure"])[:_LONGEST_FAILURE])
+            raise FedkeysError(str(said.facts["failure"])[:LONGEST_FAILURE])
         return said
 
 
@@ -73,31 +74,62 @@ def exchange(
         group: to which the messages belong, such as the number of a round.
         seconds: to wait, at the most.
     """
+    messages = (
+        Message(record, dst_node_id=node, message_type=kind, group_id=group)
+        for node, record in records.items()
+    )
+    for message, took, reply in replies(grid, messages, seconds):
+        node = message.metadata.dst_node_id
+        if reply is None:
+            yield Reply(node, took, None, "the message could not be sent")
+        elif reply.has_error():
+            yield Reply(node, took, None, failure_in(reply)[:LONGEST_FAILURE])
+        else:
+            yield Reply(node, took, reply, None)
+
+
+def replies(
+    grid: Grid, messages: Iterable[Message], seconds: float
+) -> Iterator[tuple[Message, float, Message | None]]:
+    """Send messages, and give each with what is replied in time, and after how many seconds.
+
+    Args:
+        grid: the way to the nodes.
+        messages: they live as long as they are waited for. Of one that cannot be sent there is no reply.
+        seconds: to wait, at the most.
+    """
     began = time.monotonic()
-    asked: dict[str, int] = {}
-    for nodes in batched(records, _PUSHED_TOGETHER):
-        messages = [
-            Message(records[node], dst_node_id=node, message_type=kind, group_id=group, ttl=seconds)
-            for node in nodes
-        ]
-        for node, id_ in zip(nodes, grid.push_messages(messages), strict=True):
+    asked: dict[str, Message] = {}
+    for some in batched(messages, _PUSHED_TOGETHER):
+        for message in some:
+            message.metadata.ttl = seconds
+        for message, id_ in zip(some, grid.push_messages(some), strict=True):
             if id_:
-                asked[id_] = node
+                asked[id_] = message
             else:
-                yield Reply(node, 0.0, None, "the message could not be sent")
+                yield message, 0.0, None
     while asked:
         for reply in grid.pull_messages(list(asked)):
-            took = time.monotonic() - began
-            if reply.metadata.reply_to_message_id not in asked:
-                continue
-            node = asked.pop(reply.metadata.reply_to_message_id)
-            if reply.has_error():
-                reason = reply.error.reason or f"error {reply.error.code}"
-                yield Reply(node, took, None, reason[:_LONGEST_FAILURE])
-            else:
-                yield Reply(node, took, reply, None)
-        if not asked or time.monotonic() - began > seconds:
+            if reply.metadata.reply_to_message_id in asked:
+                yield asked.pop(reply.metadata.reply_to_message_id), time.monotonic() - began, reply
+        took = time.monotonic() - began
+        if not asked or took > seconds:
             return
+        time.sleep(min(_PAUSE, max(_LEAST_PAUSE, took / 10)))
+
+
+def failure_in(reply: Message) -> str:
+    """Give why a node has failed, as Flower says it."""
+    return reply.error.reason or f"error {reply.error.code}"
+
+
+def nodes_there(grid: Grid, least: int, seconds: float) -> list[int]:
+    """Wait until there are enough nodes, or it has taken too long; give those that are there, in order."""
+    end = time.monotonic() + seconds
+    while True:
+        nodes = sorted(grid.get_node_ids())
+        if len(nodes) >= least or time.monotonic() > end:
+            return nodes
         time.sleep(_PAUSE)
 
 

@@ -17,16 +17,14 @@ from flwr.serverapp import Grid
 
 from fedkeys.aggregator import Aggregator, Answer, Upload, collect, select
 from fedkeys.container import write_atomically
-from fedkeys.engines.flower.accounts import append_round
-from fedkeys.engines.flower.exchange import exchange
+from fedkeys.engines.flower.accounts import all_made, append_round, note
+from fedkeys.engines.flower.exchange import exchange, nodes_there
 from fedkeys.engines.flower.fates import Fates
 from fedkeys.engines.flower.settings import RoundPlan
 from fedkeys.engines.flower.summing import Summing
 from fedkeys.engines.flower.wire import TOKEN_SIZE, Fact, carried, packed
-from fedkeys.errors import FedkeysError, UsageError
+from fedkeys.errors import FedkeysError
 from fedkeys.model import Model
-
-_PAUSE = 0.5  # seconds between two looks for nodes
 
 
 @dataclass(slots=True)
@@ -66,8 +64,7 @@ class RoundAccount:
 
     def fail(self, why: str) -> None:
         """Note what went wrong, each thing once."""
-        if why not in self.failures:
-            self.failures.append(why)
+        note(self.failures, why)
 
 
 class Rounds:
@@ -103,9 +100,7 @@ class Rounds:
             UsageError: none is left.
         """
         if self.done >= self.plan.rounds:
-            raise UsageError(
-                f"all {self.plan.rounds} rounds are made", file=self.plan.keep, remedy="set more rounds"
-            )
+            raise all_made(self.plan.keep, self.plan.rounds)
         for number in range(self.done + 1, self.plan.rounds + 1):
             account = self._round(number)
             append_round(self.plan.keep, asdict(account))
@@ -140,7 +135,7 @@ class Rounds:
     def _round(self, number: int) -> RoundAccount:
         began = time.monotonic()
         account = RoundAccount(number)
-        nodes = self._nodes()
+        nodes = nodes_there(self.grid, self.plan.rule.min_available, self.plan.wait)
         account.available = len(nodes)
         cohort = select(nodes, self.plan.rule, self._rng(number)) or []
         account.sampled = len(cohort)
@@ -152,15 +147,6 @@ class Rounds:
             self._release(number, account)
         account.seconds = time.monotonic() - began
         return account
-
-    def _nodes(self) -> list[int]:
-        """Wait until there are enough nodes, or it has taken too long; give those that are there."""
-        end = time.monotonic() + self.plan.wait
-        while True:
-            nodes = sorted(self.grid.get_node_ids())
-            if len(nodes) >= self.plan.rule.min_available or time.monotonic() > end:
-                return nodes
-            time.sleep(_PAUSE)
 
     def _rng(self, number: int) -> np.random.Generator:
         return np.random.default_rng(None if self.plan.seed is None else [self.plan.seed, number])

@@ -55,21 +55,14 @@ class RoundPlan:
         Raises:
             UsageError: a setting is out of its range, or two contradict each other.
         """
-        if not config["keep"]:
-            raise UsageError(
-                "what the rounds reach has no place to be kept in",
-                remedy="name a directory of the server's machine: --run-config 'keep=\"DIRECTORY\"'",
-            )
-        for name in ("rounds", "min-phones"):
-            if config[name] < 1:
-                raise UsageError(f"{name} is {config[name]}", remedy="choose 1 or more")
+        keep = kept_in(config, "rounds", "min-phones")
         if not 2 <= config["order"] <= 4:
             raise UsageError(f"order is {config['order']}", remedy="choose 2, 3 or 4")
         epsilon = config["epsilon"]
         if epsilon and not (config["bounded"] and config["max-norm"]):
             raise UsageError("epsilon wants bounds with a length", remedy="set max-norm, such as 4096")
         return cls(
-            keep=Path(config["keep"]),
+            keep=keep,
             rounds=config["rounds"],
             federation=config["federation"],
             rule=RoundRule(config["cohort"] or None, config["min-available"], config["deadline"]),
@@ -102,6 +95,23 @@ class RoundPlan:
     def release(self, aggregator: Aggregator) -> Model:
         """Release what an aggregator has merged."""
         return aggregator.release(self.min_phones, self.blocked, self.prune, self.budget)
+
+
+def kept_in(config: Mapping[str, Any], *numbers: str) -> Path:
+    """Give the directory that a run keeps; names of settings that are 1 or more are held to that.
+
+    Raises:
+        UsageError: there is none, or one of these is less.
+    """
+    if not config["keep"]:
+        raise UsageError(
+            "what the rounds reach has no place to be kept in",
+            remedy="name a directory of the server's machine: --run-config 'keep=\"DIRECTORY\"'",
+        )
+    for name in numbers:
+        if config[name] < 1:
+            raise UsageError(f"{name} is {config[name]}", remedy="choose 1 or more")
+    return Path(config["keep"])
 
 
 def _bounds(config: Mapping[str, Any]) -> Bounds:

@@ -46,10 +46,10 @@ def take_step(
         said = getattr(run, step.name.lower())(*asked.messages[:1])
     else:
         base = base_in(asked)
-        pending = memory.member.record.pending is not None
+        pending = memory.member.record.pending
         if not memory.has_something:
             return [], about
-        if pending and _digest(memory.base) != _digest(base):
+        if pending is not None and pending.base != (b"" if base is None else base.reference):
             return [], {**about, "waiting": True}
         memory.begin_run(name)
         memory.begin(base, asked.whole("round"))
@@ -83,7 +83,3 @@ def _taken_up(memory: Memory, node: Node, name: bytes, context: Context) -> Secu
 def _part(memory: Memory, node: Node, name: bytes, base: Vocabulary | None) -> SecurePhone:
     words = base or Vocabulary([])
     return summed(memory.member.phone, words, Terms(name), node.key, node.phones())
-
-
-def _digest(base: Vocabulary | None) -> bytes:
-    return base.digest if base is not None and len(base) else b""

@@ -5,12 +5,13 @@ uint8, which Flower cuts into parts and puts together again, whatever their leng
 one part, and too long ones are lost); what does not come as it should is refused, and nothing is unpickled.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Error, Message, RecordDict
 
-from fedkeys.errors import FormatError
+from fedkeys.errors import FormatError, RefusedError, TakenError, UsageError
 
 TOKEN_SIZE = 16  # of what a phone draws for each delta, and hears its fate by
 
@@ -18,6 +19,7 @@ _FACTS, _BYTES = "fedkeys", "messages"
 _STYPE = "fedkeys.bytes"
 
 Fact = bool | int | float | str | bytes
+Answering = Callable[[Message, Context], Message]
 
 
 def carried(messages: Sequence[bytes]) -> ArrayRecord:
@@ -32,6 +34,28 @@ def packed(facts: Mapping[str, Fact], messages: ArrayRecord | Sequence[bytes] = 
     """Put facts and messages into records."""
     record = messages if isinstance(messages, ArrayRecord) else carried(messages)
     return RecordDict({_FACTS: ConfigRecord(dict(facts)), _BYTES: record})
+
+
+def answering(answer: Answering, failed: Callable[[str], RecordDict | Error]) -> Answering:
+    """Have a failure told in a sentence: what Flower would send of an exception may quote what was at hand.
+
+    Args:
+        answer: answers a question, or raises.
+        failed: makes of the sentence what is answered then.
+    """
+
+    def told(message: Message, context: Context) -> Message:
+        try:
+            return answer(message, context)
+        except (FormatError, RefusedError, TakenError, UsageError) as error:
+            failure = error.what
+            logging.getLogger("fedkeys").warning("%s", error)
+        except Exception as error:
+            failure = f"{type(error).__name__} on a node, whose log says more"
+            logging.getLogger("fedkeys").exception("a question could not be answered")
+        return Message(failed(failure), reply_to=message)
+
+    return told
 
 
 class Said(NamedTuple):

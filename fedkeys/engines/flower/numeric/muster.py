@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from flwr.serverapp import Grid
 
+from fedkeys.engines.flower.accounts import note
 from fedkeys.engines.flower.exchange import exchange
 from fedkeys.engines.flower.numeric.settings import NumericPlan
 from fedkeys.engines.flower.numeric.wire import PREPARATION, Preparation
@@ -23,7 +24,6 @@ from fedkeys.fedavg.hospitals import Moments, federated_scale
 from fedkeys.fedavg.preparation import Totals, means_of
 
 _FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
-_LONGEST_FAILURE = 500  # characters of what a node says of one
 
 
 class Participant(NamedTuple):
@@ -192,13 +192,6 @@ def _answers(
             note(failures, str(error))
     if len(heard) < len(nodes):
         note(failures, f"{len(nodes) - len(heard)} did not answer in time")
-
-
-def note(failures: list[str], why: str) -> None:
-    """Note what went wrong, each thing once, as far as it is short."""
-    told = why[:_LONGEST_FAILURE]
-    if told not in failures:
-        failures.append(told)
 
 
 def _read(node: int, facts: Mapping[str, Any], failures: list[str]) -> _Told | None:

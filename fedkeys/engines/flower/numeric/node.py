@@ -7,9 +7,7 @@ log has the rest.
 """
 
 import json
-import logging
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 from flwr.app import Context, Error, Message, MetricRecord, RecordDict
@@ -29,15 +27,13 @@ from fedkeys.engines.flower.numeric.wire import (
     weights_in,
     weights_record,
 )
-from fedkeys.engines.flower.wire import packed, said_in
-from fedkeys.errors import FormatError, RefusedError, UsageError
+from fedkeys.engines.flower.wire import Answering, answering, packed, said_in
+from fedkeys.errors import FormatError
 from fedkeys.fedavg.agreement import summary_of
 from fedkeys.fedavg.clients import Device
 from fedkeys.fedavg.hospitals import Hospital
 from fedkeys.fedavg.preparation import prepare
 from fedkeys.fedavg.tables import Table
-
-Answering = Callable[[Message, Context], Message]
 
 _REFUSED = 0  # Flower's code of an error of no other kind
 
@@ -52,20 +48,8 @@ def register(app: ClientApp) -> None:
 
 
 def refusing(answer: Answering) -> Answering:
-    """Have a failure told as an error with a sentence: of an exception Flower would send what it quotes."""
-
-    def told(message: Message, context: Context) -> Message:
-        try:
-            return answer(message, context)
-        except (FormatError, RefusedError, UsageError) as error:
-            failure = error.what
-            logging.getLogger("fedkeys").warning("%s", error)
-        except Exception as error:
-            failure = f"{type(error).__name__} on a node, whose log says more"
-            logging.getLogger("fedkeys").exception("a question could not be answered")
-        return Message(Error(_REFUSED, failure), reply_to=message)
-
-    return told
+    """Have a failure told as an error, which Flower's own strategies count as a failed client."""
+    return answering(answer, lambda failure: Error(_REFUSED, failure))
 
 
 def roll(message: Message, context: Context) -> Message:

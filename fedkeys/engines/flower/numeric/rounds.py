@@ -15,20 +15,17 @@ from flwr.app import ConfigRecord, Message
 from flwr.serverapp import Grid
 
 from fedkeys.container import write_atomically
-from fedkeys.engines.flower.accounts import append_round
-from fedkeys.engines.flower.exchange import batched
+from fedkeys.engines.flower.accounts import all_made, append_round, note
+from fedkeys.engines.flower.exchange import failure_in, nodes_there, replies
 from fedkeys.engines.flower.numeric.averaging import Averaging
 from fedkeys.engines.flower.numeric.borrowed import Borrowed, strategy_named
-from fedkeys.engines.flower.numeric.muster import mustered, note
+from fedkeys.engines.flower.numeric.muster import mustered
 from fedkeys.engines.flower.numeric.settings import OURS, NumericPlan
 from fedkeys.engines.flower.numeric.wire import PREPARATION, weights_record
 from fedkeys.errors import UsageError
 from fedkeys.fedavg.state import State
 
 STATE_FILE, TERMS_FILE, RESULT_FILE = "federation.state", "terms.json", "result.json"
-
-_PAUSE, _LEAST_PAUSE = 0.3, 0.01  # seconds between two looks; a tenth of the time that has been waited
-_PUSHED_TOGETHER = 256  # messages: what they have in common goes once
 
 
 @dataclass(slots=True)
@@ -78,7 +75,7 @@ class NumericRounds:
         self.plan = plan
         plan.keep.mkdir(parents=True, exist_ok=True)
         kept = self._kept()
-        self.muster = mustered(grid, self._nodes(), plan)
+        self.muster = mustered(grid, nodes_there(grid, plan.min_available, plan.wait), plan)
         members = self.muster.members
         algorithm = plan.algorithm(self.muster.features, len(members))
         state = kept or algorithm.initialize(plan.seed)
@@ -139,34 +136,12 @@ class NumericRounds:
 
     def _answered(self, messages: Iterable[Message], account: NumericAccount) -> list[Message]:
         """Send messages, and give what is answered in time, failures among it."""
-        waiting: set[str] = set()
-        began = time.monotonic()
-        for some in batched(messages, _PUSHED_TOGETHER):
-            for message in some:
-                message.metadata.ttl = self.plan.deadline
-            waiting.update(id_ for id_ in self.grid.push_messages(some) if id_)
-        found: list[Message] = []
-        while waiting:
-            for reply in self.grid.pull_messages(list(waiting)):
-                waiting.discard(reply.metadata.reply_to_message_id)
-                found.append(reply)
-            took = time.monotonic() - began
-            if not waiting or took > self.plan.deadline:
-                break
-            time.sleep(min(_PAUSE, max(_LEAST_PAUSE, took / 10)))
+        heard = replies(self.grid, messages, self.plan.deadline)
+        found = [reply for _, _, reply in heard if reply is not None]
         for reply in found:
             if reply.has_error():
-                note(account.failures, reply.error.reason or f"error {reply.error.code}")
+                note(account.failures, failure_in(reply))
         return found
-
-    def _nodes(self) -> list[int]:
-        """Wait until there are enough nodes, or it has taken too long; give those that are there."""
-        end = time.monotonic() + self.plan.wait
-        while True:
-            nodes = sorted(self.grid.get_node_ids())
-            if len(nodes) >= self.plan.min_available or time.monotonic() > end:
-                return nodes
-            time.sleep(_PAUSE)
 
     def _kept(self) -> State | None:
         """Give the state that an earlier run has left, if it is one of this run."""
@@ -183,9 +158,7 @@ class NumericRounds:
                 remedy="set what was set before, or give the run another directory to keep",
             )
         if state.round >= self.plan.rounds:
-            raise UsageError(
-                f"all {self.plan.rounds} rounds are made", file=self.plan.keep, remedy="set more rounds"
-            )
+            raise all_made(self.plan.keep, self.plan.rounds)
         return state
 
     def _write_result(self) -> None:

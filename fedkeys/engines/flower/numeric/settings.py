@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 
 from fedkeys.engines.flower import APP
 from fedkeys.engines.flower.numeric.wire import PROXIMAL, Task
+from fedkeys.engines.flower.settings import kept_in
 from fedkeys.errors import UsageError
 from fedkeys.fedavg.local import LocalTraining
 from fedkeys.fedavg.means import Krum, Mean, MeanRule, Median, NormClipping, TrimmedMean
@@ -89,14 +90,7 @@ class NumericPlan:
         Raises:
             UsageError: a setting is out of its range, or two contradict each other.
         """
-        if not config["keep"]:
-            raise UsageError(
-                "what the rounds reach has no place to be kept in",
-                remedy="name a directory of the server's machine: --run-config 'keep=\"DIRECTORY\"'",
-            )
-        for name in ("rounds", "min-available", "test-every"):
-            if config[name] < 1:
-                raise UsageError(f"{name} is {config[name]}", remedy="choose 1 or more")
+        keep = kept_in(config, "rounds", "min-available", "test-every")
         for name, choices in _CHOICES.items():
             if config[name] not in choices:
                 raise UsageError(
@@ -109,7 +103,7 @@ class NumericPlan:
             )
         _check_strategy(config)
         return cls(
-            keep=Path(config["keep"]),
+            keep=keep,
             rounds=config["rounds"],
             strategy=config["strategy"],
             task=_task(config),
