@@ -74,6 +74,15 @@ MissingOption = Annotated[
     MissingChoice | None,
     typer.Option("--missing", help="Leave rows with missing values out (default), or fill in the mean."),
 ]
+LeastPatientsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--least-patients",
+        min=1,
+        help="A hospital tells nothing of fewer, and with fewer to train or to test on it is left out.",
+        show_default="10",
+    ),
+]
 ScaleOption = Annotated[
     ScaleChoice,
     typer.Option("--scale", help="Standardise by all hospitals' mean and variance, or its own."),
@@ -129,6 +138,7 @@ def hospitals(
     data: DataOption = None,
     outcome: OutcomeOption = None,
     missing: MissingOption = None,
+    least_patients: LeastPatientsOption = None,
     scale: ScaleOption = ScaleChoice.federated,
     model: ModelOption = ModelChoice.logistic,
     rounds: RoundsOption = 100,
@@ -148,21 +158,21 @@ def hospitals(
     """
     import numpy as np
 
-    from fedkeys.errors import UsageError
-    from fedkeys.fedavg.agreement import agree, summary_of
+    from fedkeys.fedavg.agreement import LEAST_PATIENTS, agree, summary_of
     from fedkeys.fedavg.comparison import compare
     from fedkeys.fedavg.preparation import hospitals_of
     from fedkeys.fedavg.scenarios import algorithm_named, five_hospitals, standardised
     from fedkeys.fedavg.tables import read_tables
 
     if data is None:
-        if outcome is not None or missing is not None:
-            raise UsageError("--outcome and --missing are for tables", remedy="name them with --data DIR")
+        check_no_tables(outcome, missing, least_patients)
         clients, what = five_hospitals(np.random.default_rng(seed))
     else:
         tables = read_tables(data)
-        roles = agree([summary_of(table, outcome) for table in tables])
-        clients, what = hospitals_of(tables, roles, (missing or MissingChoice.drop).value), str(data)
+        least = least_patients or LEAST_PATIENTS
+        roles = agree([summary_of(table, outcome, least) for table in tables])
+        clients = hospitals_of(tables, roles, (missing or MissingChoice.drop).value, least)
+        what = str(data)
         if roles.dropped:
             narrate(f"left out, with more than 3 in 10 values missing: {', '.join(roles.dropped)}")
     clients = standardised(clients, scale.value)
@@ -183,6 +193,20 @@ def hospitals(
             f"the smallest, {smallest['name']} with {smallest['patients']} to train on, reaches "
             f"{percent(smallest['federated'])} by taking part and {percent(smallest['alone'])} alone"
         )
+
+
+def check_no_tables(outcome: str | None, missing: MissingChoice | None, least: int | None) -> None:
+    """Refuse options that are for tables where there are none.
+
+    Raises:
+        UsageError: one was given.
+    """
+    given = {"--outcome": outcome, "--missing": missing, "--least-patients": least}
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        from fedkeys.errors import UsageError
+
+        raise UsageError(f"{' and '.join(named)} is for tables", remedy="name them with --data DIR")
 
 
 def _smallest(clients: "Sequence[Hospital]", comparison: "Comparison") -> dict[str, Any]:

@@ -13,6 +13,7 @@ from fedkeys.cli.fedavg import (
     AlphaOption,
     DataOption,
     EpochsOption,
+    LeastPatientsOption,
     MissingChoice,
     MissingOption,
     ModelChoice,
@@ -22,6 +23,7 @@ from fedkeys.cli.fedavg import (
     ScaleChoice,
     ScaleOption,
     SkewOption,
+    check_no_tables,
 )
 from fedkeys.cli.fedavg_report import percent, spread_evenly
 from fedkeys.cli.flower_run import KeepOption, Settings, SimulationOption, place_of, rounds_made
@@ -168,6 +170,7 @@ def hospitals(
     ] = None,
     outcome: OutcomeOption = None,
     missing: MissingOption = None,
+    least_patients: LeastPatientsOption = None,
     scale: ScaleOption = ScaleChoice.federated,
     model: ModelOption = ModelChoice.logistic,
     rounds: Annotated[
@@ -197,7 +200,7 @@ def hospitals(
     seed: SeedOption = 0,
     json: JsonOption = False,
 ) -> None:
-    """Hospitals predict an outcome together on Flower; nodes send sums, of few patients too.
+    """Hospitals predict an outcome together on Flower; no patient's row is in a message.
 
     Before the first round they agree on columns, means and variances by counts and sums. Each node reads its own
     table, or generates its own part of the patients of fedkeys fedavg hospitals, whose weights are reached byte
@@ -208,13 +211,14 @@ def hospitals(
 
     own: dict[str, bool | int | float | str]
     if data is None:
-        if outcome is not None or missing is not None:
-            raise UsageError("--outcome and --missing are for tables", remedy="name them with --data DIR")
+        check_no_tables(outcome, missing, least_patients)
         there, own = len(HOSPITALS), {"scenario": "hospitals", "seed": seed}
     else:
+        from fedkeys.fedavg.agreement import LEAST_PATIENTS
         from fedkeys.fedavg.tables import table_files
 
-        there, own = len(table_files(data)), {"data": str(data.resolve())}
+        there = len(table_files(data))
+        own = {"data": str(data.resolve()), "least-patients": least_patients or LEAST_PATIENTS}
     wanted = nodes or there
     if wanted > there:
         raise UsageError(f"{wanted} nodes, where there are {many(there, 'hospital')}", remedy="ask for fewer")

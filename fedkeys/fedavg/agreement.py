@@ -1,12 +1,16 @@
 """What hospitals agree on about their tables: the roles of columns.
 
-In: a summary of each hospital's table. Out: `Roles`. Law: a summary holds counts, and the values of columns that
-have few; no row.
+In: a summary of each hospital's table. Out: `Roles`. Law: a summary holds counts over all rows of a table that has
+enough of them, and of columns that have few values those that enough patients have; no row.
 
     outcome      a column of numbers; the label is whether it is above 0
     dropped      columns of which more than 3 in 10 values are missing over all hospitals
     categories   columns of 3 to 5 whole numbers: one column a value, without the first; a hospital with more
-                 than 5 different values in a column tells only that
+                 than 5 different values in a column tells only that. A value that too few patients of each
+                 hospital have is no category, and counts as the first
+
+Enough are 10 patients unless somebody says otherwise: a minimum frequency, as where statistics of health are
+published (Hundepool et al. 2012, "Statistical Disclosure Control", chapter 5).
 """
 
 from collections.abc import Sequence
@@ -21,6 +25,7 @@ from fedkeys.fedavg.tables import Table
 
 _MOST_MISSING = 0.3
 _CATEGORY_SIZES = range(3, 6)
+LEAST_PATIENTS = 10  # of whom a hospital tells a sum, or a value
 
 
 class Summary(NamedTuple):
@@ -32,8 +37,8 @@ class Summary(NamedTuple):
         outcome: the column that is to be predicted.
         rows: how many.
         missing: of each column, how many values.
-        few: the values of each column, ascending, where they are few and whole; None where they are not, and of
-            the outcome.
+        few: of each column whose values are few and whole those that enough patients have, ascending; None of a
+            column of many, and of the outcome.
         kinds: whether it has rows whose outcome is not above 0, and is.
     """
 
@@ -68,21 +73,23 @@ class Roles:
         return sum(len(self.categories[name]) - 1 if name in self.categories else 1 for name in self.features)
 
 
-def summary_of(table: Table, outcome: str | None = None) -> Summary:
+def summary_of(table: Table, outcome: str | None = None, least: int = LEAST_PATIENTS) -> Summary:
     """Tell about a table.
 
     Args:
         table: a hospital's.
         outcome: the column that is to be predicted; the last one if none is named.
+        least: nothing is told of fewer patients.
 
     Raises:
-        UsageError: there is no such column.
+        UsageError: there is no such column, or the table has fewer rows.
     """
     name = table.columns[-1] if outcome is None else outcome
     if name not in table.columns:
         raise UsageError(
             f"no column is named {outcome!r}", remedy=f"choose one of {', '.join(table.columns)}"
         )
+    check_enough(table.name, "rows", len(table.values), least)
     columns = dict(zip(table.columns, table.values.T, strict=True))
     known = columns[name][~np.isnan(columns[name])]
     return Summary(
@@ -91,7 +98,7 @@ def summary_of(table: Table, outcome: str | None = None) -> Summary:
         outcome=name,
         rows=len(table.values),
         missing=tuple(np.isnan(table.values).sum(0).tolist()),
-        few=tuple(None if each == name else _few_values(column) for each, column in columns.items()),
+        few=tuple(None if each == name else few_values(column, least) for each, column in columns.items()),
         kinds=(bool(np.any(known <= 0)), bool(np.any(known > 0))),
     )
 
@@ -131,8 +138,27 @@ def agree(summaries: Sequence[Summary]) -> Roles:
     return Roles(first.outcome, features, categories, tuple(dropped))
 
 
-def _few_values(column: Array) -> tuple[float, ...] | None:
-    """The values of a column, if they are few and whole: all that a hospital tells about them."""
-    values = np.unique(column[~np.isnan(column)])
-    few = len(values) <= _CATEGORY_SIZES[-1] and bool(np.all(values == np.rint(values)))
-    return tuple(values.tolist()) if few else None
+def few_values(column: Array, least: int = LEAST_PATIENTS) -> tuple[float, ...] | None:
+    """Give the values of a column that enough patients have, ascending; None if its values are many, or not whole.
+
+    Args:
+        column: float[rows], NaN where a value is missing.
+        least: how many patients are enough.
+    """
+    values, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+    if len(values) > _CATEGORY_SIZES[-1] or np.any(values != np.rint(values)):
+        return None
+    return tuple(values[counts >= least].tolist())
+
+
+def check_enough(name: str, what: str, there: int, least: int) -> None:
+    """Refuse to tell anything of too few patients, nor how many there are.
+
+    Raises:
+        UsageError: there are fewer than the least.
+    """
+    if there < least:
+        raise UsageError(
+            f"{name} has too few {what}: nothing is told of fewer than {least} patients",
+            remedy="leave it out, or set a lower least-patients where its patients' interests allow that",
+        )

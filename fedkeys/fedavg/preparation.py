@@ -1,10 +1,12 @@
 """A hospital's table, prepared on site.
 
 In: a table, and what the hospitals agreed on. Out: a `Hospital`. Laws: what is filled in comes from patients to
-train on; of a missing value the hospitals tell sums and counts alone.
+train on; of a missing value the hospitals tell sums and counts alone; each sum is over enough patients, or is
+not told.
 
     missing      rows with a missing value are left out, or the value is the mean over all hospitals' patients to
-                 train on (of a category: the part that has each value)
+                 train on (of a category: the part that has each value); a column of which a hospital knows too
+                 few of these is unknown there as a whole
     split        two thirds train, one third tests, stratified where both classes have more than two rows
 """
 
@@ -14,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fedkeys.errors import UsageError
-from fedkeys.fedavg.agreement import Roles
+from fedkeys.fedavg.agreement import LEAST_PATIENTS, Roles, check_enough
 from fedkeys.fedavg.hospitals import Hospital
 from fedkeys.fedavg.models.base import Array, Labels
 from fedkeys.fedavg.tables import Table
@@ -71,19 +73,28 @@ def means_of(totals: Sequence[Totals]) -> Array:
     return np.asarray(sums / np.maximum(np.asarray(sum(each.counts for each in totals)), 1))
 
 
-def hospitals_of(tables: Sequence[Table], roles: Roles, missing: Missing = "drop") -> list[Hospital]:
+def hospitals_of(
+    tables: Sequence[Table], roles: Roles, missing: Missing = "drop", least: int = LEAST_PATIENTS
+) -> list[Hospital]:
     """Prepare each table on site.
 
     Raises:
         UsageError: too few rows are left in a hospital.
     """
-    prepared = [prepare(table, roles, missing) for table in tables]
+    prepared = [prepare(table, roles, missing, least) for table in tables]
     means = means_of([each.totals() for each in prepared])
     return [each.filled(means) for each in prepared]
 
 
-def prepare(table: Table, roles: Roles, missing: Missing) -> Prepared:
+def prepare(table: Table, roles: Roles, missing: Missing, least: int = LEAST_PATIENTS) -> Prepared:
     """Make numbers of a table; what is missing is NaN, or its row is left out.
+
+    Args:
+        table: a hospital's.
+        roles: what the hospitals agreed on.
+        missing: what becomes of missing values.
+        least: of fewer patients to train on, or to test on, nothing is told; a column that is known of fewer is
+            unknown.
 
     Raises:
         UsageError: too few rows are left.
@@ -104,11 +115,16 @@ def prepare(table: Table, roles: Roles, missing: Missing) -> Prepared:
         usable &= ~np.isnan(data).any(1)
     if np.count_nonzero(usable) < 3:
         raise UsageError(
-            f"{table.name} has {np.count_nonzero(usable)} rows that can be used",
+            f"{table.name} has too few rows that can be used",
             remedy="try --missing mean" if missing == "drop" else "leave its file out",
         )
-    labels = (outcome[usable] > 0).astype(int)
-    return Prepared(table.name, data[usable], labels, *split(labels))
+    data, labels = data[usable], (outcome[usable] > 0).astype(int)
+    train, test = split(labels)
+    check_enough(table.name, "patients to train on", len(train), least)
+    check_enough(table.name, "patients to test on", len(test), least)
+    known = (~np.isnan(data[train])).sum(0)
+    data[:, known < least] = np.nan
+    return Prepared(table.name, data, labels, train, test)
 
 
 def split(labels: Labels) -> tuple[Labels, Labels]:

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ def tables(directory: Path) -> Path:
     """Three hospitals with a category, missing values, and a column that is mostly missing."""
     directory.mkdir()
     rng = np.random.default_rng(5)
-    for name, rows in (("west", 40), ("east", 25), ("north", 31)):
+    for name, rows in (("west", 90), ("east", 50), ("north", 62)):
         lines = ["age,kind,lab,rare,sick"]
         for _ in range(rows):
             age, kind, lab = rng.normal(50, 9), rng.integers(3), rng.normal()
@@ -472,6 +472,65 @@ def test_no_row_is_in_any_message(tmp_path: Path) -> None:
     assert b"moments" in everything
 
 
+@pytest.fixture
+def asking(tmp_path: Path) -> Callable[..., str]:
+    """Ask the nodes of two hospitals, of which one has few patients, as a curious server does."""
+    from flwr.app import ConfigRecord, Message, RecordDict
+
+    from fedkeys.engines.flower.numeric.wire import Task, weights_record
+    from fedkeys.engines.flower.wire import packed, said_in
+    from fedkeys.fedavg import LocalTraining
+
+    data = tables(tmp_path / "asked")
+    (data / "west.csv").unlink()
+    for name, rows in (("east", 50), ("north", 4)):  # and a column of which few are known
+        lines = (data / f"{name}.csv").read_text().splitlines()[: rows + 1]
+        own = ["few", *("" if at > 8 else str(at) for at in range(rows))]
+        told = [f"{known},{line}" for known, line in zip(own, lines, strict=True)]
+        (data / f"{name}.csv").write_text("\n".join(told))
+    grid = grid_of([{"data": str(data)}] * 2)
+
+    def ask(kind: str, node: int = 0, **roles: Any) -> str:
+        """Give what is answered, or why it is refused."""
+        own = {"outcome": "sick", "features": ["age"], "categories": {}, "dropped": [], **roles}
+        how = json.dumps(
+            {"missing": "drop", "roles": own, "fill": None, "standardisation": "none", "scale": None}
+        )
+        if kind.startswith("query"):
+            content = packed({"preparation": how})
+        else:
+            task = Task("logistic", 0.0, 0.1, LocalTraining()).written()
+            config = ConfigRecord({**task, "preparation": how})
+            content = RecordDict({"arrays": weights_record(np.zeros(2)), "config": config})
+        message = Message(content, dst_node_id=1000 - node, message_type=kind)
+        (reply,) = grid.send_and_receive([message])
+        if reply.has_error():
+            return str(reply.error.reason)
+        return str(said_in(reply).facts) if kind.startswith("query") else str(reply.content)
+
+    return ask
+
+
+@pytest.mark.parametrize("kind", ["query.roll", "query.totals", "query.moments", "train", "evaluate"])
+def test_a_node_tells_nothing_of_few_patients(asking: Callable[..., str], kind: str) -> None:
+    refused = asking(kind, 1)
+    assert re.fullmatch("north has too few .*: nothing is told of fewer than 10 patients", refused)
+    assert "nothing is told" not in asking(kind, 0)
+
+
+@pytest.mark.parametrize("kind", ["query.totals", "query.moments", "train", "evaluate"])
+def test_a_node_sums_over_no_rows_that_a_question_makes_up(asking: Callable[..., str], kind: str) -> None:
+    """Of a column that few have, of whether somebody has a value, of the difference of two sums over rows."""
+    assert "nothing is told of fewer" in asking(kind, features=["few"])
+    assert "categories of a column of many values" in asking(kind, categories={"age": [0.0, 51.3]})
+    assert "does not name its columns" in asking(kind, features=["income"])
+    assert "does not name its columns" in asking(kind, features=["age"], outcome="income")
+    assert "categories of a column" in asking(kind, categories={"income": [0.0, 1.0]})
+    assert "refused" not in asking(kind)
+    assert "other rows of a table than the run has asked about before" in asking(kind, features=["lab"])
+    assert "other rows" not in asking(kind)
+
+
 def flower(*arguments: str) -> subprocess.CompletedProcess[str]:
     pytest.importorskip("flwr")
     command = [sys.executable, "-m", "fedkeys", "flower", *arguments]
@@ -526,7 +585,8 @@ def test_a_command_refuses_before_it_starts_anything(tmp_path: Path) -> None:
     for arguments, status, why in (
         (["classifier", "--strategy", "krum", "--scaffold"], 2, "scaffold is of our own strategy"),
         (["hospitals", "--nodes", "6"], 2, "6 nodes, where there are 5 hospitals"),
-        (["hospitals", "--outcome", "sick"], 2, "are for tables"),
+        (["hospitals", "--outcome", "sick"], 2, "--outcome is for tables"),
+        (["hospitals", "--least-patients", "3"], 2, "--least-patients is for tables"),
         (["hospitals", "--data", str(tmp_path)], 1, "fewer than two .csv files"),
     ):
         done = flower(*arguments)

@@ -12,10 +12,10 @@ import pytest
 
 from fedkeys.errors import SourceError, UsageError
 from fedkeys.fedavg import FederatedAveraging, LocalTraining, LogisticRegression, Participation
-from fedkeys.fedavg.agreement import Summary, agree, summary_of
+from fedkeys.fedavg.agreement import Roles, Summary, agree, summary_of
 from fedkeys.fedavg.comparison import compare
 from fedkeys.fedavg.models import EstimatorModel
-from fedkeys.fedavg.preparation import hospitals_of, split
+from fedkeys.fedavg.preparation import hospitals_of, prepare, split
 from fedkeys.fedavg.scenarios import (
     algorithm_named,
     attendance,
@@ -26,8 +26,8 @@ from fedkeys.fedavg.scenarios import (
 from fedkeys.fedavg.tables import Table, read_tables
 
 
-def summaries(tables: list[Table], outcome: str | None = None) -> list[Summary]:
-    return [summary_of(table, outcome) for table in tables]
+def summaries(tables: list[Table], outcome: str | None = None, least: int = 1) -> list[Summary]:
+    return [summary_of(table, outcome, least) for table in tables]
 
 
 HEART = Path(__file__).parents[3] / "shared" / "data" / "heart"
@@ -67,7 +67,8 @@ def test_five_hospitals_are_near_pooled_and_above_each_alone() -> None:
 def test_the_four_hospitals_of_the_published_protocol() -> None:
     pytest.importorskip("sklearn")
     tables = read_tables(HEART)
-    roles = agree(summaries(tables))
+    roles = agree(summaries(tables, least=10))
+    assert roles == agree(summaries(tables))
     assert roles.dropped == ("slope", "ca", "thal")
     assert roles.categories == {"cp": (1, 2, 3, 4), "restecg": (0, 1, 2)}
     hospitals = hospitals_of(tables, roles)
@@ -115,7 +116,7 @@ def test_tables_are_prepared_on_site(tmp_path: Path) -> None:
     roles = agree(summaries(tables))
     assert roles.dropped == ("lab",)
     assert roles.categories == {"kind": (0.0, 1.0, 2.0)}
-    dropped, filled = (hospitals_of(tables, roles, how) for how in ("drop", "mean"))  # type: ignore[arg-type]
+    dropped, filled = (hospitals_of(tables, roles, how, 7) for how in ("drop", "mean"))  # type: ignore[arg-type]
     assert [h.samples + len(h._test) for h in dropped] == [30, 20]
     assert [h.samples + len(h._test) for h in filled] == [30, 21]
     assert dropped[0].features == 3
@@ -150,7 +151,7 @@ def test_what_is_filled_in_comes_from_patients_to_train_on(tmp_path: Path) -> No
     rows = [(age, age % 3, age % 2) for age in range(30, 60)]
     text = "age,kind,sick\n" + "".join(f"{a},{'' if a in (31, 44) else k},{s}\n" for a, k, s in rows)
     tables = read_tables(write(tmp_path, north=text, south="age,kind,sick\n" + "9,1,0\n9,1,1\n" * 8))
-    found = hospitals_of(tables, agree(summaries(tables)), "mean")
+    found = hospitals_of(tables, agree(summaries(tables)), "mean", 1)
     known = np.concatenate([hospital._data for hospital in found])
     parts = sorted(set(known[:, 1].tolist()) - {0.0, 1.0})
     for part in parts:  # a missing category is the part of patients to train on that have each
@@ -173,7 +174,7 @@ def test_a_hospital_tells_the_values_of_a_column_only_if_they_are_few(tmp_path: 
 def test_hospitals_agree_by_summaries_without_rows(tmp_path: Path) -> None:
     text = "age,kind,mostly,sick\n" + "".join(f"{at}.5,{at % 3},,{at % 2}\n" for at in range(12))
     (table,) = read_tables(write(tmp_path, a=text, b=text))[:1]
-    summary = summary_of(table)
+    summary = summary_of(table, least=4)
     assert (summary.rows, summary.missing, summary.outcome) == (12, (0, 0, 12, 0), "sick")
     assert summary.few == (None, (0.0, 1.0, 2.0), (), None)
     assert summary.kinds == (True, True)
@@ -183,6 +184,36 @@ def test_hospitals_agree_by_summaries_without_rows(tmp_path: Path) -> None:
         agree([summary._replace(kinds=(False, True))])
     with pytest.raises(UsageError, match="other columns than a"):
         agree([summary, summary._replace(name="b", outcome="age")])
+
+
+def test_a_hospital_tells_nothing_of_few_patients() -> None:
+    rng = np.random.default_rng(3)
+    kinds = np.repeat([0, 1, 2, 7], [30, 20, 12, 1])
+    rows = [[age, kind, np.nan, age > 50] for age, kind in zip(rng.normal(50, 9, 63), kinds, strict=True)]
+    table = Table("north", ("age", "kind", "lab", "sick"), np.array(rows))
+    assert summary_of(table).few[1] == (0.0, 1.0, 2.0)  # that one patient is a 7 is told nobody
+    assert summary_of(table, least=1).few[1] == (0.0, 1.0, 2.0, 7.0)
+    with pytest.raises(UsageError, match="north has too few rows: nothing is told of fewer than 10 patients"):
+        summary_of(table._replace(values=table.values[:9]))
+    roles = Roles("sick", ("age", "kind", "lab"), {"kind": (0.0, 1.0, 2.0)}, ())
+    known = prepare(table, roles, "mean").train[:9]
+    table.values[known, 2] = 3.5
+    told = prepare(table, roles, "mean")
+    assert (told.totals().counts[-1], told.totals().sums[-1], np.isnan(told.data[:, -1]).all()) == (
+        0,
+        0,
+        True,
+    )
+    assert told.totals().counts[0] == len(told.train)
+    more = prepare(table, roles, "mean", 9)
+    assert (more.totals().counts[-1], more.totals().sums[-1]) == (9, 9 * 3.5)
+    with pytest.raises(UsageError, match="too few patients to test on"):
+        prepare(table._replace(values=table.values[:22]), roles, "mean")
+    with pytest.raises(
+        UsageError, match=r"too few patients to train on.*leave it out, or set a lower least-patients"
+    ):
+        prepare(table._replace(values=table.values[:14]), roles, "mean")
+    assert prepare(table._replace(values=table.values[:14]), roles, "mean", 1)
 
 
 def test_a_split_is_stratified_where_it_can_be() -> None:
@@ -313,7 +344,7 @@ def test_a_schedule_tells_how_often_a_round_starts() -> None:
         (["sum", "1,2", "3"], 2, "not of one length"),
         (["sum", "1,x", "3,4"], 2, "'1,x' is not a vector"),
         (["sum", "1"], 2, "2 or more"),
-        (["hospitals", "--outcome", "sick"], 2, "are for tables"),
+        (["hospitals", "--outcome", "sick"], 2, "--outcome is for tables"),
         (["classifier", "--plot", "a.txt"], 2, "no file for a plot"),
         (["classifier", "--plot", "."], 2, "no file for a plot"),
         (["nothing"], 2, "No such command"),

@@ -10,6 +10,7 @@ node's own machine and nowhere else.
     seed                  of what is generated
     devices, samples, skew
                           of the scenario "classifier", as `fedkeys.fedavg.scenarios.classifier_devices` has them
+    least-patients        of a table: nothing is told of fewer; 10 where nothing is said
 """
 
 import json
@@ -23,6 +24,7 @@ import numpy as np
 from flwr.app import Context
 
 from fedkeys.errors import UsageError
+from fedkeys.fedavg.agreement import LEAST_PATIENTS
 from fedkeys.fedavg.clients import Device
 from fedkeys.fedavg.scenarios import classifier_devices, five_hospitals
 from fedkeys.fedavg.tables import Table, read_table, table_files
@@ -36,10 +38,12 @@ class Holding(NamedTuple):
     Attributes:
         place: its number, by which clients are ordered; names order those of one number.
         data: its data.
+        least: of fewer patients of a table nothing is told.
     """
 
     place: int
     data: Device | Table
+    least: int
 
 
 def holding(context: Context) -> Holding:
@@ -50,9 +54,11 @@ def holding(context: Context) -> Holding:
         SourceError: a table cannot be read.
     """
     settings = {**json.loads(os.environ.get(SETTINGS_VARIABLE, "{}")), **context.node_config}
-    place = int(settings.get("partition-id", 0))
+    place, least = _whole(settings, "partition-id", 0), _whole(settings, "least-patients", LEAST_PATIENTS)
+    if least < 1:
+        raise UsageError(f"least-patients of the node is {least}", remedy="choose 1 or more")
     if settings.get("data"):
-        return Holding(place, _table(Path(str(settings["data"])), place))
+        return Holding(place, _table(Path(str(settings["data"])), place), least)
     if not settings.get("scenario"):
         raise UsageError(
             "the node does not say where its data are", remedy="set data or scenario in --node-config"
@@ -60,7 +66,7 @@ def holding(context: Context) -> Holding:
     clients = _generated(str(settings["scenario"]), _numbers(settings))
     if not 0 <= place < len(clients):
         raise UsageError(f"there is no client {place} among {len(clients)}", remedy="start fewer nodes")
-    return Holding(place, clients[place])
+    return Holding(place, clients[place], least)
 
 
 def _table(path: Path, place: int) -> Table:
@@ -84,15 +90,21 @@ class _Numbers(NamedTuple):
 
 
 def _numbers(settings: Mapping[str, Any]) -> _Numbers:
-    try:
-        return _Numbers(
-            int(settings.get("seed", 0)),
-            int(settings.get("devices", 20)),
-            int(settings.get("samples", 60)),
-            float(settings.get("skew", 1.0)),
+    skew = settings.get("skew", 1.0)
+    if not isinstance(skew, (int, float)):
+        raise UsageError("skew of the node is no number", remedy="set it in --node-config without quotes")
+    return _Numbers(
+        _whole(settings, "seed", 0), _whole(settings, "devices", 20), _whole(settings, "samples", 60), skew
+    )
+
+
+def _whole(settings: Mapping[str, Any], name: str, usual: int) -> int:
+    found = settings.get(name, usual)
+    if type(found) is not int:
+        raise UsageError(
+            f"{name} of the node is no whole number", remedy="set it in --node-config without quotes"
         )
-    except ValueError as error:
-        raise UsageError(f"a setting of the node is no number ({error})") from None
+    return found
 
 
 @lru_cache(maxsize=1)

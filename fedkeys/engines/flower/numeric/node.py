@@ -1,16 +1,16 @@
 """What a node does when it is asked: say who it is, train, test.
 
-In: a question to this node. Out: counts and sums, trained weights, figures. Laws: what leaves are
-sums, which of one row are that row, since there is no least number of rows yet; a question that is refused is
-answered as an error with one sentence, which Flower's own strategies count as a failed client, and the node's own
-log has the rest.
+In: a question to this node. Out: counts and sums, trained weights, figures. Laws: of a table each is over at least
+as many patients as the node's settings say, and in one run over the same rows, or the difference of two would be
+one; a question that is refused is answered as an error with one sentence, which Flower's own strategies count as a
+failed client, and the node's own log has the rest.
 """
 
 import json
 import zlib
 
 import numpy as np
-from flwr.app import Context, Error, Message, MetricRecord, RecordDict
+from flwr.app import ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedkeys.engines.flower.numeric.data import holding
@@ -28,14 +28,14 @@ from fedkeys.engines.flower.numeric.wire import (
     weights_record,
 )
 from fedkeys.engines.flower.wire import Answering, answering, packed, said_in
-from fedkeys.errors import FormatError
+from fedkeys.errors import FormatError, RefusedError
 from fedkeys.fedavg.agreement import summary_of
 from fedkeys.fedavg.clients import Device
 from fedkeys.fedavg.hospitals import Hospital
-from fedkeys.fedavg.preparation import prepare
 from fedkeys.fedavg.tables import Table
 
 _REFUSED = 0  # Flower's code of an error of no other kind
+_ROWS = "rows"  # what was asked of a table, in what Flower keeps for the node until the run ends
 
 
 def register(app: ClientApp) -> None:
@@ -55,10 +55,10 @@ def refusing(answer: Answering) -> Answering:
 def roll(message: Message, context: Context) -> Message:
     """Say who this is, and what the others need to know of its data before the first round."""
     outcome = str(said_in(message).facts.get("outcome", "")) or None
-    place, data = holding(context)
+    place, data, least = holding(context)
     said: dict[str, bool | int | float | str | bytes] = {"name": data.name, "place": place}
     if isinstance(data, Table):
-        said["summary"] = json.dumps(summary_of(data, outcome)._asdict())
+        said["summary"] = json.dumps(summary_of(data, outcome, least)._asdict())
     else:
         said |= {"samples": data.samples, "features": data.features}
         if isinstance(data, Hospital):
@@ -69,10 +69,10 @@ def roll(message: Message, context: Context) -> Message:
 def totals(message: Message, context: Context) -> Message:
     """Tell sums and counts of a table's columns, for what is missing."""
     preparation = Preparation.from_json(str(said_in(message).facts.get(PREPARATION, "")))
-    data = holding(context).data
-    if not isinstance(data, Table) or preparation.roles is None:
-        raise FormatError("a question about a table, where there is none or its columns are not named")
-    sums, counts = prepare(data, preparation.roles, preparation.missing).totals()
+    _, data, least = holding(context)
+    prepared = preparation.of_table(data, least)
+    _keep_to_rows(context, preparation)
+    sums, counts = prepared.totals()
     return Message(
         packed({"sums": json.dumps(sums.tolist()), "counts": json.dumps(counts.tolist())}), reply_to=message
     )
@@ -81,9 +81,12 @@ def totals(message: Message, context: Context) -> Message:
 def moments(message: Message, context: Context) -> Message:
     """Tell count, means and squared deviations of a hospital's columns."""
     preparation = Preparation.from_json(str(said_in(message).facts.get(PREPARATION, "")))
-    hospital = preparation.unscaled(holding(context).data)
+    _, data, least = holding(context)
+    hospital = preparation.unscaled(data, least)
     if not isinstance(hospital, Hospital):
         raise FormatError("a question about a hospital, where there is none")
+    if isinstance(data, Table):
+        _keep_to_rows(context, preparation)
     return Message(packed({"moments": _moments(hospital)}), reply_to=message)
 
 
@@ -120,9 +123,22 @@ def evaluate(message: Message, context: Context) -> Message:
 
 def _device(message: Message, context: Context) -> Device:
     preparation = config_in(message).get(PREPARATION)
-    data = holding(context).data
+    _, data, least = holding(context)
     how = Preparation.from_json(str(preparation)) if preparation else Preparation()
-    return how.prepared(data)
+    device = how.prepared(data, least)
+    if isinstance(data, Table):
+        _keep_to_rows(context, how)
+    return device
+
+
+def _keep_to_rows(context: Context, preparation: Preparation) -> None:
+    """Refuse to answer for other rows than before in this run."""
+    records = context.state.config_records
+    if (
+        records.setdefault(_ROWS, ConfigRecord({PREPARATION: preparation.rows}))[PREPARATION]
+        != preparation.rows
+    ):
+        raise RefusedError("a question about other rows of a table than the run has asked about before")
 
 
 def _moments(hospital: Hospital) -> str:

@@ -19,14 +19,14 @@ from flwr.app import Array as FlowerArray
 from flwr.app import ArrayRecord, ConfigRecord, Message
 
 from fedkeys.errors import FormatError
-from fedkeys.fedavg.agreement import Roles
+from fedkeys.fedavg.agreement import Roles, few_values
 from fedkeys.fedavg.clients import Device
 from fedkeys.fedavg.figures import Figures
 from fedkeys.fedavg.hospitals import Hospital, Scale, federated_scale
 from fedkeys.fedavg.local import LocalTraining, Schedule
 from fedkeys.fedavg.models import Model
 from fedkeys.fedavg.models.base import Array
-from fedkeys.fedavg.preparation import Missing, prepare
+from fedkeys.fedavg.preparation import Missing, Prepared, prepare
 from fedkeys.fedavg.scenarios import ModelName, Standardisation, model_named
 from fedkeys.fedavg.tables import Table
 
@@ -156,31 +156,62 @@ class Preparation:
         """The same, standardising by a scale."""
         return replace(self, scale=(tuple(scale.mean.tolist()), tuple(scale.spread.tolist())))
 
-    def unscaled(self, data: Device | Table) -> Device:
-        """Give what a node has as a device, with the values as they are.
+    @property
+    def rows(self) -> str:
+        """What says which rows of a table count, and as what: where this differs, so may the rows."""
+        return replace(self, fill=None, standardisation="none", scale=None).to_json()
+
+    def of_table(self, data: Device | Table, least: int) -> Prepared:
+        """Give a table as numbers.
+
+        Args:
+            data: a node's.
+            least: of fewer patients nothing is told.
 
         Raises:
-            FormatError: it is a table, and nobody says which columns count.
+            FormatError: it is no table; its columns are not named, or one of many values is to have categories.
             UsageError: too few rows are left.
+        """
+        if not isinstance(data, Table):
+            raise FormatError("a question about a table, where there is none")
+        columns = dict(zip(data.columns, data.values.T, strict=True))
+        roles = self.roles
+        if roles is None or not {roles.outcome, *roles.features} <= set(columns):
+            raise FormatError("a question about a table that does not name its columns")
+        for name in roles.categories:
+            if name not in columns or few_values(columns[name], least) is None:
+                raise FormatError("a question that has categories of a column of many values")
+        return prepare(data, roles, self.missing, least)
+
+    def unscaled(self, data: Device | Table, least: int) -> Device:
+        """Give what a node has as a device, with the values as they are.
+
+        Args:
+            data: the node's.
+            least: of fewer patients of a table nothing is told.
+
+        Raises:
+            FormatError, UsageError: as of `of_table`; or what fills in is of other columns.
         """
         if isinstance(data, Device):
             return data
-        if self.roles is None or not {self.roles.outcome, *self.roles.features} <= set(data.columns):
-            raise FormatError("a question about a table that does not name its columns")
-        prepared = prepare(data, self.roles, self.missing)
+        prepared = self.of_table(data, least)
         width = prepared.data.shape[1]
         fill = np.zeros(width) if self.fill is None else np.array(self.fill)
         if fill.shape != (width,):
             raise FormatError(f"{len(fill)} values to fill in, where a table has {width} columns")
         return prepared.filled(fill)
 
-    def prepared(self, data: Device | Table) -> Device:
+    def prepared(self, data: Device | Table, least: int) -> Device:
         """Give what a node has as a device that trains and tests.
+
+        Args:
+            data, least: as of `unscaled`.
 
         Raises:
             FormatError, UsageError: as of `unscaled`; or the scale is not known, or of other columns.
         """
-        device = self.unscaled(data)
+        device = self.unscaled(data, least)
         if not isinstance(device, Hospital) or self.standardisation == "none":
             return device
         if self.standardisation == "local":
