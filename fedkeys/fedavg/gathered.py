@@ -1,8 +1,8 @@
 """A round's second half: take the clients' weights as they come, and finish the round.
 
 In: trained weights. Out: the next state, and what the round cost. Laws: an update that is not finite, or that its
-codec cannot carry, is left out and counted, and moves nothing; updates are added up as they come and held only
-where the mean must see all.
+codec cannot carry, is left out and counted, and moves nothing; of fewer than the mean takes nothing comes; updates
+are added up as they come and held only where the mean must see all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class Metrics:
         update_norm: length of the mean update.
         clip: the clipping length in force; 0 without privacy.
         cut: how many entries of updates were larger than a sum under masks carries.
-        failure: why such a sum came to nothing; None if it did not.
+        failure: why nothing came of such a sum, or of clients that answered; None if something did.
     """
 
     round: int
@@ -160,8 +160,8 @@ class Gathered:
             update, clip = algorithm.privacy.noisy_mean(
                 self._sum, self._inside, self._averaged, state.clip, rng
             )
-        elif not self._averaged:
-            return replace(state, round=state.round + 1), metrics
+        elif self._averaged < algorithm.mean.least:
+            return replace(state, round=state.round + 1), self._averaging_none(metrics)
         elif self._streams:
             update = self._sum / self._weight
         else:
@@ -178,6 +178,13 @@ class Gathered:
             clip=clip,
         )
         return after, replace(metrics, update_norm=float(np.linalg.norm(update)))
+
+    def _averaging_none(self, metrics: Metrics) -> Metrics:
+        """Say that nobody is averaged, and why, if somebody could have been."""
+        if not self._averaged:
+            return metrics
+        why = f"{self._averaged} updates came, where the mean takes {self._algorithm.mean.least} or more"
+        return replace(metrics, averaged=0, samples=0, failure=why)
 
     def _write(
         self,
@@ -235,6 +242,8 @@ class Gathered:
         for client, update in zip(clients, updates, strict=True):
             before = vector_of(state.controls, client, state)
             travelled = local.steps(client.samples) * local.rate(state.round)
+            if not travelled:  # where a schedule has come to 0 no gradient is known
+                continue
             after = before - state.control - update / travelled
             self._controls[client.name] = after
             self._control_change += after - before

@@ -6,7 +6,7 @@ update; only `Mean` may see the updates one after the other, the robust rules ne
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -16,6 +16,10 @@ from fedkeys.fedavg.models.base import Array
 
 class MeanRule(Protocol):
     """Combines updates."""
+
+    @property
+    def least(self) -> int:
+        """Of fewer updates there is no mean."""
 
     def combine(self, updates: Array, weights: Array) -> Array:
         """Give one update for many: float[P] of float[C, P] and float[C]."""
@@ -30,6 +34,7 @@ class Mean:
     """
 
     weighted: bool = True
+    least: ClassVar[int] = 1
 
     def combine(self, updates: Array, weights: Array) -> Array:
         """The weighted mean."""
@@ -44,6 +49,8 @@ class Mean:
 @dataclass(frozen=True, slots=True)
 class Median:
     """The median of each coordinate (Yin et al. 2018, ICML, definition 1)."""
+
+    least: ClassVar[int] = 1
 
     def combine(self, updates: Array, weights: Array) -> Array:
         """The coordinate-wise median; weights do not count."""
@@ -60,6 +67,7 @@ class TrimmedMean:
     """
 
     part: float = 0.2
+    least: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.part < 0.5:
@@ -81,31 +89,41 @@ class Krum:
 
     Attributes:
         wrong: f, how many wrong updates are to be survived; 2 f + 2 < C. With dropouts ask for more clients
-            than that: a round with too few answers is an error, since no rule could keep the promise.
-        best: m, how many of the best are averaged; 1 is Krum.
+            than that: a round with too few answers changes nothing, since no rule could keep the promise.
+        best: m, how many of the best are averaged, up to C - f; 1 is Krum, None is C - f.
     """
 
     wrong: int
-    best: int = 1
+    best: int | None = 1
 
     def __post_init__(self) -> None:
-        if self.wrong < 0 or self.best < 1:
+        if self.wrong < 0 or (self.best is not None and self.best < 1):
             raise UsageError("wrong is from 0 up, and best from 1 up")
 
+    @property
+    def least(self) -> int:
+        """2 f + 3, or m + f where that is more."""
+        return max(2 * self.wrong + 3, self.wrong + (self.best or 1))
+
     def combine(self, updates: Array, weights: Array) -> Array:
-        """The mean of the best; weights do not count."""
+        """The mean of the best; weights do not count.
+
+        Raises:
+            UsageError: there are too few updates.
+        """
         del weights
         count = len(updates)
-        if 2 * self.wrong + 2 >= count or self.best > count - self.wrong:
+        if count < self.least:
             raise UsageError(
-                f"Krum cannot survive {self.wrong} wrong of {count} updates, averaging {self.best}",
+                f"{count} updates, where Krum wants {self.least} to survive {self.wrong} wrong ones",
                 remedy="it needs more than 2 f + 2 clients, and m up to C - f",
             )
         norms = (updates**2).sum(1)
         distances = np.maximum(0.0, norms[:, None] + norms[None] - 2 * updates @ updates.T)
         np.fill_diagonal(distances, np.inf)
         nearest = np.sort(distances, axis=1)[:, : count - self.wrong - 2]
-        chosen = np.argsort(nearest.sum(1), kind="stable")[: self.best]
+        best = count - self.wrong if self.best is None else self.best
+        chosen = np.argsort(nearest.sum(1), kind="stable")[:best]
         return np.asarray(updates[chosen].mean(0))
 
 
@@ -120,6 +138,7 @@ class NormClipping:
 
     most: float | None = None
     weighted: bool = True
+    least: ClassVar[int] = 1
 
     def combine(self, updates: Array, weights: Array) -> Array:
         """The mean of the clipped updates."""

@@ -49,12 +49,12 @@ def read_tables(directory: Path) -> list[Table]:
 
 
 def table_files(directory: Path) -> list[Path]:
-    """Find the tables of a directory, by name.
+    """Find the tables of a directory, in the order of the hospitals' names.
 
     Raises:
         SourceError: there are fewer than two.
     """
-    files = sorted(directory.glob("*.csv")) if directory.is_dir() else []
+    files = sorted(directory.glob("*.csv"), key=lambda file: file.stem) if directory.is_dir() else []
     if len(files) < 2:
         raise SourceError(
             "fewer than two .csv files", file=directory, remedy="put one file for each hospital there"

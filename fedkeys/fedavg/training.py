@@ -115,7 +115,8 @@ class FederatedAveraging:
 
         Raises:
             UsageError: two clients have one name; the state is of another algorithm; a client's data or labels
-                are not what the model takes; or a client has no name of its own where the state remembers it.
+                are not what the model takes; a client has no name of its own where the state remembers it; or
+                fewer clients can be asked than the mean takes.
         """
         turnout = self.asked(state, clients)
         generators = _Generators(state, turnout.answering, {})
@@ -146,7 +147,8 @@ class FederatedAveraging:
             answers: what came.
 
         Raises:
-            UsageError: as of `next`; or updates are encoded, which is for who trains them.
+            UsageError: as of `next`; updates are encoded, which is for who trains them; or of a client that
+                was not asked, or has answered before.
         """
         if self.codec is not None or self.secure is not None:
             raise UsageError(
@@ -207,6 +209,8 @@ class FederatedAveraging:
         gathered = Gathered(self, state, metrics)
         unheard = set(range(len(turnout.answering)))
         for places, trained in blocks(answers, len(state.weights)):
+            if len(unheard) - len(unheard - set(places)) != len(places):
+                raise UsageError("an answer of a client that was not asked, or has answered before")
             unheard -= set(places)
             if trained is None:
                 gathered.refuse(len(places))
@@ -244,6 +248,12 @@ class FederatedAveraging:
         if len(state.weights) != self.model.size or (self.privacy is not None and not state.clip > 0):
             raise UsageError(
                 "the state is of another algorithm", remedy="begin with initialize() of this algorithm"
+            )
+        most = min(len(clients), self.participation.cohort or len(clients))
+        if 0 < most < self.mean.least:
+            raise UsageError(
+                f"{most} clients can be asked, where {type(self.mean).__name__} takes {self.mean.least} updates",
+                remedy="have more clients, or survive fewer wrong ones",
             )
         remembers = self.scaffold or (self.codec is not None and self.codec.feeds_back)
         if remembers and any(isinstance(client, Device) and not client.named for client in clients):

@@ -33,6 +33,7 @@ from fedkeys.fedavg import (
     TrimmedMean,
     train_rounds,
 )
+from fedkeys.fedavg.answers import Missing
 from fedkeys.fedavg.state import STATE_FORMAT, STATE_VERSION
 
 
@@ -238,6 +239,39 @@ def test_trimming_and_krum_by_hand() -> None:
     # With f = 1 each update is held against its two nearest: 1 and 2 are nearest, 1 comes first.
     assert Krum(1).combine(updates, weights) == [1.0]
     assert Krum(1, best=2).combine(updates, weights) == [1.5]
+    assert Krum(1, best=None).combine(updates, weights) == [1.5]  # 0 to 3, without the wrong one
+    with pytest.raises(UsageError, match="4 updates, where Krum wants 5 to survive 1 wrong"):
+        Krum(1).combine(updates[:4], weights[:4])
+
+
+def test_krum_that_hears_from_too_few_changes_nothing() -> None:
+    algorithm = FederatedAveraging(LogisticRegression(3), mean=Krum(1, best=None), scaffold=True)
+    clients = fleet([30] * 7)
+    before = algorithm.initialize()
+    own = np.arange(4.0)[None]
+    answers = [([0, 1], np.repeat(own, 2, 0)), ([2], Missing.LATE), ([3, 4], np.repeat(own, 2, 0))]
+    turnout = algorithm.asked(before, clients)
+    after, metrics = algorithm.put_together(before, clients, turnout, answers)
+    assert after.to_bytes() == replace(before, round=1).to_bytes()
+    assert (metrics.averaged, metrics.samples, metrics.dropped, metrics.late) == (0, 0, 2, 1)
+    assert metrics.failure == "4 updates came, where the mean takes 5 or more"
+    answers.append(([5], own))
+    after, metrics = algorithm.put_together(before, clients, turnout, answers)
+    assert (metrics.averaged, metrics.failure) == (5, None)
+    with pytest.raises(UsageError, match="4 clients can be asked, where Krum takes 5 updates"):
+        algorithm.next(before, clients[:4])
+    with pytest.raises(UsageError, match="not asked, or has answered before"):
+        algorithm.put_together(before, clients, turnout, [*answers, ([1], own)])
+
+
+def test_a_control_variate_stays_where_the_rate_is_0() -> None:
+    local = LocalTraining(schedule="cosine", horizon=2)
+    algorithm = FederatedAveraging(LogisticRegression(3), local, scaffold=True)
+    states = [state for state, _ in algorithm.run(fleet([30] * 4), 4)]
+    for before, after in zip(states[1:], states[2:], strict=False):
+        assert np.array_equal(after.weights, before.weights)
+        assert np.array_equal(after.control, before.control)
+    assert np.abs(states[3].control).max() > 0
 
 
 def test_server_optimisers_by_hand() -> None:

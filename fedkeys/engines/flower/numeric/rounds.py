@@ -77,7 +77,7 @@ class NumericRounds:
         kept = self._kept()
         self.muster = mustered(grid, nodes_there(grid, plan.min_available, plan.wait), plan)
         members = self.muster.members
-        algorithm = plan.algorithm(self.muster.features, len(members))
+        algorithm = plan.algorithm(self.muster.features)
         state = kept or algorithm.initialize(plan.seed)
         if len(state.weights) != algorithm.model.size:
             raise UsageError(

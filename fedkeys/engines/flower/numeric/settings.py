@@ -124,12 +124,8 @@ class NumericPlan:
             outcome=config["outcome"] or None,
         )
 
-    def algorithm(self, features: int, clients: int) -> FederatedAveraging:
-        """Give our algorithm.
-
-        Args:
-            features: how many columns the data have.
-            clients: how many take part.
+    def algorithm(self, features: int) -> FederatedAveraging:
+        """Give our algorithm, for data of so many columns.
 
         Raises:
             UsageError: settings contradict each other.
@@ -137,7 +133,7 @@ class NumericPlan:
         return FederatedAveraging(
             self.task.model_of(features),
             self.task.local,
-            self._mean(min(clients, self.cohort or clients)),
+            self._mean(),
             self._server(),
             self.scaffold,
             Participation(cohort=self.cohort),
@@ -165,7 +161,7 @@ class NumericPlan:
             "outcome": self.outcome,
         }
 
-    def _mean(self, clients: int) -> MeanRule:
+    def _mean(self) -> MeanRule:
         match self.mean:
             case "median":
                 return Median()
@@ -174,7 +170,7 @@ class NumericPlan:
             case "krum":
                 return Krum(self.wrong)
             case "multikrum":
-                return Krum(self.wrong, max(1, clients - self.wrong))
+                return Krum(self.wrong, None)
             case "clipping":
                 return NormClipping()
         return Mean()
