@@ -288,6 +288,114 @@ def test_what_is_no_vector_of_the_model_is_refused(tmp_path: Path, strategy: str
     assert {account["averaged"] for account in accounts(tmp_path)} == {NODES - 3}
 
 
+def answering(grid: Any, node: int, kind: str, change: Callable[[Any], Any]) -> None:
+    """Have a node answer a kind of question with another content, made of the sound one."""
+    sound = grid._answer
+
+    def answer(message: Any, to: int, fault: str | None) -> Any:
+        reply = sound(message, to, fault)
+        if (to, message.metadata.message_type) == (node, kind):
+            reply.content = change(reply.content)
+        return reply
+
+    grid._answer = answer
+
+
+@pytest.mark.parametrize("strategy", ["fedkeys", "fedavg", "fedadam", "fedtrimmedavg", "multikrum"])
+@pytest.mark.parametrize(
+    "said", [float("nan"), 0, -5, 1e300, [3, 4], None], ids=["nan", "0", "-5", "huge", "list", "none"]
+)
+def test_no_strategy_believes_what_a_node_says_of_itself(tmp_path: Path, strategy: str, said: Any) -> None:
+    """Not in training, nor in a test, of which alone its own figures are lost."""
+    from flwr.app import MetricRecord, RecordDict
+
+    def saying(content: Any) -> Any:
+        (record,) = content.metric_records.values()
+        own = {**record, "num-examples": said}
+        odd = {"odd": MetricRecord({"more": 1.0})} if said is None else {}
+        own = own if said is not None else {}
+        return RecordDict({**content, "metrics": MetricRecord(own), **odd})
+
+    chosen = {**CLASSIFIER, "rounds": 2, "strategy": strategy}
+    expected = made(devices_grid(), tmp_path / "sound", **chosen)
+    grid = devices_grid()
+    answering(grid, 1000, "train", saying)
+    answering(grid, 999, "evaluate", saying)
+    state = made(grid, tmp_path / "lying", **chosen)
+    assert state.to_bytes() == expected.to_bytes()
+    assert [account["tested"] for account in accounts(tmp_path / "lying")] == [NODES - 1] * 2
+    assert "device 2" not in result(tmp_path / "lying")["federated"]["clients"]
+
+
+@pytest.mark.parametrize("said", [float("inf"), float("nan"), -0.1, 1.5, [0.5]])
+def test_figures_that_cannot_be_are_left_out(tmp_path: Path, said: Any) -> None:
+    from flwr.app import MetricRecord, RecordDict
+
+    def lying(content: Any) -> Any:
+        return RecordDict({"metrics": MetricRecord({**content["metrics"], "accuracy": said})})
+
+    grid = devices_grid()
+    answering(grid, 1000, "evaluate", lying)
+    made(grid, tmp_path, **{**CLASSIFIER, "rounds": 1})
+    assert accounts(tmp_path)[0]["tested"] == NODES - 1
+
+
+@pytest.mark.parametrize("strategy", ["fedkeys", "fedavg", "fedadam"])
+def test_a_step_that_is_not_finite_moves_nothing(tmp_path: Path, strategy: str) -> None:
+    """Weights of which each is finite, though their length is not."""
+    from flwr.app import RecordDict
+
+    from fedkeys.engines.flower.numeric.wire import weights_record
+
+    def far(content: Any) -> Any:
+        return RecordDict({**content, "arrays": weights_record(np.full(11, 1e300))})
+
+    grid = devices_grid()
+    answering(grid, 1000, "train", far)
+    chosen = {**CLASSIFIER, "strategy": strategy}
+    state = made(grid, tmp_path / "one", **chosen)
+    assert np.isfinite(state.weights).all()
+    assert {account["refused"] for account in accounts(tmp_path / "one")} == {1}
+
+
+def test_krum_of_too_few_answers_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    failing = {1000 - at for at in range(6)}
+    grid = devices_grid(fault=lambda node, kind: "failed" if kind == "train" and node in failing else None)
+    state = made(grid, tmp_path, **CLASSIFIER, mean="multikrum", wrong=2)
+    assert not state.weights.any()
+    for account in accounts(tmp_path):
+        assert (account["averaged"], account["dropped"]) == (0, 6)
+        assert "6 updates came, where the mean takes 7 or more" in account["failures"]
+    failing.remove(1000)
+    state = made(
+        devices_grid(fault=grid.fault), tmp_path, **{**CLASSIFIER, "rounds": 4}, mean="multikrum", wrong=2
+    )
+    assert accounts(tmp_path)[-1]["averaged"] == 7
+    assert state.weights.any()
+
+
+@pytest.mark.parametrize("strategy", ["fedkeys", "fedavg"])
+def test_a_node_that_is_gone_counts_as_dropped(tmp_path: Path, strategy: str) -> None:
+    """Flower's server answers for it, in its own name."""
+    from flwr.app import Error, Message
+
+    grid = devices_grid()
+    sound = grid._answer
+
+    def answer(message: Message, node: int, fault: str | None) -> Message:
+        if node != 1000 or message.metadata.message_type != "train":
+            return sound(message, node, fault)
+        reply = Message(Error(code=5, reason="the node is gone"), reply_to=message)
+        reply.metadata.__dict__["_src_node_id"] = 1
+        return reply
+
+    grid._answer = answer
+    made(grid, tmp_path, **{**CLASSIFIER, "rounds": 1}, strategy=strategy)
+    (account,) = accounts(tmp_path)
+    assert (account["averaged"], account["dropped"], account["late"]) == (NODES - 1, 1, 0)
+    assert account["failures"] == ["the node is gone"]
+
+
 def test_flower_drives_our_strategy_by_itself(tmp_path: Path) -> None:
     from flwr.app import ConfigRecord
 

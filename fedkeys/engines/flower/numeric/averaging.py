@@ -63,6 +63,7 @@ class Averaging(Strategy):
         self.state = state
         self.metrics: Metrics | None = None
         self.tested: Tested | None = None
+        self._sent: list[Message] = []
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -71,6 +72,7 @@ class Averaging(Strategy):
         del server_round, arrays, grid
         weights = weights_record(self.state.weights)
         turnout = self.algorithm.asked(self.state, self.members)
+        self._sent = []
         for place in turnout.answering:
             member = self.members[place]
             own = {**config, ROUND: self.state.round + 1, GENERATOR: seeds(self.state, place)}
@@ -78,7 +80,10 @@ class Averaging(Strategy):
             correction = self.algorithm.correction(self.state, member)
             if correction is not None:
                 records[CORRECTION] = weights_record(correction)
-            yield Message(RecordDict(records), dst_node_id=member.node, message_type=MessageType.TRAIN)
+            self._sent.append(
+                Message(RecordDict(records), dst_node_id=member.node, message_type=MessageType.TRAIN)
+            )
+            yield self._sent[-1]
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
@@ -87,7 +92,7 @@ class Averaging(Strategy):
         del server_round
         turnout = self.algorithm.asked(self.state, self.members)
         nodes = [self.members[place].node for place in turnout.answering]
-        found = by_node(replies)
+        found = by_node(self._sent, replies)
         self.state, self.metrics = self.algorithm.put_together(
             self.state, self.members, turnout, answers_of(nodes, found)
         )
@@ -104,13 +109,15 @@ class Averaging(Strategy):
                 CONFIG: ConfigRecord({**config, ROUND: server_round}),
             }
         )
+        self._sent = []
         for member in self.members:
-            yield Message(content, dst_node_id=member.node, message_type=MessageType.EVALUATE)
+            self._sent.append(Message(content, dst_node_id=member.node, message_type=MessageType.EVALUATE))
+            yield self._sent[-1]
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """Average figures over members, each counting alike."""
         del server_round
-        self.tested = tested_of(self.members, by_node(replies))
+        self.tested = tested_of(self.members, by_node(self._sent, replies))
         if self.tested is None:
             return None
         return MetricRecord(
@@ -125,11 +132,16 @@ class Averaging(Strategy):
         """Say nothing: what is trained, and how, stands in the settings."""
 
 
-def by_node(replies: Iterable[Message]) -> dict[int, Message]:
-    """Sort replies by who sent them; of two of one node the first counts."""
+def by_node(sent: Iterable[Message], replies: Iterable[Message]) -> dict[int, Message]:
+    """Sort replies by who was asked; of two to one question the first counts.
+
+    Of a node that is gone Flower's server replies itself, so who sent a reply does not say whose it is.
+    """
+    asked = {message.metadata.message_id: message.metadata.dst_node_id for message in sent}
     found: dict[int, Message] = {}
     for reply in replies:
-        found.setdefault(reply.metadata.src_node_id, reply)
+        if (node := asked.get(reply.metadata.reply_to_message_id)) is not None:
+            found.setdefault(node, reply)
     return found
 
 

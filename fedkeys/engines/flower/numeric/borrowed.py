@@ -1,13 +1,16 @@
 """Flower's own strategies, driving our models.
 
 In: the name of a strategy. Out: the same strategy, with what it remembers kept as a `State`. Laws: what becomes of
-updates is Flower's alone; what is no vector of finite numbers of the model's length is not handed to it; answers
-are handed over in the order of places, so that sums do not depend on who was first.
+updates is Flower's alone; it is handed no answer as it came, but vectors of finite numbers of the model's length,
+with the samples that their clients had when they were mustered, in the order of places, so that sums do not depend
+on who was first; what is not finite in the end changes nothing.
 
 Who is asked, where not all are, is drawn by Flower with a generator that nobody seeds.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,11 +34,19 @@ from flwr.serverapp.strategy.fedopt import FedOpt
 from fedkeys.engines.flower.numeric.averaging import answers_of, by_node, tested_of
 from fedkeys.engines.flower.numeric.muster import Participant
 from fedkeys.engines.flower.numeric.settings import NumericPlan
-from fedkeys.engines.flower.numeric.wire import CONFIG, GENERATOR, weights_record
-from fedkeys.errors import FedkeysError
+from fedkeys.engines.flower.numeric.wire import (
+    ARRAYS,
+    CONFIG,
+    EXAMPLES,
+    GENERATOR,
+    METRICS,
+    figures_written,
+    weights_record,
+)
 from fedkeys.fedavg.answers import Missing
 from fedkeys.fedavg.comparison import Tested
 from fedkeys.fedavg.gathered import Metrics
+from fedkeys.fedavg.models.base import Array
 from fedkeys.fedavg.server import Moments
 from fedkeys.fedavg.state import State
 from fedkeys.fedavg.training import seeds
@@ -93,10 +104,8 @@ class Borrowed(Strategy):
         self.state = state
         self.metrics: Metrics | None = None
         self.tested: Tested | None = None
-        self._asked: list[int] = []
-        if isinstance(inner, FedOpt) and state.round:
-            inner.m_t = {_WEIGHTS: state.moments.mean}
-            inner.v_t = {_WEIGHTS: state.moments.square}
+        self._sent: list[Message] = []
+        self._remind()
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -104,56 +113,54 @@ class Borrowed(Strategy):
         """Ask those whom the strategy draws; each shuffles by a generator of its own."""
         del grid
         nodes = [member.node for member in self.members]
-        messages = list(self.inner.configure_train(server_round, arrays, config, _Present(nodes)))
-        chosen = {message.metadata.dst_node_id for message in messages}
-        self._asked = [node for node in nodes if node in chosen]
-        for message in messages:
+        self._sent = list(self.inner.configure_train(server_round, arrays, config, _Present(nodes)))
+        for message in self._sent:
             place = nodes.index(message.metadata.dst_node_id)
             own = {**message.content.config_records[CONFIG], GENERATOR: seeds(self.state, place)}
             message.content = RecordDict({**message.content, CONFIG: ConfigRecord(own)})
-        return messages
+        return self._sent
 
     def aggregate_train(
         self, server_round: int, replies: Iterable[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Hand over what came, and keep what comes of it.
-
-        Raises:
-            FedkeysError: the strategy does not take it.
-        """
-        found = by_node(replies)
-        size = len(self.state.weights)
-        taken, dropped, late, refused = [], 0, 0, 0
-        for at, answer in answers_of(self._asked, found):
+        """Hand over what came, and keep what comes of it."""
+        found = by_node(self._sent, replies)
+        asked = {message.metadata.dst_node_id for message in self._sent}
+        chosen = [member for member in self.members if member.node in asked]
+        size, counts, failure = len(self.state.weights), Counter[str](), None
+        taken, samples = [], 0
+        for at, answer in answers_of([member.node for member in chosen], found):
+            member = chosen[at[0]]
             if isinstance(answer, Missing):
-                dropped, late = dropped + (answer is Missing.DROPPED), late + (answer is Missing.LATE)
-            elif answer.shape != (1, size) or not np.isfinite(answer).all():
-                refused += 1
+                counts[answer.value] += 1
+            elif answer.shape != (1, size) or not _is_finite(answer):
+                counts["refused"] += 1
             else:
-                taken.append(found[self._asked[at[0]]])
-        sent = len(taken) * size * _NUMBER
-        samples = {member.node: member.samples for member in self.members}
-        samples_taken = sum(samples[reply.metadata.src_node_id] for reply in taken)
-        try:
-            arrays, figures = self.inner.aggregate_train(server_round, taken)
-        except (AggregationError, InconsistentMessageReplies, ValueError) as error:
-            raise FedkeysError(f"Flower's {type(self.inner).__name__} gave up: {error}") from None
-        before = self.state
-        self.state = self._after(arrays)
-        step = self.state.weights - before.weights
+                taken.append(_rebuilt(found[member.node], answer[0], member.samples))
+                samples += member.samples
+        before, figures = self.state, None
+        self.state = replace(before, round=before.round + 1)
+        if taken:
+            try:
+                arrays, figures = self.inner.aggregate_train(server_round, taken)
+                self.state = self._after(arrays)
+            except (AggregationError, InconsistentMessageReplies, ValueError) as error:
+                failure = f"Flower's {type(self.inner).__name__} gave up: {error}"
+                self._remind()
         self.metrics = Metrics(
             self.state.round,
             True,
             len(self.members),
-            len(self._asked),
-            dropped,
-            late,
-            refused,
-            len(taken),
-            samples_taken,
-            sent,
-            len(self._asked) * size * _NUMBER,
-            float(np.linalg.norm(step)),
+            len(chosen),
+            counts["dropped"],
+            counts["late"],
+            counts["refused"],
+            0 if failure else len(taken),
+            0 if failure else samples,
+            len(taken) * size * _NUMBER,
+            len(chosen) * size * _NUMBER,
+            float(np.linalg.norm(self.state.weights - before.weights)),
+            failure=failure,
         )
         return weights_record(self.state.weights), figures
 
@@ -163,22 +170,30 @@ class Borrowed(Strategy):
         """Have all members test."""
         del grid
         nodes = [member.node for member in self.members]
-        return list(self.inner.configure_evaluate(server_round, arrays, config, _Present(nodes)))
+        self._sent = list(self.inner.configure_evaluate(server_round, arrays, config, _Present(nodes)))
+        return self._sent
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """Average figures as the strategy does; beside them stands what each member reached."""
-        found = by_node(replies)
+        found = by_node(self._sent, replies)
         self.tested = tested_of(self.members, found)
-        told = self.tested.clients if self.tested else {}
-        sound = [found[member.node] for member in self.members if member.name in told]
-        return self.inner.aggregate_evaluate(server_round, sound)
+        told = []
+        for member in self.members:
+            if self.tested and member.name in self.tested.clients:
+                figures = figures_written(self.tested.clients[member.name])
+                told.append(_holding(found[member.node], {METRICS: MetricRecord(figures)}))
+        return self.inner.aggregate_evaluate(server_round, told) if told else None
 
     def summary(self) -> None:
         """Say what the strategy says of itself."""
         self.inner.summary()
 
     def _after(self, arrays: ArrayRecord | None) -> State:
-        """Give the state after a round, with what an adaptive strategy remembers."""
+        """Give the state after a round, with what an adaptive strategy remembers.
+
+        Raises:
+            ValueError: it is not finite.
+        """
         state, inner = self.state, self.inner
         weights, moments = state.weights, state.moments
         if arrays is not None:
@@ -186,7 +201,35 @@ class Borrowed(Strategy):
             weights = array.numpy()
         if isinstance(inner, FedOpt) and inner.m_t and inner.v_t:
             moments = Moments(inner.m_t[_WEIGHTS], inner.v_t[_WEIGHTS])
-        return State(state.seed, state.round + 1, weights, moments, state.control)
+        if not all(map(_is_finite, (weights, *moments))):
+            raise ValueError("what it gave is not finite")
+        return replace(state, weights=weights, moments=moments)
+
+    def _remind(self) -> None:
+        """Have an adaptive strategy remember what the state does."""
+        inner, (mean, square) = self.inner, self.state.moments
+        if isinstance(inner, FedOpt):
+            known = square.any()  # from the first step on none of them is 0
+            inner.m_t = {_WEIGHTS: mean} if known else None
+            inner.v_t = {_WEIGHTS: square} if known else None
+
+
+def _rebuilt(reply: Message, weights: Array, samples: int) -> Message:
+    """Give an answer as Flower's strategies expect it, with nothing in it that a node merely says."""
+    records = {ARRAYS: weights_record(weights), METRICS: MetricRecord({EXAMPLES: samples})}
+    return _holding(reply, records)
+
+
+def _holding(reply: Message, records: Mapping[str, ArrayRecord | MetricRecord]) -> Message:
+    """Give an answer another content."""
+    reply.content = RecordDict(dict(records))
+    return reply
+
+
+def _is_finite(vector: Array) -> bool:
+    """Whether a vector has a length."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.linalg.norm(vector)))
 
 
 class _Present:

@@ -113,6 +113,8 @@ class NumericRounds:
         strategy.aggregate_train(number, self._answered(asked, account))
         metrics = strategy.metrics
         assert metrics is not None
+        if metrics.failure:
+            note(account.failures, metrics.failure)
         for name in ("available", "selected", "averaged", "dropped", "late", "refused"):
             setattr(account, name, getattr(metrics, name))
         account.samples, account.update_norm = metrics.samples, metrics.update_norm

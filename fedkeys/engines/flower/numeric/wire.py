@@ -271,11 +271,25 @@ def figures_in(message: Message) -> Figures:
     """Give the figures in a message.
 
     Raises:
-        FormatError: it has none.
+        FormatError: it has none, or what cannot be one.
     """
     try:
         (record,) = message.content.metric_records.values()
-        rest = [float(record[name.replace("_", "-")]) for name in Figures._fields if name != "samples"]
-        return Figures(int(record[EXAMPLES]), *rest)
+        samples = whole(record[EXAMPLES], 1)
+        accuracy, *rest = (float(record[name.replace("_", "-")]) for name in Figures._fields[1:])
+        if not 0 <= accuracy <= 1 or any(part < 0 or part > 1 for part in rest):  # these may be NaN
+            raise ValueError("they are no parts of 1")
     except _FAULTS as error:
         raise FormatError(f"an answer without figures ({error})") from None
+    return Figures(samples, accuracy, *rest)
+
+
+def whole(value: object, least: int = 0) -> int:
+    """Give a value as a whole number.
+
+    Raises:
+        ValueError: it is none, below the least, or 2^48 or more.
+    """
+    if type(value) is not int or not least <= value < 1 << 48:
+        raise ValueError("no whole number where one was expected")
+    return value
