@@ -36,6 +36,7 @@ class InProcessGrid(Grid):
         }
         self.fault = fault
         self.kinds: list[tuple[str, int]] = []  # of messages, and to whom
+        self.asked: dict[str, Message] = {}  # kind -> the last message of it
         TaskIdentity.task_id, TaskIdentity.run_id, TaskIdentity.node_id = 1, 1, 1  # what Flower's process has
         self.instead: dict[int, Callable[[Message], Message]] = {}
         self.app = app
@@ -55,6 +56,7 @@ class InProcessGrid(Grid):
             ids.append(message.metadata.message_id)
             node, kind = message.metadata.dst_node_id, message.metadata.message_type
             self.kinds.append((kind, node))
+            self.asked[kind] = message
             fault = self.fault(node, kind)
             if fault == "asked":
                 continue

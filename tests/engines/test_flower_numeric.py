@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fedkeys.errors import FedkeysError, UsageError
+from fedkeys.errors import FedkeysError, FormatError, UsageError
 from fedkeys.fedavg import FederatedAveraging, State, comparison
 from fedkeys.fedavg.scenarios import algorithm_named, classifier_devices, five_hospitals, standardised
 
@@ -233,6 +233,188 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
         made(devices_grid(), tmp_path / "resumed", **{**more, "rounds": 9, "schedule": "cosine", "rate": 0.1})
 
 
+def test_a_run_goes_on_as_it_was_settled(tmp_path: Path) -> None:
+    """With the columns, fill-ins and scale of its first round, whoever else is there later; and it says who."""
+    data = tables(tmp_path / "tables")
+    files = {
+        name: {"data": str(data / f"{name}.csv"), "partition-id": 0} for name in ("east", "north", "west")
+    }
+    chosen = {**HOSPITALS, "missing": "mean"}
+    first, keep = [files["east"], files["north"]], tmp_path / "keep"
+    through = made(grid_of(first), tmp_path / "through", **{**chosen, "rounds": 2})
+    for rounds in (1, 2):
+        resumed = made(grid_of(first), keep, **{**chosen, "rounds": rounds})
+    assert resumed.to_bytes() == through.to_bytes()
+    settled = (keep / "terms.json").read_bytes()
+    grid = grid_of([files["east"], files["west"]])
+    made(grid, keep, **{**chosen, "rounds": 3})
+    assert (keep / "terms.json").read_bytes() == settled
+    assert {kind for kind, _ in grid.kinds} == {"query.roll", "query.moments", "train", "evaluate"}
+    asked = json.loads(settled)["preparation"]
+    assert grid.asked["train"].content["config"]["preparation"] == asked
+    assert accounts(keep)[2]["failures"] == [
+        "west was not there in the first round",
+        "north, who was there in the first round, is not",
+    ]
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in files:
+        (other / f"{name}.csv").write_text((data / f"{name}.csv").read_text().replace("lab", "laboratory"))
+    with pytest.raises(UsageError, match=r"0 nodes take part.*does not name its columns"):
+        made(grid_of([{"data": str(other)}] * 3), keep, **{**chosen, "rounds": 4})
+    (keep / "terms.json").write_text("{}")
+    with pytest.raises(
+        FormatError, match=r"terms\.json: does not say what the rounds beside it were made with"
+    ):
+        made(grid, keep, **{**chosen, "rounds": 4})
+
+
+def test_a_kill_between_account_and_state_leaves_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = made(devices_grid(), tmp_path / "through", **CLASSIFIER)
+    save, saved = State.save, []
+
+    def dying(state: State, path: Path) -> None:
+        saved.append(state.round)
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        save(state, path)
+
+    monkeypatch.setattr(State, "save", dying)
+    with pytest.raises(KeyboardInterrupt):
+        made(devices_grid(), tmp_path / "killed", **CLASSIFIER)
+    assert [account["round"] for account in accounts(tmp_path / "killed")] == [1, 2]
+    assert made(devices_grid(), tmp_path / "killed", **CLASSIFIER).to_bytes() == through.to_bytes()
+    assert saved == [1, 2, 2, 3]
+    assert [account["round"] for account in accounts(tmp_path / "killed")] == [1, 2, 3]
+
+
+def test_a_run_without_a_seed_is_like_no_other(tmp_path: Path) -> None:
+    first, second = (
+        made(devices_grid(), tmp_path / name, **{**CLASSIFIER, "rounds": 1, "seed": -1}) for name in "ab"
+    )
+    assert first.seed != second.seed
+    again = made(devices_grid(), tmp_path / "a", **{**CLASSIFIER, "rounds": 2, "seed": -1})
+    assert again.seed == first.seed
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"place": -1},
+        {"place": True},
+        {"place": "0"},
+        {"name": ""},
+        {"name": "x" * 101},
+        {"name": "east\x1b[2J"},
+        {"samples": 0},
+        {"samples": -3},
+        {"samples": 1 << 60},
+        {"samples": 2.5},
+        {"features": 0},
+        {"moments": DEEP},
+        {"moments": "[10, [NaN], [1]]"},
+        {"moments": "[10, [" + "9" * 400 + "], [1]]"},
+        {"moments": '[10, ["1", 2], [3, 4]]'},
+        {"moments": "[20, [" + ",".join("1" * 10) + "], [" + ",".join(["-1"] * 10) + "]]"},
+        {"moments": "[21, [" + ",".join("1" * 10) + "], [" + ",".join("1" * 10) + "]]"},
+        {"moments": "[20, [1e200" + ",1" * 9 + "], [" + ",".join("1" * 10) + "]]"},
+        {"summary": DEEP},
+        {"summary": "[]"},
+        {"summary": "{}"},
+        {"summary": 3},
+    ],
+    ids=lambda facts: str(facts)[:40],
+)
+def test_what_a_node_makes_up_of_itself_ends_no_run(tmp_path: Path, facts: dict[str, Any]) -> None:
+    from fedkeys.engines.flower.wire import packed, said_in
+
+    devices = [{**DEVICES, "partition-id": at} for at in range(2)]
+    expected = made(grid_of(devices), tmp_path / "sound", **CLASSIFIER)
+    grid = devices_grid(3)
+    sound = grid._answer
+
+    def answer(message: Any, node: int, fault: str | None) -> Any:
+        reply = sound(message, node, fault)
+        if (node, message.metadata.message_type) == (998, "query.roll"):
+            reply.content = packed({**said_in(reply).facts, "samples": 20, **facts})
+        return reply
+
+    grid._answer = answer
+    assert made(grid, tmp_path / "lying", **CLASSIFIER).to_bytes() == expected.to_bytes()
+    (why,) = accounts(tmp_path / "lying")[0]["failures"]
+    assert "a node does not say who it is" in why
+    assert why.isprintable()
+
+
+SUMMARY = {
+    "name": "far",
+    "columns": ["age", "kind", "lab", "rare", "sick"],
+    "outcome": "sick",
+    "rows": 50,
+    "missing": [0, 0, 0, 0, 0],
+    "few": [None, [0, 1, 2], None, None, None],
+    "kinds": [True, True],
+}
+
+
+@pytest.mark.parametrize(
+    ("own", "kind", "told"),
+    [
+        ({"rows": 10**400}, "query.roll", {}),
+        ({"rows": 0}, "query.roll", {}),
+        ({"missing": [-1, 0, 0, 0, 0]}, "query.roll", {}),
+        ({"missing": [51, 0, 0, 0, 0]}, "query.roll", {}),
+        ({"few": [None, [2, 1], None, None, None]}, "query.roll", {}),
+        ({"few": [None, [0, "1e999"], None, None, None]}, "query.roll", {}),
+        ({"few": [None]}, "query.roll", {}),
+        ({"columns": ["age"] * 5}, "query.roll", {}),
+        ({"columns": ["age\n", "kind", "lab", "rare", "sick"]}, "query.roll", {}),
+        ({"outcome": "age?"}, "query.roll", {}),
+        ({}, "query.totals", {"sums": "[1, 2, 3]", "counts": "[1, 2, 3]"}),
+        ({}, "query.totals", {"sums": "[1, 2, 3, 4]", "counts": "[1, 2, 3, -4]"}),
+        ({}, "query.totals", {"sums": "[1, 2, 3, 4]", "counts": "[1, 2, 3, 4.5]"}),
+        ({}, "query.totals", {"sums": "[1, 2, 3, Infinity]", "counts": "[1, 2, 3, 4]"}),
+        ({}, "query.moments", {"moments": "[50, [1, 2, 3], [1, 2, 3]]"}),
+        ({}, "query.moments", {"moments": "[50, [1, 2, 3, 4], [1, 2, 3, -4]]"}),
+        ({}, "query.moments", {}),
+    ],
+    ids=lambda found: str(found)[:40],
+)
+def test_what_a_hospital_makes_up_of_its_table_ends_no_run(
+    tmp_path: Path, own: dict[str, Any], kind: str, told: dict[str, str]
+) -> None:
+    from flwr.app import Message
+
+    from fedkeys.engines.flower.wire import packed
+
+    data = tables(tmp_path / "tables")
+    chosen = {**HOSPITALS, "missing": "mean", "rounds": 1, "min-available": 2}
+    good = [{"data": str(data / f"{name}.csv"), "partition-id": 0} for name in ("east", "north")]
+    expected = made(grid_of(good), tmp_path / "good", **chosen)
+    sound = {
+        "query.roll": {"name": "far", "place": 7, "summary": json.dumps({**SUMMARY, **own})},
+        "query.totals": {"sums": "[0, 0, 0, 0]", "counts": "[0, 0, 0, 0]"},
+        "query.moments": {"moments": "[50, [0, 0, 0, 0], [0, 0, 0, 0]]"},
+    }
+    grid = grid_of([*good, {}])
+
+    def answer(message: Message) -> Message:
+        asked = message.metadata.message_type
+        return Message(packed(told if asked == kind and not own else sound[asked]), reply_to=message)
+
+    grid.instead[998] = answer
+    state = made(grid, tmp_path / "lying", **chosen)
+    assert len(result(tmp_path / "lying")["federated"]["clients"]) == 2
+    assert len(accounts(tmp_path / "lying")[0]["failures"]) == 1
+    if kind != "query.moments":  # before that it takes part in the fill-ins
+        assert state.to_bytes() == expected.to_bytes()
+
+
 @pytest.mark.parametrize("strategy", ["fedkeys", "fedavg", "krum"])
 def test_who_fails_or_is_silent_is_left_out_and_counted(tmp_path: Path, strategy: str) -> None:
     faults = {(1000, "train"): "failed", (999, "train"): "answered", (998, "evaluate"): "failed"}
@@ -447,6 +629,12 @@ def test_flower_drives_our_nodes_by_itself() -> None:
         ({"strategy": "fedavg", "server-rate": 0.1}, "server-rate does nothing"),
         ({"wrong": 2}, "wrong does nothing"),
         ({"epochs": 0}, "epochs"),
+        ({"mean": "trimmed", "trimmed": 0.5}, "part is 0.5"),
+        ({"strategy": "fedtrimmedavg", "trimmed": 0.5}, "part is 0.5"),
+        ({"server": "adam", "server-rate": -0.1}, "server-rate is -0.1"),
+        ({"alpha": -1.0}, "alpha is -1.0"),
+        ({"mean": "krum", "wrong": -1}, "wrong is -1"),
+        ({"cohort": -2}, "cohort is -2"),
         ({"min-available": 13}, "12 nodes take part, where 13 have to"),
         ({"scale": "federated", "app": "hospitals"}, "does not tell mean and variance"),
         ({"mean": "krum", "wrong": 6}, "12 clients can be asked, where Krum takes 15 updates"),

@@ -1,7 +1,7 @@
 """The account of a run's rounds: one line of JSON each, in the directory that the run keeps.
 
-In: accounts, one after the other. Out: lines, and what they say. Law: a line that a kill has cut short is none,
-and spoils no other.
+In: accounts, one after the other. Out: lines, and what they say. Laws: a line that a kill has cut short is none,
+and spoils no other; a round that is made again has one line, the last.
 """
 
 import json
@@ -16,8 +16,8 @@ LONGEST_FAILURE = 500  # characters of what is kept of one
 
 
 def note(failures: list[str], why: str) -> None:
-    """Note what went wrong in a round, each thing once, as far as it is short."""
-    told = why[:LONGEST_FAILURE]
+    """Note what went wrong in a round, each thing once, as far as it is short and can be shown in a line."""
+    told = "".join(each if each.isprintable() else " " for each in why[:LONGEST_FAILURE])
     if told not in failures:
         failures.append(told)
 
@@ -32,7 +32,11 @@ def append_round(keep: Path, account: Mapping[str, Any]) -> None:
     line = json.dumps(dict(account)).encode() + b"\n"
     with (keep / ROUNDS_FILE).open("a+b") as file:
         file.seek(0)
-        whole = file.read().rfind(b"\n") + 1
+        whole = 0
+        for known in file:
+            if not known.endswith(b"\n") or json.loads(known)["round"] >= account["round"]:
+                break
+            whole += len(known)
         file.truncate(whole)
         file.write(line)
 

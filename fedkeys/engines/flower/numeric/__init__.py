@@ -7,8 +7,11 @@ Flower's own strategies send, so that these drive our models too.
 
     data          a node's own data, by its own settings
     wire          what train and evaluate messages hold
+    preparing     how clients prepare their data
     node          what a node does when it is asked
     muster        who takes part, and what hospitals agree on first
+    told          what nodes tell of their data then
+    terms         what a run settles in its first round, and holds to
     averaging     `Averaging`: our algorithms as a strategy of Flower's
     borrowed      Flower's own strategies, with what they remember kept as a `State`
     settings      the run's settings as a plan

@@ -14,13 +14,12 @@ from flwr.app import ConfigRecord, Context, Error, Message, MetricRecord, Record
 from flwr.clientapp import ClientApp
 
 from fedkeys.engines.flower.numeric.data import holding
+from fedkeys.engines.flower.numeric.preparing import PREPARATION, Preparation
 from fedkeys.engines.flower.numeric.wire import (
     ARRAYS,
     CORRECTION,
     EXAMPLES,
     METRICS,
-    PREPARATION,
-    Preparation,
     Task,
     config_in,
     figures_written,

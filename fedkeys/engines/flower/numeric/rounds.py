@@ -2,13 +2,15 @@
 
 In: a grid of nodes, and a plan. Out: in the plan's directory a state after each round, an account of them, and at
 the end what each client reached. Laws: what a round reached lasts from its end; the same run goes on where it
-stopped, with the same nodes to the same bytes; no text code is loaded here.
+stopped, on the terms that its first round settled, with the same nodes to the same bytes; no text code is loaded
+here.
 """
 
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from secrets import randbits
 from typing import Any
 
 from flwr.app import ConfigRecord, Message
@@ -20,8 +22,10 @@ from fedkeys.engines.flower.exchange import failure_in, nodes_there, replies
 from fedkeys.engines.flower.numeric.averaging import Averaging
 from fedkeys.engines.flower.numeric.borrowed import Borrowed, strategy_named
 from fedkeys.engines.flower.numeric.muster import mustered
+from fedkeys.engines.flower.numeric.preparing import PREPARATION
 from fedkeys.engines.flower.numeric.settings import OURS, NumericPlan
-from fedkeys.engines.flower.numeric.wire import PREPARATION, weights_record
+from fedkeys.engines.flower.numeric.terms import Terms
+from fedkeys.engines.flower.numeric.wire import weights_record
 from fedkeys.errors import UsageError
 from fedkeys.fedavg.state import State
 
@@ -74,11 +78,11 @@ class NumericRounds:
         self.grid = grid
         self.plan = plan
         plan.keep.mkdir(parents=True, exist_ok=True)
-        kept = self._kept()
-        self.muster = mustered(grid, nodes_there(grid, plan.min_available, plan.wait), plan)
+        kept, before = self._kept()
+        self.muster = mustered(grid, nodes_there(grid, plan.min_available, plan.wait), plan, before)
         members = self.muster.members
         algorithm = plan.algorithm(self.muster.features)
-        state = kept or algorithm.initialize(plan.seed)
+        state = kept or algorithm.initialize(randbits(32) if plan.seed is None else plan.seed)
         if len(state.weights) != algorithm.model.size:
             raise UsageError(
                 f"has {len(state.weights)} weights, where the nodes' data want {algorithm.model.size}",
@@ -96,11 +100,11 @@ class NumericRounds:
         for number in range(self.strategy.state.round + 1, self.plan.rounds + 1):
             account = self._round(number)
             if number == 1:
-                write_atomically(self.plan.keep / TERMS_FILE, json.dumps(self.plan.terms()).encode())
+                self._settled().save(self.plan.keep / TERMS_FILE)
             if number == self.plan.rounds:
                 self._write_result()
+            append_round(self.plan.keep, asdict(account))  # which a kill before the next step has made anew
             self.strategy.state.save(self.plan.keep / STATE_FILE)
-            append_round(self.plan.keep, asdict(account))
             yield account
 
     def _round(self, number: int) -> NumericAccount:
@@ -145,14 +149,19 @@ class NumericRounds:
                 note(account.failures, failure_in(reply))
         return found
 
-    def _kept(self) -> State | None:
-        """Give the state that an earlier run has left, if it is one of this run."""
-        path, terms = self.plan.keep / STATE_FILE, self.plan.keep / TERMS_FILE
+    def _settled(self) -> Terms:
+        """Give what the first round settles."""
+        muster = self.muster
+        names = tuple(member.name for member in muster.members)
+        return Terms(self.plan.terms(), muster.features, muster.preparation.to_json(), names)
+
+    def _kept(self) -> tuple[State, Terms] | tuple[None, None]:
+        """Give the state that an earlier run has left, and its terms, if they are those of this run."""
+        path = self.plan.keep / STATE_FILE
         if not path.exists():
-            return None
-        state = State.load(path)
-        before = json.loads(terms.read_text())
-        changed = [name for name, value in self.plan.terms().items() if before.get(name) != value]
+            return None, None
+        state, before = State.load(path), Terms.load(self.plan.keep / TERMS_FILE)
+        changed = before.changed(self.plan.terms())
         if changed:
             raise UsageError(
                 f"its rounds were made with another {', '.join(changed)}",
@@ -161,7 +170,7 @@ class NumericRounds:
             )
         if state.round >= self.plan.rounds:
             raise all_made(self.plan.keep, self.plan.rounds)
-        return state
+        return state, before
 
     def _write_result(self) -> None:
         tested = self.strategy.tested

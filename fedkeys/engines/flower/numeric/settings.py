@@ -59,7 +59,7 @@ class NumericPlan:
         wait: seconds until they have to be there.
         deadline: seconds after which an answer is too late.
         test_every: figures are asked for after each so-many-th round, and after the last.
-        seed: of all that we draw.
+        seed: of all that we draw; None for none that can be repeated.
         standardisation, missing, outcome: of hospitals' tables.
     """
 
@@ -78,7 +78,7 @@ class NumericPlan:
     wait: float
     deadline: float
     test_every: int
-    seed: int
+    seed: int | None
     standardisation: Standardisation
     missing: Missing
     outcome: str | None
@@ -118,7 +118,7 @@ class NumericPlan:
             wait=config["wait"],
             deadline=config["deadline"],
             test_every=config["test-every"],
-            seed=max(0, config["seed"]),
+            seed=None if config["seed"] < 0 else config["seed"],
             standardisation=config["scale"] if config["app"] == "hospitals" else "none",
             missing=config["missing"],
             outcome=config["outcome"] or None,
@@ -204,7 +204,11 @@ def run_config(own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_strategy(config: Mapping[str, Any]) -> None:
-    """Refuse what a strategy does not do, which would else be left out without a word."""
+    """Refuse numbers out of range, and what a strategy does not do and would leave out without a word."""
+    TrimmedMean(config["trimmed"])
+    below = [name for name in ("server-rate", "alpha", "wrong", "cohort", "wait") if config[name] < 0]
+    if below:
+        raise UsageError(f"{below[0]} is {config[below[0]]}", remedy="choose from 0 up")
     strategy = config["strategy"]
     if strategy != OURS:
         own = [
