@@ -262,6 +262,12 @@ def test_a_run_goes_on_as_it_was_settled(tmp_path: Path) -> None:
         (other / f"{name}.csv").write_text((data / f"{name}.csv").read_text().replace("lab", "laboratory"))
     with pytest.raises(UsageError, match=r"0 nodes take part.*does not name its columns"):
         made(grid_of([{"data": str(other)}] * 3), keep, **{**chosen, "rounds": 4})
+    with pytest.raises(UsageError, match=r"0 nodes take part"):
+        made(grid_of([{"scenario": "hospitals"}] * 5), keep, **{**chosen, "rounds": 4})
+    generated = tmp_path / "generated"
+    made(grid_of([{"scenario": "hospitals"}] * 5), generated, **{**chosen, "rounds": 1})
+    with pytest.raises(UsageError, match=r"0 nodes take part.*east has other columns than most"):
+        made(grid_of(first), generated, **{**chosen, "rounds": 2})
     (keep / "terms.json").write_text("{}")
     with pytest.raises(
         FormatError, match=r"terms\.json: does not say what the rounds beside it were made with"

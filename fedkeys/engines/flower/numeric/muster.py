@@ -79,10 +79,10 @@ def mustered(grid: Grid, nodes: Sequence[int], plan: NumericPlan, before: Terms 
         preparation = Preparation.from_json(before.preparation)
     else:
         preparation = Preparation(missing=plan.missing, standardisation=plan.standardisation)
-    if any(each.summary for each in told):
-        if before is None:
+        if told[0].summary is not None:
             preparation, told = _agreed(grid, told, preparation, plan, failures)
-        told = _measured(grid, told, preparation, plan, failures)
+    if preparation.roles is not None:
+        told = _measured(grid, told, preparation, preparation.roles.width, plan, failures)
     if before is not None:
         told = _alike(told, failures, (before.features,))
     elif plan.standardisation == "federated":
@@ -105,11 +105,7 @@ def _agreed(
     preparation = replace(preparation, roles=roles)
     if plan.missing != "mean":
         return preparation, told
-    asked, read = (
-        {PREPARATION: preparation.to_json()},
-        lambda node, facts: (node, totals_in(facts, roles.width)),
-    )
-    known = dict(_answers(grid, "query.totals", _nodes(told), asked, plan.deadline, failures, read))
+    known = _asked_of_tables(grid, "query.totals", told, preparation, plan, failures, totals_in, roles.width)
     told = [each for each in told if each.node in known]
     _check_enough(told, plan, failures)
     means = means_of([known[each.node] for each in told])
@@ -117,18 +113,34 @@ def _agreed(
 
 
 def _measured(
-    grid: Grid, told: list[Told], preparation: Preparation, plan: NumericPlan, failures: list[str]
+    grid: Grid, told: list[Told], preparation: Preparation, width: int, plan: NumericPlan, failures: list[str]
 ) -> list[Told]:
     """Have hospitals with tables tell how many patients they train on, and what their columns are like."""
-    assert preparation.roles is not None
-    width = preparation.roles.width
-    asked, read = {PREPARATION: preparation.to_json()}, lambda node, facts: (node, moments_in(facts, width))
-    known = dict(_answers(grid, "query.moments", _nodes(told), asked, plan.deadline, failures, read))
+    known = _asked_of_tables(grid, "query.moments", told, preparation, plan, failures, moments_in, width)
     told = [each for each in told if each.node in known]
     for each in told:
         each.moments = known[each.node]
         each.samples, each.features = each.moments.patients, width
     return told
+
+
+def _asked_of_tables(
+    grid: Grid,
+    kind: str,
+    told: Sequence[Told],
+    preparation: Preparation,
+    plan: NumericPlan,
+    failures: list[str],
+    read: Callable[[Mapping[str, Any], int], _Read],
+    width: int,
+) -> dict[int, _Read]:
+    """Ask for something of tables of so many columns; give node -> what is read of its answer."""
+    nodes, asked = [each.node for each in told], {PREPARATION: preparation.to_json()}
+
+    def read_of(node: int, facts: Mapping[str, Any]) -> tuple[int, _Read]:
+        return node, read(facts, width)
+
+    return dict(_answers(grid, kind, nodes, asked, plan.deadline, failures, read_of))
 
 
 def _named(told: Sequence[Told], failures: list[str]) -> list[Told]:
@@ -157,10 +169,6 @@ def _scaled(told: Sequence[Told], failures: list[str]) -> list[Told]:
         if each.moments is None:
             note(failures, f"{each.name} does not tell mean and variance of its columns")
     return [each for each in told if each.moments is not None]
-
-
-def _nodes(told: Sequence[Told]) -> list[int]:
-    return [each.node for each in told]
 
 
 def _check_enough(told: Sequence[Told], plan: NumericPlan, failures: Sequence[str]) -> None:
