@@ -1,7 +1,7 @@
 """What hospitals agree on about their tables: the roles of columns.
 
 In: a summary of each hospital's table. Out: `Roles`. Law: a summary holds counts over all rows of a table that has
-enough of them, and of columns that have few values those that enough patients have; no row.
+enough of them, and values, and kinds of outcome, that enough patients have; no row.
 
     outcome      a column of numbers; the label is whether it is above 0
     dropped      columns of which more than 3 in 10 values are missing over all hospitals
@@ -39,7 +39,7 @@ class Summary(NamedTuple):
         missing: of each column, how many values.
         few: of each column whose values are few and whole those that enough patients have, ascending; None of a
             column of many, and of the outcome.
-        kinds: whether it has rows whose outcome is not above 0, and is.
+        kinds: whether enough patients have an outcome that is not above 0, and one that is.
     """
 
     name: str
@@ -99,7 +99,7 @@ def summary_of(table: Table, outcome: str | None = None, least: int = LEAST_PATI
         rows=len(table.values),
         missing=tuple(np.isnan(table.values).sum(0).tolist()),
         few=tuple(None if each == name else few_values(column, least) for each, column in columns.items()),
-        kinds=(bool(np.any(known <= 0)), bool(np.any(known > 0))),
+        kinds=(int((known <= 0).sum()) >= least, int((known > 0).sum()) >= least),
     )
 
 
@@ -126,7 +126,7 @@ def agree(summaries: Sequence[Summary]) -> Roles:
         raise UsageError("no column is left to predict from")
     if not all(any(kind) for kind in zip(*(each.kinds for each in summaries), strict=True)):
         raise UsageError(
-            f"no hospital has rows of both kinds of {first.outcome!r}, above 0 and not",
+            f"no hospital tells of rows of both kinds of {first.outcome!r}, above 0 and not",
             remedy="name another --outcome",
         )
     categories: dict[str, tuple[float, ...]] = {}

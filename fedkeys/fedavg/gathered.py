@@ -1,8 +1,8 @@
 """A round's second half: take the clients' weights as they come, and finish the round.
 
 In: trained weights. Out: the next state, and what the round cost. Laws: an update that is not finite, or that its
-codec cannot carry, is left out and counted, and moves nothing; of fewer than the mean takes nothing comes; updates
-are added up as they come and held only where the mean must see all.
+codec cannot carry, is left out and counted, and moves nothing; of fewer than the mean takes nothing comes, nor of
+a step that is not finite; updates are added up as they come and held only where the mean must see all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -166,7 +166,14 @@ class Gathered:
             update = self._sum / self._weight
         else:
             update = algorithm.mean.combine(np.concatenate(self._held), np.array(self._weights))
-        step, moments = algorithm.server.step(update, state.moments)
+        with np.errstate(over="ignore", invalid="ignore"):
+            step, moments = algorithm.server.step(update, state.moments)
+            finite = np.isfinite([np.linalg.norm(own) for own in (state.weights + step, *moments)]).all()
+        if not finite:
+            failure = "the step that the server would take is not finite"
+            return replace(state, round=state.round + 1), replace(
+                metrics, averaged=0, samples=0, failure=failure
+            )
         after = State(
             seed=state.seed,
             round=state.round + 1,

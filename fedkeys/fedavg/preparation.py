@@ -2,7 +2,7 @@
 
 In: a table, and what the hospitals agreed on. Out: a `Hospital`. Laws: what is filled in comes from patients to
 train on; of a missing value the hospitals tell sums and counts alone; each sum is over enough patients, or is
-not told.
+not told. (What is summed may be the 1 of a single one: that three in fifty have a value is told.)
 
     missing      rows with a missing value are left out, or the value is the mean over all hospitals' patients to
                  train on (of a category: the part that has each value); a column of which a hospital knows too

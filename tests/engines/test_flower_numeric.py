@@ -268,11 +268,30 @@ def test_a_run_goes_on_as_it_was_settled(tmp_path: Path) -> None:
     made(grid_of([{"scenario": "hospitals"}] * 5), generated, **{**chosen, "rounds": 1})
     with pytest.raises(UsageError, match=r"0 nodes take part.*east has other columns than most"):
         made(grid_of(first), generated, **{**chosen, "rounds": 2})
-    (keep / "terms.json").write_text("{}")
-    with pytest.raises(
-        FormatError, match=r"terms\.json: does not say what the rounds beside it were made with"
-    ):
-        made(grid, keep, **{**chosen, "rounds": 4})
+    odd = [{"data": str(other), "partition-id": at} for at in (1, 2)]
+    assert (
+        made(grid_of([files["east"], *odd]), keep, **{**chosen, "rounds": 4, "min-available": 1}).round == 4
+    )
+
+
+def test_what_is_damaged_beside_a_state_is_told_before_a_round_is_made(tmp_path: Path) -> None:
+    keep, chosen = tmp_path / "keep", {**CLASSIFIER, "rounds": 2}
+    grid = devices_grid(2)
+    made(grid, keep, **{**chosen, "rounds": 1})
+    settled, asked = (keep / "terms.json").read_bytes(), len(grid.kinds)
+    for damaged in ("{}", DEEP, json.dumps({**json.loads(settled), "features": float("inf")})):
+        (keep / "terms.json").write_text(damaged)
+        with pytest.raises(
+            FormatError, match=r"terms\.json: does not say what the rounds beside it were made with"
+        ):
+            made(grid, keep, **chosen)
+    (keep / "terms.json").write_bytes(settled)
+    whole = (keep / "rounds.jsonl").read_text()
+    for damaged in ("garbage\n", "\n", "{}\n", "\udcff\n", "[1]\n"):
+        (keep / "rounds.jsonl").write_bytes((damaged + whole).encode(errors="surrogateescape"))
+        with pytest.raises(FormatError, match=r"rounds\.jsonl, line 1: is no account of a round"):
+            made(grid, keep, **chosen)
+    assert len(grid.kinds) == asked
 
 
 def test_a_kill_between_account_and_state_leaves_one_line(
@@ -322,6 +341,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
         {"samples": 1 << 60},
         {"samples": 2.5},
         {"features": 0},
+        {"features": 1 << 47},
         {"moments": DEEP},
         {"moments": "[10, [NaN], [1]]"},
         {"moments": "[10, [" + "9" * 400 + "], [1]]"},
@@ -546,18 +566,17 @@ def test_a_step_that_is_not_finite_moves_nothing(tmp_path: Path, strategy: str) 
     assert {account["refused"] for account in accounts(tmp_path / "one")} == {1}
 
 
-def test_krum_of_too_few_answers_changes_nothing_and_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", [{"mean": "multikrum"}, {"strategy": "multikrum"}, {"strategy": "krum"}])
+def test_krum_of_too_few_answers_changes_nothing_and_says_so(tmp_path: Path, chosen: dict[str, str]) -> None:
     failing = {1000 - at for at in range(6)}
     grid = devices_grid(fault=lambda node, kind: "failed" if kind == "train" and node in failing else None)
-    state = made(grid, tmp_path, **CLASSIFIER, mean="multikrum", wrong=2)
+    state = made(grid, tmp_path, **CLASSIFIER, **chosen, wrong=2)
     assert not state.weights.any()
     for account in accounts(tmp_path):
         assert (account["averaged"], account["dropped"]) == (0, 6)
         assert "6 updates came, where the mean takes 7 or more" in account["failures"]
     failing.remove(1000)
-    state = made(
-        devices_grid(fault=grid.fault), tmp_path, **{**CLASSIFIER, "rounds": 4}, mean="multikrum", wrong=2
-    )
+    state = made(devices_grid(fault=grid.fault), tmp_path, **{**CLASSIFIER, "rounds": 4}, **chosen, wrong=2)
     assert accounts(tmp_path)[-1]["averaged"] == 7
     assert state.weights.any()
 
@@ -643,6 +662,7 @@ def test_flower_drives_our_nodes_by_itself() -> None:
         ({"cohort": -2}, "cohort is -2"),
         ({"min-available": 13}, "12 nodes take part, where 13 have to"),
         ({"scale": "federated", "app": "hospitals"}, "does not tell mean and variance"),
+        ({"strategy": "multikrum", "wrong": 6}, "12 clients can be asked, where MultiKrum takes 15 updates"),
         ({"mean": "krum", "wrong": 6}, "12 clients can be asked, where Krum takes 15 updates"),
     ],
 )
@@ -776,7 +796,7 @@ def test_no_row_is_in_any_message(tmp_path: Path) -> None:
 
 @pytest.fixture
 def asking(tmp_path: Path) -> Callable[..., str]:
-    """Ask the nodes of two hospitals, of which one has few patients, as a curious server does."""
+    """Ask the nodes of two hospitals, of which one has few patients, as a curious server does, each in a run."""
     from flwr.app import ConfigRecord, Message, RecordDict
 
     from fedkeys.engines.flower.numeric.wire import Task, weights_record
@@ -792,12 +812,13 @@ def asking(tmp_path: Path) -> Callable[..., str]:
         (data / f"{name}.csv").write_text("\n".join(told))
     grid = grid_of([{"data": str(data)}] * 2)
 
-    def ask(kind: str, node: int = 0, **roles: Any) -> str:
+    def ask(kind: str, node: int = 0, how: Mapping[str, Any] = {}, again: bool = False, **roles: Any) -> str:
         """Give what is answered, or why it is refused."""
+        if not again:
+            grid.restart(1000 - node)
         own = {"outcome": "sick", "features": ["age"], "categories": {}, "dropped": [], **roles}
-        how = json.dumps(
-            {"missing": "drop", "roles": own, "fill": None, "standardisation": "none", "scale": None}
-        )
+        sound = {"missing": "drop", "roles": own, "fill": None, "standardisation": "none", "scale": None}
+        how = json.dumps({**sound, **how})
         if kind.startswith("query"):
             content = packed({"preparation": how})
         else:
@@ -828,9 +849,36 @@ def test_a_node_sums_over_no_rows_that_a_question_makes_up(asking: Callable[...,
     assert "does not name its columns" in asking(kind, features=["income"])
     assert "does not name its columns" in asking(kind, features=["age"], outcome="income")
     assert "categories of a column" in asking(kind, categories={"income": [0.0, 1.0]})
-    assert "refused" not in asking(kind)
-    assert "other rows of a table than the run has asked about before" in asking(kind, features=["lab"])
-    assert "other rows" not in asking(kind)
+    assert "how data are prepared" in asking(kind, how={"missing": None})
+
+
+@pytest.mark.parametrize("kind", ["query.totals", "query.moments", "train", "evaluate"])
+def test_a_node_prepares_its_table_in_one_way_in_a_run(
+    asking: Callable[..., str], tmp_path: Path, kind: str
+) -> None:
+    """What was open may be settled, once; after that no other rows, columns, fill-ins and scales are asked for."""
+    other = "other rows of a table than before in the run, or other values"
+    scaled = {"standardisation": "federated"}
+    assert other not in asking(
+        kind, how={**scaled, "scale": [[50.0], [9.0]]} if "query" not in kind else scaled
+    )
+    assert other not in asking(kind, how={**scaled, "fill": [3.0], "scale": [[50.0], [9.0]]}, again=True)
+    assert other not in asking(kind, how={**scaled, "fill": [3.0], "scale": [[50.0], [9.0]]}, again=True)
+    for how in (
+        {**scaled, "fill": [4.0], "scale": [[50.0], [9.0]]},
+        {**scaled, "fill": [3.0], "scale": [[50.0], [8.0]]},
+        {**scaled, "fill": None, "scale": [[50.0], [9.0]]},
+        {**scaled, "fill": [3.0], "scale": None},
+        {**scaled, "fill": [3.0], "scale": [[50.0], [9.0]], "missing": "mean"},
+        {"standardisation": "local", "fill": [3.0], "scale": [[50.0], [9.0]]},
+    ):
+        assert other in asking(kind, how=how, again=True)
+    last = {**scaled, "fill": [3.0], "scale": [[50.0], [9.0]]}
+    assert other in asking(kind, how=last, again=True, features=["lab"])
+    assert other not in asking(kind, how=last, again=True)
+    table = tmp_path / "asked" / "east.csv"
+    table.write_text(table.read_text() + "\n,51.0,1,0.2,,1")
+    assert other in asking(kind, how=last, again=True)
 
 
 def flower(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -191,7 +191,7 @@ def test_a_hospital_tells_nothing_of_few_patients() -> None:
     kinds = np.repeat([0, 1, 2, 7], [30, 20, 12, 1])
     rows = [[age, kind, np.nan, age > 50] for age, kind in zip(rng.normal(50, 9, 63), kinds, strict=True)]
     table = Table("north", ("age", "kind", "lab", "sick"), np.array(rows))
-    assert summary_of(table).few[1] == (0.0, 1.0, 2.0)  # that one patient is a 7 is told nobody
+    assert summary_of(table).few[1] == (0.0, 1.0, 2.0)
     assert summary_of(table, least=1).few[1] == (0.0, 1.0, 2.0, 7.0)
     with pytest.raises(UsageError, match="north has too few rows: nothing is told of fewer than 10 patients"):
         summary_of(table._replace(values=table.values[:9]))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fedkeys.engines.flower import ROUNDS_FILE
-from fedkeys.errors import UsageError
+from fedkeys.errors import FormatError, UsageError
 
 LONGEST_FAILURE = 500  # characters of what is kept of one
 
@@ -42,7 +42,22 @@ def append_round(keep: Path, account: Mapping[str, Any]) -> None:
 
 
 def rounds_in(keep: Path) -> list[dict[str, Any]]:
-    """Read what happened in the rounds that are made so far."""
+    """Read what happened in the rounds that are made so far.
+
+    Raises:
+        FormatError: a line is no account.
+    """
     path = keep / ROUNDS_FILE
-    lines = path.read_text().split("\n")[:-1] if path.exists() else []
-    return [json.loads(line) for line in lines]
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return [_account(line, path, number) for number, line in enumerate(lines, 1)]
+
+
+def _account(line: bytes, path: Path, number: int) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(line)
+        int(found["round"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise FormatError(
+            "is no account of a round", file=path, place=f"line {number}", remedy="leave the line out"
+        ) from None
+    return found

@@ -43,6 +43,8 @@ from fedkeys.engines.flower.numeric.wire import (
     figures_written,
     weights_record,
 )
+from fedkeys.errors import UsageError
+from fedkeys.fedavg import means
 from fedkeys.fedavg.answers import Missing
 from fedkeys.fedavg.comparison import Tested
 from fedkeys.fedavg.gathered import Metrics
@@ -53,6 +55,11 @@ from fedkeys.fedavg.training import seeds
 
 _NUMBER = 8  # bytes of a number
 _WEIGHTS = "weights"
+
+
+def least_of(plan: NumericPlan) -> int:
+    """Give of how few answers the strategy of a plan makes no mean: Flower's Krum makes one of a lone answer."""
+    return means.Krum(plan.wrong).least if plan.strategy in ("krum", "multikrum") else 1
 
 
 def strategy_named(plan: NumericPlan, clients: int) -> FedAvg:
@@ -93,13 +100,24 @@ class Borrowed(Strategy):
         inner: it.
         members: who takes part, in the order of their places.
         state: to go on with; its moments are what an adaptive strategy remembers.
+        least: fewer answers are not handed over.
 
     Attributes:
         state, metrics, tested: as of `Averaging`.
+
+    Raises:
+        UsageError: fewer can be asked.
     """
 
-    def __init__(self, inner: FedAvg, members: Sequence[Participant], state: State) -> None:
+    def __init__(self, inner: FedAvg, members: Sequence[Participant], state: State, least: int = 1) -> None:
+        if inner.min_train_nodes < least:
+            raise UsageError(
+                f"{inner.min_train_nodes} clients can be asked, where {type(inner).__name__} takes "
+                f"{least} updates",
+                remedy="have more clients, or survive fewer wrong ones",
+            )
         self.inner = inner
+        self._least = least
         self.members = members
         self.state = state
         self.metrics: Metrics | None = None
@@ -140,7 +158,9 @@ class Borrowed(Strategy):
                 samples += member.samples
         before, figures = self.state, None
         self.state = replace(before, round=before.round + 1)
-        if taken:
+        if 0 < len(taken) < self._least:
+            failure = f"{len(taken)} updates came, where the mean takes {self._least} or more"
+        elif taken:
             try:
                 arrays, figures = self.inner.aggregate_train(server_round, taken)
                 self.state = self._after(arrays)

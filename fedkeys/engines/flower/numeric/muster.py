@@ -70,10 +70,11 @@ def mustered(grid: Grid, nodes: Sequence[int], plan: NumericPlan, before: Terms 
         UsageError: too few answer, or they do not fit together.
     """
     asking = _Asking(grid, plan)
-    told = asking.enough(asking.alike(asking.named(asking.roll(nodes))))
+    told = asking.named(asking.roll(nodes))
     if before is not None:
         preparation = Preparation.from_json(before.preparation)
     else:
+        told = asking.enough(asking.alike(told))
         preparation = Preparation(missing=plan.missing, standardisation=plan.standardisation)
         if told[0].summary is not None:
             preparation, told = asking.agreed(told, preparation)

@@ -1,13 +1,14 @@
 """What a node does when it is asked: say who it is, train, test.
 
 In: a question to this node. Out: counts and sums, trained weights, figures. Laws: of a table each is over at least
-as many patients as the node's settings say, and in one run over the same rows, or the difference of two would be
-one; a question that is refused is answered as an error with one sentence, which Flower's own strategies count as a
-failed client, and the node's own log has the rest.
+as many patients as the node's settings say, and in one run of the same rows prepared in the same way, or the
+difference of two would be one; a question that is refused is answered as an error with one sentence, which
+Flower's own strategies count as a failed client, and the node's own log has the rest.
 """
 
 import json
 import zlib
+from hashlib import blake2b
 
 import numpy as np
 from flwr.app import ConfigRecord, Context, Error, Message, MetricRecord, RecordDict
@@ -34,7 +35,7 @@ from fedkeys.fedavg.hospitals import Hospital
 from fedkeys.fedavg.tables import Table
 
 _REFUSED = 0  # Flower's code of an error of no other kind
-_ROWS = "rows"  # what was asked of a table, in what Flower keeps for the node until the run ends
+_SETTLED = "settled"  # how a table was prepared first, in what Flower keeps for the node until the run ends
 
 
 def register(app: ClientApp) -> None:
@@ -69,8 +70,8 @@ def totals(message: Message, context: Context) -> Message:
     """Tell sums and counts of a table's columns, for what is missing."""
     preparation = Preparation.from_json(str(said_in(message).facts.get(PREPARATION, "")))
     _, data, least = holding(context)
+    _settle(context, data, preparation)
     prepared = preparation.of_table(data, least)
-    _keep_to_rows(context, preparation)
     sums, counts = prepared.totals()
     return Message(
         packed({"sums": json.dumps(sums.tolist()), "counts": json.dumps(counts.tolist())}), reply_to=message
@@ -81,11 +82,10 @@ def moments(message: Message, context: Context) -> Message:
     """Tell count, means and squared deviations of a hospital's columns."""
     preparation = Preparation.from_json(str(said_in(message).facts.get(PREPARATION, "")))
     _, data, least = holding(context)
+    _settle(context, data, preparation)
     hospital = preparation.unscaled(data, least)
     if not isinstance(hospital, Hospital):
         raise FormatError("a question about a hospital, where there is none")
-    if isinstance(data, Table):
-        _keep_to_rows(context, preparation)
     return Message(packed({"moments": _moments(hospital)}), reply_to=message)
 
 
@@ -124,20 +124,25 @@ def _device(message: Message, context: Context) -> Device:
     preparation = config_in(message).get(PREPARATION)
     _, data, least = holding(context)
     how = Preparation.from_json(str(preparation)) if preparation else Preparation()
-    device = how.prepared(data, least)
-    if isinstance(data, Table):
-        _keep_to_rows(context, how)
-    return device
+    _settle(context, data, how)
+    return how.prepared(data, least)
 
 
-def _keep_to_rows(context: Context, preparation: Preparation) -> None:
-    """Refuse to answer for other rows than before in this run."""
-    records = context.state.config_records
-    if (
-        records.setdefault(_ROWS, ConfigRecord({PREPARATION: preparation.rows}))[PREPARATION]
-        != preparation.rows
+def _settle(context: Context, data: Device | Table, preparation: Preparation) -> None:
+    """Hold to how a table was prepared first in this run; what was open then may be settled now.
+
+    Raises:
+        RefusedError: it would be prepared in another way, or is another table by now.
+    """
+    if not isinstance(data, Table):
+        return
+    records, table = context.state.config_records, blake2b(data.values.tobytes(), digest_size=16).hexdigest()
+    before = records.get(_SETTLED)
+    if before is not None and (
+        before["table"] != table or not preparation.follows(Preparation.from_json(str(before[PREPARATION])))
     ):
-        raise RefusedError("a question about other rows of a table than the run has asked about before")
+        raise RefusedError("a question about other rows of a table than before in the run, or other values")
+    records[_SETTLED] = ConfigRecord({"table": table, PREPARATION: preparation.to_json()})
 
 
 def _moments(hospital: Hospital) -> str:

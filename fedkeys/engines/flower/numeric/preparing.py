@@ -7,7 +7,7 @@ of columns that have few values by the node's own table.
 
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Self
+from typing import Self, get_args
 
 import numpy as np
 
@@ -54,16 +54,19 @@ class Preparation:
         """
         try:
             found = json.loads(text)
+            missing, standardisation = found["missing"], found["standardisation"]
+            if missing not in get_args(Missing) or standardisation not in get_args(Standardisation):
+                raise ValueError("no such way")
             roles, scale, fill = found["roles"], found["scale"], found["fill"]
             if roles is not None:
                 categories = {name: tuple(map(float, own)) for name, own in roles["categories"].items()}
                 names = tuple(map(str, roles["features"]))
                 roles = Roles(str(roles["outcome"]), names, categories, tuple(roles["dropped"]))
             return cls(
-                found["missing"],
+                missing,
                 roles,
                 None if fill is None else tuple(map(float, fill)),
-                found["standardisation"],
+                standardisation,
                 None if scale is None else (tuple(map(float, scale[0])), tuple(map(float, scale[1]))),
             )
         except FAULTS as error:
@@ -73,10 +76,10 @@ class Preparation:
         """The same, standardising by a scale."""
         return replace(self, scale=(tuple(scale.mean.tolist()), tuple(scale.spread.tolist())))
 
-    @property
-    def rows(self) -> str:
-        """What says which rows of a table count, and as what: where this differs, so may the rows."""
-        return replace(self, fill=None, standardisation="none", scale=None).to_json()
+    def follows(self, before: Self) -> bool:
+        """Whether this may be asked after another: it differs in what was open then alone."""
+        settled = (before.fill in (None, self.fill)) and (before.scale in (None, self.scale))
+        return settled and replace(self, fill=before.fill, scale=before.scale) == before
 
     def of_table(self, data: Device | Table, least: int) -> Prepared:
         """Give a table as numbers.
@@ -96,7 +99,7 @@ class Preparation:
         if roles is None or not {roles.outcome, *roles.features} <= set(columns):
             raise FormatError("a question about a table that does not name its columns")
         for name in roles.categories:
-            if name not in columns or few_values(columns[name], least) is None:
+            if name not in columns or few_values(columns[name]) is None:
                 raise FormatError("a question that has categories of a column of many values")
         return prepare(data, roles, self.missing, least)
 

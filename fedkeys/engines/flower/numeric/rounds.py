@@ -17,10 +17,10 @@ from flwr.app import ConfigRecord, Message
 from flwr.serverapp import Grid
 
 from fedkeys.container import write_atomically
-from fedkeys.engines.flower.accounts import all_made, append_round, note
+from fedkeys.engines.flower.accounts import all_made, append_round, note, rounds_in
 from fedkeys.engines.flower.exchange import failure_in, nodes_there, replies
 from fedkeys.engines.flower.numeric.averaging import Averaging
-from fedkeys.engines.flower.numeric.borrowed import Borrowed, strategy_named
+from fedkeys.engines.flower.numeric.borrowed import Borrowed, least_of, strategy_named
 from fedkeys.engines.flower.numeric.muster import mustered
 from fedkeys.engines.flower.numeric.preparing import PREPARATION
 from fedkeys.engines.flower.numeric.settings import OURS, NumericPlan
@@ -78,6 +78,7 @@ class NumericRounds:
         self.grid = grid
         self.plan = plan
         plan.keep.mkdir(parents=True, exist_ok=True)
+        rounds_in(plan.keep)  # so that a file that is none is told of before any round is made
         kept, before = self._kept()
         self.muster = mustered(grid, nodes_there(grid, plan.min_available, plan.wait), plan, before)
         members = self.muster.members
@@ -92,7 +93,7 @@ class NumericRounds:
         self.strategy: Averaging | Borrowed = (
             Averaging(algorithm, members, state)
             if plan.strategy == OURS
-            else Borrowed(strategy_named(plan, len(members)), members, state)
+            else Borrowed(strategy_named(plan, len(members)), members, state, least_of(plan))
         )
 
     def run(self) -> Iterator[NumericAccount]:

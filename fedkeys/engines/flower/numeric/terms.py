@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from fedkeys.container import write_atomically
 from fedkeys.engines.flower.numeric.preparing import Preparation
+from fedkeys.engines.flower.numeric.wire import FAULTS
 from fedkeys.errors import FormatError
 
 
@@ -45,8 +46,9 @@ class Terms:
         try:
             found = cls(**json.loads(path.read_text()))
             Preparation.from_json(found.preparation)
-            return cls(dict(found.settings), int(found.features), found.preparation, tuple(found.members))
-        except (OSError, ValueError, TypeError, FormatError) as error:
+            members = tuple(map(str, found.members))
+            return cls(dict(found.settings), int(found.features), found.preparation, members)
+        except (OSError, FormatError, *FAULTS) as error:
             raise FormatError(
                 f"does not say what the rounds beside it were made with ({error})",
                 file=path,

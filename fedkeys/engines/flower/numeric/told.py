@@ -11,17 +11,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from fedkeys.engines.flower.numeric.wire import whole
+from fedkeys.engines.flower.numeric.wire import FAULTS, whole
 from fedkeys.errors import FormatError
 from fedkeys.fedavg.agreement import Summary
 from fedkeys.fedavg.hospitals import Moments
 from fedkeys.fedavg.models.base import Array
 from fedkeys.fedavg.preparation import Totals
 
-_FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 _LONGEST_NAME, _LONGEST_TEXT = 100, 1 << 22  # characters
 _MOST_COLUMNS = 10_000
-_LARGEST = 1e100  # of a mean or a sum, so that squares of it are numbers too
+_LARGEST, _LARGEST_SQUARE = 1e100, 1e250  # of a mean or a sum, and of sums of squares
 
 
 @dataclass(slots=True)
@@ -57,10 +56,12 @@ class Told:
                 summary = _summary(facts["summary"])
                 return cls(node, place, name, 0, 0, summary, None)
             samples, features = whole(facts["samples"], 1), whole(facts["features"], 1)
+            if features > _MOST_COLUMNS:
+                raise ValueError(f"{features} columns, where up to {_MOST_COLUMNS:,} are taken")
             moments = moments_in(facts, features) if "moments" in facts else None
             if moments is not None and moments.patients != samples:
                 raise ValueError("its moments are of other data")
-        except (*_FAULTS, FormatError) as error:
+        except (*FAULTS, FormatError) as error:
             raise FormatError(f"a node does not say who it is ({error})") from None
         return cls(node, place, name, samples, features, None, moments)
 
@@ -80,10 +81,11 @@ def moments_in(facts: Mapping[str, Any], width: int) -> Moments:
     """
     try:
         patients, means, deviations = _json(facts["moments"])
-        found = Moments(whole(patients, 1), _numbers(means, width), _numbers(deviations, width))
+        squares = _numbers(deviations, width, _LARGEST_SQUARE)
+        found = Moments(whole(patients, 1), _numbers(means, width), squares)
         if np.any(found.deviations < 0):
             raise ValueError("squares below 0")
-    except _FAULTS as error:
+    except FAULTS as error:
         raise FormatError(f"a hospital's moments cannot be read ({error})") from None
     return found
 
@@ -98,7 +100,7 @@ def totals_in(facts: Mapping[str, Any], width: int) -> Totals:
         counts = _json(facts["counts"])
         _numbers(counts, width)
         return Totals(_numbers(_json(facts["sums"]), width), np.array([whole(count) for count in counts]))
-    except _FAULTS as error:
+    except FAULTS as error:
         raise FormatError(f"a hospital's totals cannot be read ({error})") from None
 
 
@@ -133,8 +135,8 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def _numbers(values: object, width: int) -> Array:
+def _numbers(values: object, width: int, largest: float = _LARGEST) -> Array:
     found = np.array(values, float)
-    if found.shape != (width,) or not (np.abs(found) <= _LARGEST).all():
+    if found.shape != (width,) or not (np.abs(found) <= largest).all():
         raise ValueError(f"not {width} numbers")
     return found

@@ -28,7 +28,7 @@ ARRAYS, CONFIG, CORRECTION, METRICS = "arrays", "config", "correction", "metrics
 EXAMPLES = "num-examples"
 ROUND, GENERATOR, PROXIMAL = "server-round", "generator", "proximal-mu"
 _WEIGHTS = "weights"
-FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+FAULTS = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
