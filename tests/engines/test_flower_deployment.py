@@ -139,20 +139,47 @@ def test_one_command_runs_it_all_and_stops_it(tmp_path: Path, corpus: Path, simu
     assert not _left(tmp_path)
 
 
-def test_an_interrupt_stops_everything(tmp_path: Path, corpus: Path) -> None:
-    keep = tmp_path / "keep"
-    command = [*_fedkeys(), "flower", "keyboard", str(corpus), "--keep", str(keep)]
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("last", "simulation"),
+    [(b"flower-supernode", []), (b"ray::ClientApp", ["--simulation"])],
+    ids=["deployment", "simulation"],  # not what is looked for, since pytest has it in the environment
+)
+def test_whoever_ends_the_command_ends_all_that_it_has_started(
+    tmp_path: Path, corpus: Path, last: bytes, simulation: list[str], ending: signal.Signals
+) -> None:
+    """By ctrl-C, which goes to the whole group, or by a signal to the command alone; nothing comes back either."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, preexec_fn=interruptible
+        [*_fedkeys(), "flower", "keyboard", str(corpus), *simulation],
+        stderr=subprocess.PIPE,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        start_new_session=True,
+        preexec_fn=interruptible,
     )
-    end = time.monotonic() + 60
-    while not list(keep.glob("flower-*/node-1.log")) and time.monotonic() < end:
+    end = time.monotonic() + 90
+    started: list[bytes] = []
+    while not any(last in said for said in started) and time.monotonic() < end:
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+        started = _left(temporary)
+    if ending == signal.SIGINT:
+        os.killpg(process.pid, ending)
+    else:
+        process.send_signal(ending)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.strip().endswith("fedkeys: interrupted")
-    assert not _left(keep)
+    assert any(last in one for one in started)
+    assert process.returncode == 128 + ending
+    assert said.strip().endswith("fedkeys: interrupted") is (ending == signal.SIGINT)
+    rays = {ray for one in started for ray in re.findall(rb"RAY_TMPDIR=([^\0]+)", one)}
+    assert len(rays) == len(simulation)
+    for _ in range(2):  # what is still alive would make its directory anew
+        assert not _left(temporary)
+        assert list(temporary.iterdir()) == []
+        assert not any(Path(os.fsdecode(ray)).exists() for ray in rays)
+        time.sleep(2)
 
 
 def interruptible() -> None:
@@ -164,12 +191,12 @@ def _fedkeys() -> list[str]:
     return [sys.executable, "-m", "fedkeys"]
 
 
-def _left(place: Path) -> list[str]:
-    """Processes that still run whose arguments, or environment, name a directory."""
+def _left(place: Path) -> list[bytes]:
+    """Processes that still run whose arguments, or environment, name a directory: both, for each."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            if str(place).encode() in said and int(process.name) != os.getpid():
-                found.append(said.decode(errors="replace"))
+            if os.fsencode(place) in said and int(process.name) != os.getpid():
+                found.append(said)
     return found

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fedkeys.engines.flower import APP, FAILURE_FILE
 from fedkeys.engines.flower.accounts import rounds_in
@@ -21,6 +22,7 @@ from fedkeys.engines.flower.processes import (
     free_ports,
     program,
     running,
+    sweep,
     wait_for_port,
 )
 from fedkeys.errors import FedkeysError
@@ -28,6 +30,7 @@ from fedkeys.errors import FedkeysError
 _CONNECTION = "trial"
 _BEGINS_WITHIN = 60.0  # seconds, of one program on a busy machine
 _PAUSE = 0.2
+_RAY_BELOW = "/tmp"  # where it is by itself: names of its sockets have no room for a longer one
 
 Settings = Mapping[str, bool | int | float | str]
 
@@ -45,8 +48,13 @@ class Deployment:
         self.directory = directory
         self._simulated = simulated
         self._stack = ExitStack()
-        self.variables = environment(directory / "flower", variables)
-        (directory / "flower").mkdir(parents=True)
+        home = directory / "flower"
+        if simulated:
+            ray = self._stack.enter_context(TemporaryDirectory(prefix="fedkeys-ray-", dir=_RAY_BELOW))
+            variables = {**variables, "RAY_TMPDIR": ray}
+        self._stack.callback(sweep, home)
+        self.variables = environment(home, variables)
+        home.mkdir(parents=True)
         self.certificates: Certificates = make_certificates(directory)
         (self.port,) = free_ports(1)
         self.nodes: list[subprocess.Popen[bytes]] = []

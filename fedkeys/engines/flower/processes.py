@@ -1,7 +1,8 @@
 """Flower's own programs, started and stopped.
 
 In: arguments. Out: processes, and what they wrote. Laws: they are of this environment, tell nobody that they run,
-and install nothing; all that was started ends with whoever started it, also what these have started themselves.
+and install nothing; all that was started ends with whoever started it, also what these have started themselves, in
+sessions of their own too where the system tells whose environment is whose (Linux).
 """
 
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fedkeys.errors import FedkeysError, UsageError
@@ -19,6 +20,8 @@ from fedkeys.errors import FedkeysError, UsageError
 _PAUSE = 0.1
 _PATIENCE = 5.0  # seconds that a process has to end by itself
 _LINES_TOLD = 12  # of a log, where something went wrong
+
+_HOME = "FLWR_HOME"
 
 REMEDY = "pip install 'fedkeys[flower]'"
 
@@ -46,7 +49,7 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
     return {
         **os.environ,
         "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")]),
-        "FLWR_HOME": str(home),
+        _HOME: str(home),
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -95,6 +98,32 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
         if number == signal.SIGTERM:
             time.sleep(_PAUSE)
     process.wait()
+
+
+def sweep(home: Path) -> None:
+    """End what is left of all that was started with a home of Flower's, by asking first.
+
+    The SuperLink starts its SuperExec in a session of its own, in which a simulation then has its Ray.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        end = time.monotonic() + _PATIENCE
+        told: set[int] = set()
+        while (left := _at_home(home)) and time.monotonic() < end:
+            for process in left - told:
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
+            told |= left
+            time.sleep(_PAUSE)
+
+
+def _at_home(home: Path) -> set[int]:
+    """Give the processes that have a home of Flower's; none where there is no /proc."""
+    variable, found = os.fsencode(f"{_HOME}={home}"), set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if variable in (process / "environ").read_bytes().split(b"\0"):
+                found.add(int(process.name))
+    return found
 
 
 def finished(arguments: Sequence[str], log: Path, variables: Mapping[str, str], seconds: float) -> None:
