@@ -20,6 +20,7 @@ pytestmark = pytest.mark.engines
 from fedkeys.engines.flower.accounts import rounds_in  # noqa: E402
 from fedkeys.engines.flower.certificates import make_node_key  # noqa: E402
 from fedkeys.engines.flower.deployment import Deployment, deployed  # noqa: E402
+from fedkeys.errors import FedkeysError  # noqa: E402
 from fedkeys.simulate import Federation, Plan  # noqa: E402
 from fedkeys.sources import open_corpus, shipped_corpus  # noqa: E402
 
@@ -103,6 +104,13 @@ def _let_in_again(deployment: Deployment, key: Path, own: dict[str, Any]) -> Non
             continue
         return
     pytest.fail("the node was never let in again")
+
+
+def test_a_server_that_fails_is_heard_at_once(tmp_path: Path, deployment: Deployment) -> None:
+    server = tmp_path / "server"
+    with pytest.raises(FedkeysError, match="order is 5; choose 2, 3 or 4"):
+        deployment.run({"order": 5, "keep": str(server)}, PHONES)
+    assert time.time() - (server / "failure").stat().st_mtime < 5
 
 
 @pytest.mark.parametrize("simulation", [[], ["--simulation"]])

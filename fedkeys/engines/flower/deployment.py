@@ -116,7 +116,7 @@ class Deployment:
         return process
 
     def run(self, settings: Settings, nodes: int, on_wait: Callable[[], None] = lambda: None) -> None:
-        """Run the app to its end.
+        """Run the app to its end, or until its server has left word that it failed.
 
         Args:
             settings: of the run, as `app/pyproject.toml` has them.
@@ -137,7 +137,7 @@ class Deployment:
             *(simulated if self._simulated else ()),
         ]
         with running(arguments, log, self.variables) as process:
-            while process.poll() is None:
+            while process.poll() is None and not (keep / FAILURE_FILE).exists():
                 on_wait()
                 time.sleep(_PAUSE)
             on_wait()
