@@ -700,9 +700,9 @@ def test_what_one_app_keeps_is_not_gone_on_with_by_another(
         )
         for name in (first, then)
     ]
-    with suppress(SystemExit):  # no node is there for a classifier
+    with suppress(FedkeysError):  # no node is there for a classifier
         server.main(grid, contexts[0])
-    with pytest.raises(SystemExit, match=f"was begun with app {first}, not {then}"):
+    with pytest.raises(UsageError, match=f"was begun with app {first}, not {then}"):
         server.main(grid, contexts[1])
     assert f"not {then}" in (tmp_path / "server" / "failure").read_text()
 

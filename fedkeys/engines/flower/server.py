@@ -38,7 +38,7 @@ def main(grid: Grid, context: Context) -> None:
                 )
     except FedkeysError as error:
         _leave_word(config, str(error))
-        raise SystemExit(f"fedkeys: {error}") from None
+        raise  # of a SystemExit Flower would hear nothing, and only miss the run's heartbeats after a minute
     except Exception as error:
         _leave_word(config, f"{type(error).__name__}: {error}; the log of the run has more")
         raise
@@ -48,7 +48,8 @@ def _keyboard(grid: Grid, config: Mapping[str, Any]) -> None:
     rounds = Rounds(grid, RoundPlan.read(config))
     try:
         for account in rounds.run():
-            print(json.dumps({"round": account.round, "payload": account.payload}), flush=True)
+            told = {"round": account.round, "payload": account.payload, "failures": account.failures}
+            print(json.dumps(told), flush=True)
     finally:
         rounds.close()
 
