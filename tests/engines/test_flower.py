@@ -671,7 +671,7 @@ def test_rounds_that_are_made_are_not_made_again(tmp_path: Path, corpus: Path) -
         ({"bounded": False}, "bounded true, not false"),
         ({"max_ngrams": 100}, "max-ngrams 2000, not 100"),
         ({"max_norm": 4096}, "max-norm 0, not 4096"),
-        ({"enrolled": "somewhere"}, "signed false, not true"),
+        ({"enrolled": "somewhere"}, "enrolled false, not true"),
     ],
 )
 def test_what_is_kept_is_gone_on_with_under_the_terms_that_it_was_begun_under(

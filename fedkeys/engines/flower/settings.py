@@ -107,7 +107,7 @@ class RoundPlan:
             "order": self.order,
             "bounded": self.bounds is not None,
             **{f"max-{name}": bounds.get(name, 0) for name in ("ngrams", "count", "bytes", "norm")},
-            "signed": self.enrolled is not None,
+            "enrolled": self.enrolled is not None,
         }
 
     def check_kept(self) -> None:
