@@ -94,7 +94,7 @@ def check_installed(otherwise: str = "") -> None:
     if missing:
         remedy = "install it with: pip install 'fedkeys[privacy]'"
         raise UsageError(
-            f"sums under masks want the extra privacy, of which {' and '.join(missing)} "
+            f"sums under masks want the extra privacy, of which {', '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} missing",
             remedy=f"{remedy}, {otherwise}" if otherwise else remedy,
         )

@@ -23,6 +23,7 @@ from fedkeys.engines.flower.processes import (
     program,
     running,
     sweep,
+    undisturbed,
     wait_for_port,
 )
 from fedkeys.errors import FedkeysError
@@ -48,13 +49,12 @@ class Deployment:
         self.directory = directory
         self._simulated = simulated
         self._stack = ExitStack()
-        home = directory / "flower"
+        self._home = directory / "flower"
         if simulated:
             ray = self._stack.enter_context(TemporaryDirectory(prefix="fedkeys-ray-", dir=_RAY_BELOW))
             variables = {**variables, "RAY_TMPDIR": ray}
-        self._stack.callback(sweep, home)
-        self.variables = environment(home, variables)
-        home.mkdir(parents=True)
+        self.variables = environment(self._home, variables)
+        self._home.mkdir(parents=True)
         self.certificates: Certificates = make_certificates(directory)
         (self.port,) = free_ports(1)
         self.nodes: list[subprocess.Popen[bytes]] = []
@@ -71,7 +71,7 @@ class Deployment:
             FedkeysError: it does not start.
         """
         server = self.certificates
-        config = self.directory / "flower" / "config.toml"
+        config = self._home / "config.toml"
         config.write_text(
             f'[superlink]\ndefault = "{_CONNECTION}"\n\n[superlink.{_CONNECTION}]\n'
             f'address = "{self.address}"\nroot-certificates = {json.dumps(str(server.authority))}\n'
@@ -153,7 +153,9 @@ class Deployment:
 
     def close(self) -> None:
         """Stop everything."""
-        self._stack.close()
+        with undisturbed():
+            sweep(self._home)
+            self._stack.close()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -100,15 +101,30 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Heed no ctrl-C and no SIGTERM for as long as this lasts: who asks again, and again, is asked to wait."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears of signals
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def sweep(home: Path) -> None:
-    """End what is left of all that was started with a home of Flower's, by asking first.
+    """End all that was started with a home of Flower's, and all of the sessions of these, by asking first.
 
     The SuperLink starts its SuperExec in a session of its own, in which a simulation then has its Ray.
     """
+    sessions: set[int] = set()
     for number in (signal.SIGTERM, signal.SIGKILL):
         end = time.monotonic() + _PATIENCE
         told: set[int] = set()
-        while (left := _at_home(home)) and time.monotonic() < end:
+        while (left := _at_home(home, sessions)) and time.monotonic() < end:
             for process in left - told:
                 with suppress(ProcessLookupError):
                     os.kill(process, number)
@@ -116,14 +132,26 @@ def sweep(home: Path) -> None:
             time.sleep(_PAUSE)
 
 
-def _at_home(home: Path) -> set[int]:
-    """Give the processes that have a home of Flower's; none where there is no /proc."""
-    variable, found = os.fsencode(f"{_HOME}={home}"), set()
+def _at_home(home: Path, sessions: set[int]) -> set[int]:
+    """Give the processes of sessions in which one has a home of Flower's; none where there is no /proc.
+
+    Ray's programs write their titles over their environment, so sessions that were seen are remembered.
+
+    Args:
+        home: which.
+        sessions: those that are known; more are added.
+    """
+    variable, session_of = os.fsencode(f"{_HOME}={home}"), {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
+            state, _, _, session, *_ = (process / "stat").read_text().rpartition(")")[2].split()
+            if state == "Z":
+                continue
+            session_of[int(process.name)] = int(session)
             if variable in (process / "environ").read_bytes().split(b"\0"):
-                found.add(int(process.name))
-    return found
+                sessions.add(int(session))
+    sessions.discard(os.getsid(0))
+    return {process for process, session in session_of.items() if session in sessions}
 
 
 def finished(arguments: Sequence[str], log: Path, variables: Mapping[str, str], seconds: float) -> None:
