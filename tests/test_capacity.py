@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 from math import inf
@@ -241,24 +243,56 @@ def test_costs_are_measured_and_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "where", "expected"),
     [
-        lambda kept: kept.pop("plain"),
-        lambda kept: kept["plain"].update(more=1),
-        lambda kept: kept["plain"].update(ledger_bytes=-1),
-        lambda kept: kept["plain"].update(ledger_bytes="1"),
-        lambda kept: kept["plain"]["distinct"].update(power=float("nan")),
-        lambda kept: kept.update(secure=[]),
-        lambda kept: kept.update(machine=3),
+        (lambda kept: kept.pop("plain"), "costs.json", "an object with machine, ngrams, plain, secure"),
+        (lambda kept: kept["plain"].update(more=1), "plain", "an object with delta_bytes"),
+        (lambda kept: kept["plain"].update(ledger_bytes=-1), "plain.ledger_bytes", "a number of 0 or more"),
+        (lambda kept: kept["plain"].update(ledger_bytes="1"), "plain.ledger_bytes", "a number"),
+        (lambda kept: kept["plain"].update(ledger_bytes=10**400), "plain.ledger_bytes", "a number"),
+        (
+            lambda kept: kept["plain"]["distinct"].update(power=float("nan")),
+            "plain.distinct.power",
+            "a number",
+        ),
+        (lambda kept: kept.update(secure=[]), "secure", "an object with entries"),
+        (lambda kept: kept.update(machine=3), "machine", "a text"),
     ],
 )
-def test_what_are_no_costs_is_refused(tmp_path: Path, change: Any) -> None:
+def test_what_are_no_costs_is_refused(tmp_path: Path, change: Any, where: str, expected: str) -> None:
     kept = json.loads((DOCS / "capacity.json").read_text())
     change(kept)
     path = tmp_path / "costs.json"
     path.write_text(json.dumps(kept))
-    with pytest.raises(FormatError, match="keep-costs"):
+    with pytest.raises(FormatError, match="keep-costs") as refused:
         Costs.load(path)
+    assert f"{where}: no costs" in str(refused.value)
+    assert f": {expected}" in str(refused.value)
+
+
+@pytest.mark.parametrize("missing", ["cryptography", "scipy", "shamirs"])
+def test_sums_without_their_extra_are_refused_before_anything_is_measured(
+    tmp_path: Path, home: dict[str, str], missing: str
+) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from fedkeys.simulate import measuring\n"
+        "measuring.measured = None  # asked for, it would be a fault\n"
+        "sys.argv[1:] = ['bench', 'capacity', '--secure']\nfrom fedkeys.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=home, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert f"{missing} is missing" in done.stderr
+    assert "pip install 'fedkeys[privacy]', or add --plain" in done.stderr
+
+
+def test_deltas_are_measured_and_planned_without_the_extra_of_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    found = measured(0, Trial((20, 40, 80), (2048, 4096), ((15, 10, 0.0),), 1))
+    assert found.secure is None
+    assert need_of(10_000, Setting(), Machine(), found, 0).merge_seconds > 0
 
 
 def test_sums_that_were_not_measured_are_not_planned(costs: Costs) -> None:
@@ -374,7 +408,8 @@ def test_the_command_prints_the_plan(fedkeys: Any, costs: Costs, plan: list[Plan
 @pytest.mark.parametrize(
     ("given", "status", "why"),
     [
-        (("--costs", DOCS / "capacity.md"), 1, "measure again"),
+        (("--costs", DOCS / "capacity.md"), 1, "JSON was expected; measure again"),
+        (("--costs", "nowhere.json"), 2, "no such file"),
         (("--costs", "a.json", "--keep-costs", "b.json"), 2, "give one of them"),
         (("--plain", "--together", "50"), 2, "leave --plain out"),
         (("--costs", DOCS / "capacity.json", "--min-phones", "7"), 2, "2, 20, 100"),

@@ -84,11 +84,12 @@ def capacity(
     read from --costs. A day of rounds is then simulated, with phones that come by day and night, are lost or late,
     and a queue at the server. Fleets larger than what was measured are extrapolated, and a table says how far.
     """
-    from fedkeys.cli.files import check_writable
+    from fedkeys.cli.files import check_writable, existing
     from fedkeys.cli.options import DEFAULT_TOGETHER
     from fedkeys.errors import UsageError
     from fedkeys.simulate.arrivals import Habits
     from fedkeys.simulate.capacity import Machine, Setting
+    from fedkeys.simulate.measuring_sums import check_installed
 
     if costs is not None and keep_costs is not None:
         raise UsageError(
@@ -96,10 +97,12 @@ def capacity(
         )
     if together is not None and secure is False:
         raise UsageError("--together is for sums under masks", remedy="leave --plain out")
+    if secure is not False:
+        check_installed("or add --plain")
     if keep_costs is not None:
         check_writable(keep_costs)
     habits = Habits(dropout=dropout)
-    given = _costs(costs, keep_costs, seed)
+    given = _costs(existing(costs) if costs else None, keep_costs, seed)
     settings = [
         Setting(
             together=(together or DEFAULT_TOGETHER) if masked else None,

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fedkeys.cli import flower_numeric
-from fedkeys.cli.console import many, narrate, print_json, print_table, size
+from fedkeys.cli.console import many, narrate, print_json
 from fedkeys.cli.files import check_output, check_writable
+from fedkeys.cli.flower_report import judge, print_report
 from fedkeys.cli.flower_run import KeepOption, SimulationOption, place_of, rounds_made
 from fedkeys.cli.options import (
     DpDeltaOption,
@@ -26,6 +27,7 @@ from fedkeys.cli.options import (
     TogetherOption,
     UnboundedOption,
     bounds_of,
+    budget_of,
     together_of,
 )
 from fedkeys.cli.progress import progress
@@ -43,7 +45,6 @@ app.command("classifier")(flower_numeric.classifier)
 app.command("hospitals")(flower_numeric.hospitals)
 
 _DEFAULT_NODES = 5
-_DISPENSABLE = ("down", "seconds", "idle", "sent", "there")
 
 
 @app.command("app")
@@ -67,7 +68,7 @@ def keyboard(
         typer.Option(
             "--nodes",
             min=2,
-            help="How many phones take part, the first ones of the corpus by name.",
+            help="How many phones take part, the first ones of the corpus by name; with --secure 15 or more.",
             show_default=f"{_DEFAULT_NODES}; all with --simulation",
         ),
     ] = None,
@@ -104,9 +105,13 @@ def keyboard(
     """
     from fedkeys.engines.flower import check_installed
     from fedkeys.errors import UsageError
+    from fedkeys.model import Model
+    from fedkeys.simulate import measuring_sums
     from fedkeys.sources import open_corpus, shipped_corpus
 
     check_installed()
+    if secure:
+        measuring_sums.check_installed()
     spec = str(corpus or shipped_corpus())
     if out is not None:
         check_output(out, None, [Path(spec), *Path(spec).glob("*.txt")])
@@ -117,8 +122,11 @@ def keyboard(
         raise UsageError(
             f"{wanted} nodes, where the corpus has {many(there, 'phone')}", remedy="ask for fewer"
         )
+    _check_enough(wanted, min(wanted, cohort or wanted), min_phones, secure)
     bounds = bounds_of(max_ngrams, max_count, max_bytes, unbounded, max_norm, epsilon is not None)
-    sums = together_of(secure, together)
+    sums, budget = together_of(secure, together), budget_of(epsilon, dp_delta, rounds)
+    if budget is not None:
+        budget.event()  # prices it, or says what is missing for that
     settings: dict[str, bool | int | float | str] = {
         "rounds": rounds,
         "cohort": cohort or 0,
@@ -145,12 +153,11 @@ def keyboard(
             own,
             step,
         )
-        model = place / "server" / f"{accounts[-1]['round']}.model"
-        if out is not None and model.exists():
-            from fedkeys.container import write_atomically
-
-            write_atomically(out, model.read_bytes())
-            narrate(f"model of round {accounts[-1]['round']} in {out}")
+        released = [account["round"] for account in accounts if account["payload"]]
+        model = Model.load(place / "server" / f"{released[-1]}.model") if released else None
+    if model is not None and out is not None:
+        model.save(out)
+        narrate(f"model of round {released[-1]} in {out}")
     if json:
         print_json({"rounds": accounts})
     else:
@@ -158,6 +165,28 @@ def keyboard(
     for account in accounts:
         for why in account["failures"]:
             narrate(f"round {account['round']}: {why}")
+    judge(accounts, model, min_phones)
+
+
+def _check_enough(nodes: int, asked: int, min_phones: int, secure: bool) -> None:
+    """Refuse what so many phones are too few for.
+
+    Raises:
+        UsageError: nothing could be added up, or told.
+    """
+    from fedkeys.delta.secure import LEAST_TOGETHER
+    from fedkeys.errors import UsageError
+
+    if secure and asked < LEAST_TOGETHER:
+        raise UsageError(
+            f"sums under masks want {LEAST_TOGETHER} phones or more, and a round would ask {asked}",
+            remedy=f"give --nodes {LEAST_TOGETHER} or more, and no smaller --cohort",
+        )
+    if min_phones > nodes:
+        raise UsageError(
+            f"a release would tell what at least {min_phones:,} phones have sent, and {nodes:,} take part",
+            remedy="give more --nodes, or lower --min-phones",
+        )
 
 
 def _run(
@@ -169,17 +198,31 @@ def _run(
     own: Mapping[str, bool | int | float | str],
     step: Any,
 ) -> list[dict[str, Any]]:
-    """Have phones on loopback make their rounds, and give the account of them."""
+    """Have phones on loopback make their rounds, and give the account of them.
+
+    Raises:
+        UsageError: what is kept is for something else, or all rounds are made.
+        FedkeysError: they fail.
+    """
     from json import dumps
 
     from fedkeys.engines.flower.node import SETTINGS_VARIABLE
+    from fedkeys.engines.flower.numeric.settings import run_config
+    from fedkeys.engines.flower.purpose import check_purpose, write_purpose
+    from fedkeys.engines.flower.settings import RoundPlan
 
     homes, known = [place / "nodes" / str(at) for at in range(nodes)], place / "enrolled"
     own = {**own, "corpus": str(corpus)}
     if settings["together"]:
-        _enrol(homes, known)
         settings = {**settings, "enrolled": str(known)}
         own |= {"known": str(known)}
+    # Before anything is started, which takes half a minute.
+    plan = RoundPlan.read(run_config({**settings, "keep": str(place / "server")}))
+    check_purpose(place, {"corpus": str(corpus)})
+    plan.check_kept()
+    write_purpose(place, {"corpus": str(corpus)})
+    if settings["together"]:
+        _enrol(homes, known)
     each = [{**own, "keep": str(home)} for home in homes]
     variables = {SETTINGS_VARIABLE: dumps({**own, "keep": str(place / "nodes")})}
     return rounds_made(place, each, variables if simulation else None, settings, step)
@@ -206,32 +249,3 @@ def _bounds_as_settings(bounds: "Bounds | None") -> dict[str, bool | int | float
         "max-bytes": bounds.max_bytes,
         "max-norm": bounds.max_norm or 0,
     }
-
-
-def print_report(accounts: Sequence[Mapping[str, Any]], nodes: int) -> None:
-    """Print a table of the rounds on stdout."""
-    trouble = [
-        name
-        for name in ("idle", "lost", "late", "known", "refused", "failed", "spent")
-        if any(a[name] for a in accounts)
-    ]
-    print_table(
-        f"{many(nodes, 'node')} on Flower",
-        ("round", "there", "asked", *trouble, "merged", "sent", "down", "words", "n-grams", "seconds"),
-        [
-            (
-                str(account["round"]),
-                f"{account['available']:,}",
-                f"{account['sampled']:,}" if account["sampled"] else "not started",
-                *(f"{account[name]:,}" for name in trouble),
-                f"{account['merged']:,}",
-                size(account["bytes_up"]),
-                size(account["bytes_down"]),
-                f"{account['ngrams'][0]:,}" if account["ngrams"] else "",
-                f"{sum(account['ngrams'][1:]):,}" if account["ngrams"] else "",
-                f"{account['seconds']:.1f}",
-            )
-            for account in accounts
-        ],
-        dispensable=_DISPENSABLE,
-    )

@@ -1,12 +1,15 @@
 """What the commands of `fedkeys flower` share: where things are kept, and runs of a federation on loopback."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from fedkeys.cli.console import narrate
 
 if TYPE_CHECKING:
     from fedkeys.cli.progress import Step
@@ -47,9 +50,15 @@ def rounds_made(
     """
     from fedkeys.engines.flower.accounts import rounds_in
     from fedkeys.engines.flower.deployment import deployed
+    from fedkeys.engines.flower.purpose import check_purpose
 
     server = place / "server"
-    before = len(rounds_in(server))
+    check_purpose(server, {"app": settings.get("app", "keyboard")})
+    before, told = rounds_in(server), 0
+
+    def made() -> list[dict[str, Any]]:
+        return [account for account in rounds_in(server) if account not in before]
+
     with (
         TemporaryDirectory(prefix="flower-", dir=place) as scratch,
         _logs_kept(Path(scratch), place / "logs"),
@@ -62,10 +71,21 @@ def rounds_made(
                 deployment.add_node(f"node-{at}", key, {"partition-id": at, **own})
 
             def on_wait() -> None:
-                step(f"round {len(rounds_in(server)) + 1}", None)
+                nonlocal told
+                done = made()
+                for account in done[told:]:
+                    tell_of_round(account)
+                told = len(done)
+                step(f"round {(done or before or [{'round': 0}])[-1]['round'] + 1}", None)
 
             deployment.run({**settings, "keep": str(server)}, len(nodes), on_wait)
-    return rounds_in(server)[before:]
+    return made()
+
+
+def tell_of_round(account: Mapping[str, Any]) -> None:
+    """Say on stderr that a round is over, where no line of progress shows it."""
+    if not sys.stderr.isatty():
+        narrate(f"round {account['round']} took {account['seconds']:.1f} s")
 
 
 @contextmanager
@@ -84,9 +104,21 @@ def _logs_kept(scratch: Path, logs: Path) -> Iterator[None]:
 
 @contextmanager
 def place_of(keep: Path | None) -> Iterator[Path]:
-    """Give a directory that stays, or one that does not."""
+    """Give a directory that stays, or one that does not.
+
+    Raises:
+        UsageError: nothing can be written in the one that is to stay.
+    """
+    from fedkeys.errors import UsageError
+
     if keep is not None:
-        keep.mkdir(parents=True, exist_ok=True)
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=keep).close()
+        except OSError as error:
+            raise UsageError(
+                f"cannot be written ({error.strerror})", file=keep, remedy="name a directory elsewhere"
+            ) from None
         yield keep.resolve()
         return
     with TemporaryDirectory(prefix="fedkeys-flower-") as scratch:

@@ -9,8 +9,9 @@ generated fleet has them.
 
 import json
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from math import ceil, isfinite
+from math import ceil
 from pathlib import Path
+from sys import float_info
 from typing import Any
 
 from fedkeys.container import read_bytes, write_atomically
@@ -223,42 +224,51 @@ class Costs:
 
         Raises:
             FormatError: it is nothing of that form.
+            FedkeysError: it cannot be read.
         """
         try:
-            found = _read(cls, json.loads(read_bytes(path, _MOST_BYTES)))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise FormatError(
-                f"no costs as --keep-costs writes them: {error}",
-                file=path,
-                remedy="measure again with --keep-costs",
-            ) from None
+            given = json.loads(read_bytes(path, _MOST_BYTES))
+        except (ValueError, RecursionError):
+            raise _unlike("JSON", "").at(path) from None
+        try:
+            found = _read(cls, given, "")
+        except FormatError as error:
+            raise error.at(path) from None
         assert isinstance(found, cls)
         return found
 
 
-def _read(form: Any, given: Any) -> Any:
+def _read(form: Any, given: Any, place: str) -> Any:
     """Make a value of a dataclass of what JSON says."""
-    if not isinstance(given, dict):
-        raise ValueError(f"{form.__name__} is no object")
     expected = {field.name: field.type for field in fields(form)}
-    if given.keys() != expected.keys():
-        raise ValueError(
-            f"{form.__name__} has {', '.join(sorted(given.keys() ^ expected.keys()))} too much or too few"
-        )
-    return form(**{name: _value(type_, given[name], name) for name, type_ in expected.items()})
+    if not isinstance(given, dict) or given.keys() != expected.keys():
+        raise _unlike(f"an object with {', '.join(expected)}, and nothing else,", place)
+    under = f"{place}." if place else ""
+    return form(**{name: _value(type_, given[name], under + name) for name, type_ in expected.items()})
 
 
-def _value(type_: Any, given: Any, name: str) -> Any:
+def _value(type_: Any, given: Any, place: str) -> Any:
     if type_ == SecureCosts | None:
-        return None if given is None else _read(SecureCosts, given)
+        return None if given is None else _read(SecureCosts, given, place)
     if is_dataclass(type_):
-        return _read(type_, given)
-    if type_ is str and isinstance(given, str):
+        return _read(type_, given, place)
+    if type_ is str:
+        if not isinstance(given, str):
+            raise _unlike("a text", place)
         return given
-    is_number = isinstance(given, int | float) and not isinstance(given, bool)
-    if type_ is str or not is_number or not isfinite(given) or (given < 0 and name not in _SIGNED):
-        raise ValueError(f"{name} is {given!r}")
+    if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) <= float_info.max:
+        raise _unlike("a number", place)
+    if given < 0 and not place.endswith(_SIGNED):
+        raise _unlike("a number of 0 or more", place)
     return type_(given)
 
 
-_SIGNED = ("centre",)
+def _unlike(expected: str, place: str) -> FormatError:
+    return FormatError(
+        f"no costs as --keep-costs writes them: {expected} was expected",
+        place=place or None,
+        remedy="measure again with --keep-costs",
+    )
+
+
+_SIGNED = ".centre"

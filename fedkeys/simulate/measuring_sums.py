@@ -8,6 +8,7 @@ protocol says of their growth (`fedkeys.phone.secure`).
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from statistics import median
 from typing import NamedTuple, TypeVar
 
@@ -44,6 +45,8 @@ _MASKED, _MASKS = 1 << 20, 9  # numbers of a mask, and how often it is timed
 _TOGETHER = (20, 50, 100, 200, 400)  # phones whose distinct entries are counted
 _NGRAMS = 300  # of each of them
 
+_PACKAGES = ("cryptography", "scipy", "shamirs")  # of the extra `privacy`, without which there are no sums
+
 OnStep = Callable[[str, float], None]
 Result = TypeVar("Result")
 
@@ -78,6 +81,25 @@ class _Run(NamedTuple):
         return self.phones - self.lost
 
 
+def check_installed(otherwise: str = "") -> None:
+    """Refuse sums under masks where what they take is not installed.
+
+    Args:
+        otherwise: what else can be done about it, such as "or add --plain".
+
+    Raises:
+        UsageError: a package of the extra `privacy` is missing.
+    """
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        remedy = "install it with: pip install 'fedkeys[privacy]'"
+        raise UsageError(
+            f"sums under masks want the extra privacy, of which {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing",
+            remedy=f"{remedy}, {otherwise}" if otherwise else remedy,
+        )
+
+
 def measured_sums(
     seed: int,
     on_step: OnStep = lambda *_: None,
@@ -95,6 +117,7 @@ def measured_sums(
     Raises:
         UsageError: the extra `privacy` is not installed.
     """
+    check_installed()
     found: list[_Run] = []
     for done, (phones, ngrams, lost) in enumerate(runs):
         on_step("sums under masks", done / len(runs))
@@ -177,16 +200,9 @@ def _fitted(
 
     Returns:
         What each costs, and the greatest relative error of a run.
-
-    Raises:
-        UsageError: the extra `privacy` is not installed.
     """
-    try:
-        from scipy.optimize import nnls
-    except ImportError:
-        raise UsageError(
-            "fitting what sums cost wants scipy", remedy="install it with: pip install 'fedkeys[privacy]'"
-        ) from None
+    from scipy.optimize import nnls
+
     whole = np.array(values, float)
     before = np.array(known, float) / whole if len(known) else np.zeros(len(whole))
     parts = np.array(features, float).T / whole[:, None]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ import pytest
 pytest.importorskip("flwr")
 pytestmark = pytest.mark.engines
 
-from flwr.app import ArrayRecord, ConfigRecord, Message, RecordDict  # noqa: E402
+from flwr.app import ArrayRecord, ConfigRecord, Context, Message, RecordDict  # noqa: E402
 
 from fedkeys.delta import DEFAULT_BOUNDS  # noqa: E402
-from fedkeys.engines.flower import APP, client, node  # noqa: E402
+from fedkeys.engines.flower import APP, client, node, server  # noqa: E402
 from fedkeys.engines.flower.accounts import append_round, rounds_in  # noqa: E402
 from fedkeys.engines.flower.keyboard import RoundAccount, Rounds  # noqa: E402
 from fedkeys.engines.flower.settings import RoundPlan  # noqa: E402
@@ -82,16 +83,16 @@ def unspread(grid: InProcessGrid) -> None:
 
 def made(grid: InProcessGrid, config: Mapping[str, Any], rounds: int | None = None) -> list[RoundAccount]:
     """Make rounds, all or so many; then the server's process ends."""
-    server = Rounds(grid, RoundPlan.read(config))
+    rounds_ = Rounds(grid, RoundPlan.read(config))
     try:
         found = []
-        for account in server.run():
+        for account in rounds_.run():
             found.append(account)
             if len(found) == rounds:
                 break
         return found
     finally:
-        server.close()
+        rounds_.close()
 
 
 def payloads(accounts: list[RoundAccount]) -> list[str]:
@@ -195,6 +196,9 @@ def test_a_cohort_is_asked_and_a_round_waits_for_enough(tmp_path: Path, corpus: 
     assert (account.available, account.sampled, account.merged) == (PHONES, 4, 4)
     (account,) = made(grid, settings(tmp_path / "other", min_available=PHONES + 1))
     assert (account.sampled, account.payload) == (0, "")
+    assert account.failures == [
+        "the round did not start: 6 nodes were there after 0 s, where 7 have to be (min-available)"
+    ]
 
 
 def test_signed_phones_alone_take_part(tmp_path: Path, corpus: Path) -> None:
@@ -287,6 +291,14 @@ def test_a_sum_goes_on_without_those_who_are_lost_at_a_step(tmp_path: Path, few:
     accounts += made(grid, {**config, "rounds": 3, "deadline": 30.0})
     last = accounts[-1]
     assert last.payload == simulated(few, Plan(bounds=None))[-1] if is_in else last.merged == 0
+
+
+def test_a_sum_for_which_nobody_has_anything_new_is_no_failure(tmp_path: Path, few: Path) -> None:
+    own = nodes(tmp_path, few, spread=False)
+    grid = InProcessGrid(client.app, own)
+    first, second = made(grid, settings(tmp_path, rounds=2, together=FEW, enrolled=enrolled(tmp_path, own)))
+    assert (first.merged, second.merged, second.idle) == (FEW, 0, FEW)
+    assert second.failures == []
 
 
 def test_a_node_that_forgets_a_run_is_lost_to_it_and_sends_later(tmp_path: Path, few: Path) -> None:
@@ -628,6 +640,9 @@ def test_the_server_loads_no_text_code_and_the_command_line_no_engine() -> None:
         ({"order": 5}, "order is 5"),
         ({"epsilon": 1.0}, "set max-norm"),
         ({"cohort": -1}, "cohort is -1"),
+        ({"epsilon": -1.0, "max_norm": 4096}, "epsilon is -1"),
+        ({"together": 14}, "choose 15 to"),
+        ({"together": 15, "cohort": 14}, "want 15 phones or more, and a round asks 14"),
         ({"blocklist": "/nowhere"}, "nowhere"),
     ],
 )
@@ -644,6 +659,52 @@ def test_rounds_that_are_made_are_not_made_again(tmp_path: Path, corpus: Path) -
     made(grid, config)
     with pytest.raises(UsageError, match="all 1 rounds are made"):
         made(grid, config)
+    with pytest.raises(UsageError, match="all 1 rounds are made"):
+        RoundPlan.read(config).check_kept()  # before anything is started
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"federation": "other"}, "federation fedkeys, not other"),
+        ({"order": 3}, "order 4, not 3"),
+        ({"bounded": False}, "bounded true, not false"),
+        ({"max_ngrams": 100}, "max-ngrams 2000, not 100"),
+        ({"max_norm": 4096}, "max-norm 0, not 4096"),
+        ({"enrolled": "somewhere"}, "enrolled false, not true"),
+    ],
+)
+def test_what_is_kept_is_gone_on_with_under_the_terms_that_it_was_begun_under(
+    tmp_path: Path, corpus: Path, changes: dict[str, Any], said: str
+) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    made(grid, settings(tmp_path))
+    asked = len(grid.kinds)
+    with pytest.raises(UsageError, match=f"was begun with {said}; ask for what was asked for"):
+        made(grid, settings(tmp_path, rounds=2, **changes))
+    assert len(grid.kinds) == asked
+
+
+@pytest.mark.parametrize(("first", "then"), [("keyboard", "classifier"), ("classifier", "keyboard")])
+def test_what_one_app_keeps_is_not_gone_on_with_by_another(
+    tmp_path: Path, corpus: Path, first: str, then: str
+) -> None:
+    grid = InProcessGrid(client.app, nodes(tmp_path, corpus))
+    contexts = [
+        Context(
+            run_id=1,
+            node_id=1,
+            node_config={},
+            state=RecordDict(),
+            run_config=settings(tmp_path, app=name, scale="none"),
+        )
+        for name in (first, then)
+    ]
+    with suppress(FedkeysError):  # no node is there for a classifier
+        server.main(grid, contexts[0])
+    with pytest.raises(UsageError, match=f"was begun with app {first}, not {then}"):
+        server.main(grid, contexts[1])
+    assert f"not {then}" in (tmp_path / "server" / "failure").read_text()
 
 
 def test_a_release_under_differential_privacy(tmp_path: Path, corpus: Path) -> None:

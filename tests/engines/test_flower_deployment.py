@@ -17,9 +17,12 @@ import pytest
 pytest.importorskip("flwr")
 pytestmark = pytest.mark.engines
 
+from fedkeys.engines.flower import APP  # noqa: E402
 from fedkeys.engines.flower.accounts import rounds_in  # noqa: E402
 from fedkeys.engines.flower.certificates import make_node_key  # noqa: E402
-from fedkeys.engines.flower.deployment import Deployment, deployed  # noqa: E402
+from fedkeys.engines.flower.deployment import Deployment, assigned, deployed  # noqa: E402
+from fedkeys.engines.flower.processes import finished, program  # noqa: E402
+from fedkeys.errors import FedkeysError  # noqa: E402
 from fedkeys.simulate import Federation, Plan  # noqa: E402
 from fedkeys.sources import open_corpus, shipped_corpus  # noqa: E402
 
@@ -94,15 +97,31 @@ def test_killed_nodes_lose_nothing_and_unknown_ones_are_not_let_in(
 
 
 def _let_in_again(deployment: Deployment, key: Path, own: dict[str, Any]) -> None:
-    """Start a node until it stays: a killed one is let in again when it has missed heartbeats for a minute."""
-    end = time.monotonic() + 120
+    """Start a node until it is let in, which a killed one is when it has missed heartbeats for a minute."""
+    end = time.monotonic() + 150
     while time.monotonic() < end:
-        process = deployment.add_node(f"again-{int(end - time.monotonic())}", key, own)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-            continue
-        return
+        name = f"again-{int(end - time.monotonic())}"
+        process = deployment.add_node(name, key, own)
+        while process.poll() is None:
+            if "SuperNode ID" in deployment.log(name).read_text():
+                return
+            time.sleep(0.5)
     pytest.fail("the node was never let in again")
+
+
+def test_a_server_that_fails_is_heard_at_once(tmp_path: Path, deployment: Deployment) -> None:
+    server = tmp_path / "server"
+    with pytest.raises(FedkeysError, match="order is 5; choose 2, 3 or 4"):
+        deployment.run({"order": 5, "keep": str(server)}, PHONES)
+    assert time.time() - (server / "failure").stat().st_mtime < 10
+
+
+def test_the_stream_of_a_run_that_fails_says_why(tmp_path: Path, deployment: Deployment) -> None:
+    """Also to who has no eye on the directory that the server keeps, and before a minute has passed."""
+    settings = {"order": 5, "keep": str(tmp_path / "server")}
+    arguments = [program("flwr"), "run", str(APP), "--stream", "--run-config", assigned(settings)]
+    finished(arguments, deployment.log("stream"), deployment.variables, 45)
+    assert "order is 5; choose 2, 3 or 4" in deployment.log("stream").read_text()
 
 
 @pytest.mark.parametrize("simulation", [[], ["--simulation"]])
@@ -139,20 +158,49 @@ def test_one_command_runs_it_all_and_stops_it(tmp_path: Path, corpus: Path, simu
     assert not _left(tmp_path)
 
 
-def test_an_interrupt_stops_everything(tmp_path: Path, corpus: Path) -> None:
-    keep = tmp_path / "keep"
-    command = [*_fedkeys(), "flower", "keyboard", str(corpus), "--keep", str(keep)]
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("last", "simulation"),
+    [(b"flower-supernode", []), (b"ray::ClientApp", ["--simulation"])],
+    ids=["deployment", "simulation"],  # not what is looked for, since pytest has it in the environment
+)
+def test_whoever_ends_the_command_ends_all_that_it_has_started(
+    tmp_path: Path, corpus: Path, last: bytes, simulation: list[str], ending: signal.Signals
+) -> None:
+    """By ctrl-C, which goes to the whole group, more than once, or by a signal to the command alone."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL, preexec_fn=interruptible
+        [*_fedkeys(), "flower", "keyboard", str(corpus), *simulation],
+        stderr=subprocess.PIPE,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        start_new_session=True,
+        preexec_fn=interruptible,
     )
-    end = time.monotonic() + 60
-    while not list(keep.glob("flower-*/node-1.log")) and time.monotonic() < end:
+    end = time.monotonic() + 90
+    started: list[bytes] = []
+    while not any(last in said for said in started) and time.monotonic() < end:
         time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
+        started = _left(temporary)
+    if ending == signal.SIGINT:
+        for _ in range(3):
+            os.killpg(process.pid, ending)
+            time.sleep(0.2)  # not when all is over: then Python heeds none
+    else:
+        process.send_signal(ending)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.strip().endswith("fedkeys: interrupted")
-    assert not _left(keep)
+    assert any(last in one for one in started)
+    assert process.returncode == 128 + ending
+    assert said.strip().endswith("fedkeys: interrupted") is (ending == signal.SIGINT)
+    rays = {ray for one in started for ray in re.findall(rb"RAY_TMPDIR=([^\0]+)", one)}
+    assert len(rays) == len(simulation)
+    for _ in range(2):  # what is still alive would make its directory anew
+        assert not _left(temporary)
+        assert list(temporary.iterdir()) == []
+        assert not any(Path(os.fsdecode(ray)).exists() for ray in rays)
+        time.sleep(2)
 
 
 def interruptible() -> None:
@@ -164,12 +212,12 @@ def _fedkeys() -> list[str]:
     return [sys.executable, "-m", "fedkeys"]
 
 
-def _left(place: Path) -> list[str]:
-    """Processes that still run whose arguments, or environment, name a directory."""
+def _left(place: Path) -> list[bytes]:
+    """Processes that still run whose arguments, or environment, name a directory: both, for each."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            if str(place).encode() in said and int(process.name) != os.getpid():
-                found.append(said.decode(errors="replace"))
+            if os.fsencode(place) in said and int(process.name) != os.getpid():
+                found.append(said)
     return found

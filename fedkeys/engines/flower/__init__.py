@@ -11,7 +11,8 @@ would carry; the payload is that of `fedkeys simulate` on the same phones.
     settings      the run's settings as a plan
     wire          our bytes in Flower's records
     exchange      one question to many nodes
-    keyboard      the rounds, on the server; fates: what phones have yet to hear; accounts: what happened
+    keyboard      the rounds, on the server; fates: what phones have yet to hear; accounts: what happened;
+                  purpose: what a kept directory is for
     summing       a round whose sums nobody sees into; summed: a phone's steps in it
     node          what a node says of itself: texts, keys, what it gives at the most
     numeric       federated averaging: its nodes, its strategies, its rounds

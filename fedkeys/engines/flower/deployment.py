@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from fedkeys.engines.flower import APP, FAILURE_FILE
 from fedkeys.engines.flower.accounts import rounds_in
@@ -21,6 +22,8 @@ from fedkeys.engines.flower.processes import (
     free_ports,
     program,
     running,
+    sweep,
+    undisturbed,
     wait_for_port,
 )
 from fedkeys.errors import FedkeysError
@@ -28,6 +31,7 @@ from fedkeys.errors import FedkeysError
 _CONNECTION = "trial"
 _BEGINS_WITHIN = 60.0  # seconds, of one program on a busy machine
 _PAUSE = 0.2
+_RAY_BELOW = "/tmp"  # where it is by itself: names of its sockets have no room for a longer one
 
 Settings = Mapping[str, bool | int | float | str]
 
@@ -45,8 +49,12 @@ class Deployment:
         self.directory = directory
         self._simulated = simulated
         self._stack = ExitStack()
-        self.variables = environment(directory / "flower", variables)
-        (directory / "flower").mkdir(parents=True)
+        self._home = directory / "flower"
+        if simulated:
+            ray = self._stack.enter_context(TemporaryDirectory(prefix="fedkeys-ray-", dir=_RAY_BELOW))
+            variables = {**variables, "RAY_TMPDIR": ray}
+        self.variables = environment(self._home, variables)
+        self._home.mkdir(parents=True)
         self.certificates: Certificates = make_certificates(directory)
         (self.port,) = free_ports(1)
         self.nodes: list[subprocess.Popen[bytes]] = []
@@ -63,7 +71,7 @@ class Deployment:
             FedkeysError: it does not start.
         """
         server = self.certificates
-        config = self.directory / "flower" / "config.toml"
+        config = self._home / "config.toml"
         config.write_text(
             f'[superlink]\ndefault = "{_CONNECTION}"\n\n[superlink.{_CONNECTION}]\n'
             f'address = "{self.address}"\nroot-certificates = {json.dumps(str(server.authority))}\n'
@@ -108,7 +116,7 @@ class Deployment:
         return process
 
     def run(self, settings: Settings, nodes: int, on_wait: Callable[[], None] = lambda: None) -> None:
-        """Run the app to its end.
+        """Run the app to its end, or until its server has left word that it failed.
 
         Args:
             settings: of the run, as `app/pyproject.toml` has them.
@@ -129,7 +137,7 @@ class Deployment:
             *(simulated if self._simulated else ()),
         ]
         with running(arguments, log, self.variables) as process:
-            while process.poll() is None:
+            while process.poll() is None and not (keep / FAILURE_FILE).exists():
                 on_wait()
                 time.sleep(_PAUSE)
             on_wait()
@@ -145,7 +153,9 @@ class Deployment:
 
     def close(self) -> None:
         """Stop everything."""
-        self._stack.close()
+        with undisturbed():
+            sweep(self._home)
+            self._stack.close()
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import numpy as np
 from flwr.app import ArrayRecord, RecordDict
@@ -17,9 +16,10 @@ from flwr.serverapp import Grid
 
 from fedkeys.aggregator import Aggregator, Answer, Upload, collect, select
 from fedkeys.container import write_atomically
-from fedkeys.engines.flower.accounts import all_made, append_round, note
+from fedkeys.engines.flower.accounts import append_round, note
 from fedkeys.engines.flower.exchange import exchange, nodes_there
 from fedkeys.engines.flower.fates import Fates
+from fedkeys.engines.flower.purpose import check_purpose, write_purpose
 from fedkeys.engines.flower.settings import RoundPlan
 from fedkeys.engines.flower.summing import Summing
 from fedkeys.engines.flower.wire import TOKEN_SIZE, Fact, carried, packed
@@ -36,7 +36,7 @@ class RoundAccount:
         available: how many nodes were there; sampled: how many were asked.
         idle: how many have nothing new; lost: how many did not answer in time.
         merged, known, late, refused, failed, spent: what became of what the others sent, as `Fate` says.
-        failures: what went wrong on nodes, or with their sums, each said once.
+        failures: why the round did not start, or what went wrong on nodes, or with their sums, each said once.
         bytes_up: of our messages, all together; bytes_down: of the model before, to each.
         ngrams: of the release, by order; payload: its digest.
         epsilon: what all releases have cost one phone; None without noise.
@@ -80,16 +80,18 @@ class Rounds:
         fates: what is to be told to nodes.
 
     Raises:
-        FedkeysError: the state cannot be opened, or is another federation's.
+        UsageError: what is kept was begun under other terms.
+        FedkeysError: the state cannot be opened.
     """
 
     def __init__(self, grid: Grid, plan: RoundPlan) -> None:
+        check_purpose(plan.keep, plan.terms)
         self.grid = grid
         self.plan = plan
         plan.keep.mkdir(parents=True, exist_ok=True)
         self.aggregator: Aggregator = plan.aggregator()
-        self.done = self._last_released()
-        self.model = Model.load(self._path(self.done)) if self.done else None
+        self.done = plan.released(self.aggregator)
+        self.model = Model.load(plan.model_path(self.done)) if self.done else None
         self.fates = Fates(plan.keep / "fates.json")
         self._summing = Summing(self)
 
@@ -99,8 +101,7 @@ class Rounds:
         Raises:
             UsageError: none is left.
         """
-        if self.done >= self.plan.rounds:
-            raise all_made(self.plan.keep, self.plan.rounds)
+        self.plan.check_left(self.done)
         for number in range(self.done + 1, self.plan.rounds + 1):
             account = self._round(number)
             append_round(self.plan.keep, asdict(account))
@@ -140,7 +141,13 @@ class Rounds:
         cohort = select(nodes, self.plan.rule, self._rng(number)) or []
         account.sampled = len(cohort)
         account.bytes_down = len(self.model.to_bytes()) if self.model and cohort else 0
-        if cohort:
+        if not cohort:
+            account.fail(
+                f"the round did not start: {len(nodes):,} nodes were there after {self.plan.wait:g} s, where "
+                f"{self.plan.rule.min_available:,} have to be (min-available)"
+            )
+        else:
+            write_purpose(self.plan.keep, self.plan.terms)
             self.aggregator.begin_round(number)
             for answer in self._answers(number, cohort, account):
                 self._note(answer, account)
@@ -187,17 +194,9 @@ class Rounds:
     def _release(self, number: int, account: RoundAccount) -> None:
         self.model = self.plan.release(self.aggregator)
         self.aggregator.know(self.model.vocabulary)
-        write_atomically(self._path(number), self.model.to_bytes())
+        write_atomically(self.plan.model_path(number), self.model.to_bytes())
         self.aggregator.commit()
         self.fates.save()
         account.ngrams = list(self.model.ngrams)
         account.payload = self.model.payload_digest.hex()
         account.epsilon = self.model.header["epsilon"]
-
-    def _path(self, number: int) -> Path:
-        return self.plan.keep / f"{number}.model"
-
-    def _last_released(self) -> int:
-        """Give the last round that was released; a later one may have begun, or have released nothing."""
-        before = range(self.aggregator.round, 0, -1)
-        return next((number for number in before if self._path(number).exists()), 0)

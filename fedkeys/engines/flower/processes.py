@@ -1,7 +1,8 @@
 """Flower's own programs, started and stopped.
 
 In: arguments. Out: processes, and what they wrote. Laws: they are of this environment, tell nobody that they run,
-and install nothing; all that was started ends with whoever started it, also what these have started themselves.
+and install nothing; all that was started ends with whoever started it, also what these have started themselves, in
+sessions of their own too where the system tells whose environment is whose (Linux).
 """
 
 import os
@@ -9,9 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fedkeys.errors import FedkeysError, UsageError
@@ -19,6 +21,8 @@ from fedkeys.errors import FedkeysError, UsageError
 _PAUSE = 0.1
 _PATIENCE = 5.0  # seconds that a process has to end by itself
 _LINES_TOLD = 12  # of a log, where something went wrong
+
+_HOME = "FLWR_HOME"
 
 REMEDY = "pip install 'fedkeys[flower]'"
 
@@ -46,7 +50,7 @@ def environment(home: Path, more: Mapping[str, str] | None = None) -> dict[str, 
     return {
         **os.environ,
         "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")]),
-        "FLWR_HOME": str(home),
+        _HOME: str(home),
         "FLWR_TELEMETRY_ENABLED": "0",
         "FLWR_DISABLE_UPDATE_CHECK": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -95,6 +99,59 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
         if number == signal.SIGTERM:
             time.sleep(_PAUSE)
     process.wait()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Heed no ctrl-C and no SIGTERM for as long as this lasts: who asks again, and again, is asked to wait."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears of signals
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def sweep(home: Path) -> None:
+    """End all that was started with a home of Flower's, and all of the sessions of these, by asking first.
+
+    The SuperLink starts its SuperExec in a session of its own, in which a simulation then has its Ray.
+    """
+    sessions: set[int] = set()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        end = time.monotonic() + _PATIENCE
+        told: set[int] = set()
+        while (left := _at_home(home, sessions)) and time.monotonic() < end:
+            for process in left - told:
+                with suppress(ProcessLookupError):
+                    os.kill(process, number)
+            told |= left
+            time.sleep(_PAUSE)
+
+
+def _at_home(home: Path, sessions: set[int]) -> set[int]:
+    """Give the processes of sessions in which one has a home of Flower's; none where there is no /proc.
+
+    Ray's programs write their titles over their environment, so sessions that were seen are remembered.
+
+    Args:
+        home: which.
+        sessions: those that are known; more are added.
+    """
+    variable, session_of = os.fsencode(f"{_HOME}={home}"), {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, _, session, *_ = (process / "stat").read_text().rpartition(")")[2].split()
+            if state == "Z":
+                continue
+            session_of[int(process.name)] = int(session)
+            if variable in (process / "environ").read_bytes().split(b"\0"):
+                sessions.add(int(session))
+    sessions.discard(os.getsid(0))
+    return {process for process, session in session_of.items() if session in sessions}
 
 
 def finished(arguments: Sequence[str], log: Path, variables: Mapping[str, str], seconds: float) -> None:

@@ -11,8 +11,12 @@ from typing import Any
 
 from fedkeys.aggregator import Aggregator, Budget, Enrolment, RoundRule, read_blocklist
 from fedkeys.delta import Bounds
+from fedkeys.delta.secure import LEAST_TOGETHER
+from fedkeys.engines.flower.accounts import all_made
+from fedkeys.engines.flower.purpose import check_purpose
 from fedkeys.errors import UsageError
 from fedkeys.model import Model
+from fedkeys.privacy.sketch import MOST_ADDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,16 @@ class RoundPlan:
         epsilon = config["epsilon"]
         if epsilon and not (config["bounded"] and config["max-norm"]):
             raise UsageError("epsilon wants bounds with a length", remedy="set max-norm, such as 4096")
+        together = config["together"] or None
+        if together is not None and not LEAST_TOGETHER <= together <= MOST_ADDED // 2:
+            raise UsageError(
+                f"together is {together}", remedy=f"choose {LEAST_TOGETHER} to {MOST_ADDED // 2:,}, or 0"
+            )
+        if together is not None and 0 < config["cohort"] < LEAST_TOGETHER:
+            raise UsageError(
+                f"sums under masks want {LEAST_TOGETHER} phones or more, and a round asks {config['cohort']}",
+                remedy="set a larger cohort, or 0 for all",
+            )
         return cls(
             keep=keep,
             rounds=config["rounds"],
@@ -73,7 +87,7 @@ class RoundPlan:
             prune=None if config["prune"] < 0 else config["prune"],
             budget=Budget(epsilon, config["dp-delta"], config["rounds"]) if epsilon else None,
             blocked=tuple(read_blocklist(Path(config["blocklist"]))) if config["blocklist"] else (),
-            together=config["together"] or None,
+            together=together,
             seed=None if config["seed"] < 0 else config["seed"],
             enrolled=Path(config["enrolled"]) if config["enrolled"] else None,
         )
@@ -82,6 +96,52 @@ class RoundPlan:
     def state(self) -> Path:
         """Where the aggregator keeps its state."""
         return self.keep / "state"
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What has to stay as it is from the first round to the last, by the names of the settings."""
+        bounds = self.bounds.as_map() if self.bounds else {}
+        return {
+            "app": "keyboard",
+            "federation": self.federation,
+            "order": self.order,
+            "bounded": self.bounds is not None,
+            **{f"max-{name}": bounds.get(name, 0) for name in ("ngrams", "count", "bytes", "norm")},
+            "enrolled": self.enrolled is not None,
+        }
+
+    def check_kept(self) -> None:
+        """Refuse what could not go on with what is kept.
+
+        Raises:
+            UsageError: it was begun under other terms, or all rounds are made.
+            FedkeysError: the state cannot be opened.
+        """
+        check_purpose(self.keep, self.terms)
+        if self.state.exists():
+            aggregator = self.aggregator()
+            try:
+                self.check_left(self.released(aggregator))
+            finally:
+                aggregator.close()
+
+    def check_left(self, done: int) -> None:
+        """Refuse to make rounds where all are made.
+
+        Raises:
+            UsageError: so it is.
+        """
+        if done >= self.rounds:
+            raise all_made(self.keep, self.rounds)
+
+    def model_path(self, number: int) -> Path:
+        """Give where the model of a round is."""
+        return self.keep / f"{number}.model"
+
+    def released(self, aggregator: Aggregator) -> int:
+        """Give the last round that was released, 0 for none; a later one may have begun, or released nothing."""
+        before = range(aggregator.round, 0, -1)
+        return next((number for number in before if self.model_path(number).exists()), 0)
 
     def aggregator(self) -> Aggregator:
         """Open the aggregator of these rounds.

@@ -85,7 +85,7 @@ class Summing:
         again = [self._again(one) for one in sums if one.is_to_be_made_again]
         self._take_steps(again, number, account, settled)
         for one in [*sums, *again]:
-            if one.failure is not None:
+            if one.failure is not None and one.members:  # else nobody has anything new, or has answered
                 account.fail(str(one.failure))
         for one in sums:
             if not one.is_to_be_made_again:
