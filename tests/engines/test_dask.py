@@ -23,12 +23,12 @@ from fedkeys.engines.dask import Here, Scale, inputs, is_url, sources_of, words
 from fedkeys.engines.dask.partitions import Part, joined
 from fedkeys.engines.dask.reading import group_starts, read
 from fedkeys.engines.dask.taking import PartSums
-from fedkeys.errors import UsageError
+from fedkeys.errors import FedkeysError, UsageError
 from fedkeys.model import Model
 from fedkeys.phone import Phone
 from fedkeys.simulate import Fleet
 from fedkeys.sources import open_corpus, shipped_corpus
-from tests.engines.merges import Setting, by_one, by_tasks
+from tests.engines.merges import Forgetting, Setting, by_one, by_tasks
 from tests.strategies import corpora
 
 pytestmark = pytest.mark.engines
@@ -182,6 +182,61 @@ def test_what_cannot_be_read_is_named_in_the_order_of_the_inputs(tmp_path: Path)
             assert found == by_one([tmp_path], Setting(ReleaseRule(1)))
         assert (found.intake.merged, found.intake.repeated) == (1, 1)
         assert (len(found.intake.refused), found.intake.unnamed) == (named, 1204 - named)
+
+
+STEPS = ("merging", "sorting words", "adding up", "choosing", "writing")
+
+
+def few_phones(directory: Path, *texts: str) -> bytes:
+    """Write a delta of each text, of a phone of its own; gives all of them, as in a log."""
+    deltas = [Phone([text], pseudonym=bytes([number] * 16)).delta() for number, text in enumerate(texts, 1)]
+    for number, delta in enumerate(deltas):
+        delta.save(directory / f"{number}.delta")
+    return b"".join(delta.to_bytes() for delta in deltas)
+
+
+def test_what_is_lost_at_every_step_is_made_again(tmp_path: Path) -> None:
+    few_phones(tmp_path, "hello world", "hello you", "see you there")
+    setting = Setting(ReleaseRule(1))
+    assert by_tasks([tmp_path], setting, Scale(1, 2, 2, 2), Forgetting()) == by_one([tmp_path], setting)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("change", ["another", "none", "damaged"])
+def test_what_was_lost_and_is_another_now_ends_the_merge(tmp_path: Path, step: str, change: str) -> None:
+    few_phones(tmp_path, "hello world", "hello you", "see you there")
+    changed = tmp_path / "1.delta"
+
+    def happen() -> None:
+        if change == "none":
+            changed.unlink()
+        elif change == "damaged":
+            changed.write_bytes(changed.read_bytes()[:-1])
+        else:
+            Phone(["hello there"], pseudonym=bytes([2] * 16)).delta().save(changed)
+
+    why = "1.delta: is not what it was" if change == "none" else "inputs have changed while they were merged"
+    with pytest.raises(FedkeysError, match=why):
+        by_tasks([tmp_path], Setting(ReleaseRule(1)), Scale(1, 2, 2, 2), Forgetting(step, happen))
+
+
+def test_a_log_is_read_as_it_was_when_it_was_cut(tmp_path: Path) -> None:
+    data, other = (few_phones(tmp_path, "hello you", f"see {word}", "bye") for word in ("you", "her"))
+    assert len(data) == len(other)
+    log, setting = tmp_path / "all.deltas", Setting(ReleaseRule(1))
+    log.write_bytes(data)
+    expected = by_one([log], setting)
+
+    def merged_with(changed: bytes) -> Any:
+        log.write_bytes(data)
+        return by_tasks(
+            [log], setting, Scale(1, 2, 2, 2), Forgetting("reading", lambda: log.write_bytes(changed))
+        )
+
+    assert merged_with(data + other) == expected  # as if they had come after the merge
+    for changed in (other, data[:-1], data[: len(data) // 2], b"", b"\xc1" + data):
+        with pytest.raises(FedkeysError, match=r"all\.deltas: is not what it was when the merge began"):
+            merged_with(changed)
 
 
 def test_urls_are_read_as_files_are(tmp_path: Path) -> None:

@@ -42,19 +42,28 @@ def expected(log: Path) -> Outcome:
 
 
 class Killing:
-    """Kills a worker when a step has begun, and counts how often."""
+    """Kills workers when a step has begun, and notes which.
 
-    def __init__(self, step: str) -> None:
+    Args:
+        step: its name.
+        most: how many are killed.
+        happen: does what happens meanwhile.
+    """
+
+    def __init__(self, step: str, most: int = 1, happen: Callable[[], object] = lambda: None) -> None:
         self.step = step
+        self.most = most
+        self.happen = happen
         self.killed: list[int] = []
         self.steps: list[str] = []
         self.engine: Any = None
 
     def show(self, name: str, _: float | None) -> None:
         if self.engine is not None and name == self.step and not self.killed:
-            (pid, *_others) = self.engine._client.run(os.getpid).values()
-            os.kill(pid, signal.SIGKILL)
-            self.killed.append(pid)
+            self.happen()
+            for pid in list(self.engine._client.run(os.getpid).values())[: self.most]:
+                os.kill(pid, signal.SIGKILL)
+                self.killed.append(pid)
         if name not in self.steps:
             self.steps.append(name)
 
@@ -80,6 +89,21 @@ def test_a_worker_that_is_killed_loses_nothing(log: Path, expected: Outcome, ste
     for pid in workers:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+@pytest.mark.parametrize("step", ["merging", "sorting words", "adding up", "choosing"])
+def test_inputs_that_change_before_workers_are_killed_end_the_merge(
+    log: Path, tmp_path: Path, step: str
+) -> None:
+    changing = tmp_path / "fleet.deltas"
+    changing.write_bytes(log.read_bytes())
+    killing = Killing(step, os.cpu_count() or 1, lambda: changing.write_bytes(Fleet(9).batch(0)[0]))
+    with (
+        dask_engine(None, killing.show) as killing.engine,
+        pytest.raises(FedkeysError, match=r"fleet\.deltas: is not what it was when the merge began"),
+    ):
+        by_tasks([changing], SETTING, SCALE, killing.engine)
+    assert killing.killed
 
 
 def test_the_command_gives_the_file_of_one_process(fedkeys: Callable[..., Any], tmp_path: Path) -> None:

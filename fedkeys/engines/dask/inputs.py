@@ -1,13 +1,16 @@
 """Inputs: files, directories and URLs, and the spans of them that one task reads.
 
 In: what the user names. Out: sources, and spans of them, in the order in which one machine reads. Laws: a log is
-cut between messages only; what is said of a file is what one machine says of it.
+cut between messages only; what was cut is read as it was then, or not at all; what is said of a file is what one
+machine says of it.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
@@ -55,6 +58,11 @@ class Source:
             why = error.strerror or str(error)
             raise FedkeysError(f"cannot be read ({why})", file=self.name) from None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was on a disk when the merge began, and is not where this process looks."""
+        return self.url is None and not os.access(self.path, os.F_OK)
+
     def _fetched(self) -> Any:
         return file_system(self.url or "")[0].open(self.path, "rb")
 
@@ -67,17 +75,40 @@ class Span:
         source: where they are.
         start, end: of a log, the bytes from one message to another; None for its end.
         lost: why nothing is read from its end on.
+        digest: of its messages, as they were when it was cut; None where nobody has looked yet.
     """
 
     source: Source
     start: int = 0
     end: int | None = None
     lost: FedkeysError | None = None
+    digest: bytes | None = None
 
     @property
     def size(self) -> int:
         """Bytes, as far as is known."""
         return (self.source.size if self.end is None else self.end) - self.start
+
+    def check(self, digest: bytes) -> None:
+        """Refuse what is not what it was.
+
+        Args:
+            digest: of the messages that were read.
+
+        Raises:
+            FedkeysError: they are others, or the file is not there.
+        """
+        if self.source.is_gone or self.digest not in (None, digest):
+            raise FedkeysError(
+                "is not what it was when the merge began",
+                file=self.source.name,
+                remedy="let all workers see it, and nobody write to it meanwhile: nothing was written",
+            )
+
+
+def digesting() -> "blake2b":
+    """Give what tells by its digest whether bytes are the same as others."""
+    return blake2b(digest_size=16)
 
 
 def is_url(text: str) -> bool:
@@ -158,20 +189,28 @@ def _behind(url: str) -> list[Source]:
 
 
 def scan(source: Source, bytes_at_once: int) -> list[Span]:
-    """Cut a log between messages into spans of about so many bytes."""
+    """Cut a log between messages into spans of about so many bytes.
+
+    Raises:
+        FedkeysError: it is not there.
+    """
     spans: list[Span] = []
     start = end = 0
+    seen = digesting()
     lost: FedkeysError | None = None
     try:
         with source.open() as stream:
             for message in messages(stream):
                 if message.start - start >= bytes_at_once:
-                    spans.append(Span(source, start, message.start))
-                    start = message.start
+                    spans.append(Span(source, start, message.start, None, seen.digest()))
+                    start, seen = message.start, digesting()
+                seen.update(message.data)
                 end = message.start + len(message.data)
     except FedkeysError as error:
         lost = error
-    return [*spans, Span(source, start, end, lost)]
+    last = Span(source, start, end, lost, seen.digest())
+    last.check(seen.digest())
+    return [*spans, last]
 
 
 def planned(

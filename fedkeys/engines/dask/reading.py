@@ -2,7 +2,7 @@
 
 In: spans of files. Out: for each bucket its messages, and what is known of all of them together. Laws: all
 messages of a phone go into one bucket; in each they stand in the order of the inputs; what cannot be read keeps
-no other out.
+no other out; what is read again is told from what was read first.
 """
 
 import io
@@ -20,7 +20,7 @@ from fedkeys.aggregator.reasons import reason_of
 from fedkeys.counts.ngrams import Rows
 from fedkeys.delta.signed import MAX_MESSAGE_BYTES
 from fedkeys.engines.dask.engine import bytes_in
-from fedkeys.engines.dask.inputs import Span
+from fedkeys.engines.dask.inputs import Span, digesting
 from fedkeys.errors import FedkeysError, FormatError
 
 
@@ -48,12 +48,14 @@ class About:
         continues: bool[n], which are of the phone of the one before, both sound; False for the first.
         ends: the first message and the last, if there are any.
         unread: what could not be read.
+        digests: of each share.
     """
 
     lengths: NDArray[np.uint32]
     continues: NDArray[np.bool_]
     ends: tuple[bytes, bytes] | None
     unread: tuple[Unread, ...]
+    digests: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,25 @@ class Share:
             yield Found(number, phone, self.names[file], first, bytes(self.data[start:end]))
             start = end
 
+    def digest(self) -> bytes:
+        """Tell it from every other share."""
+        seen = digesting()
+        for column in (self.numbers, self.phones, self.starts, self.files, self.ends, self.data):
+            seen.update(len(column).to_bytes(8, "big"))
+            seen.update(column)
+        seen.update(repr(self.names).encode())
+        return seen.digest()
+
     def __sizeof__(self) -> int:
         return len(self.data) + 5 * 8 * len(self.numbers) + bytes_in(self.names)
 
 
 def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
-    """Read the messages of some spans, and deal them out."""
+    """Read the messages of some spans, and deal them out.
+
+    Raises:
+        FedkeysError: a span is not what it was when it was cut.
+    """
     shares = [Share() for _ in range(buckets)]
     unread: list[Unread] = []
     lengths: list[int] = []
@@ -130,9 +145,10 @@ def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
     first = last = b""
     phone: bytes | None = None
     for span in spans:
-        name = span.source.name
+        name, seen = span.source.name, digesting()
         try:
             for start, data in messages_of(span):
+                seen.update(data)
                 before, phone = phone, phone_of(data)
                 is_same = bool(lengths) and phone is not None and phone == before
                 continues.append(is_same and are_of_one_phone(last, data))
@@ -142,11 +158,13 @@ def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
                 lengths.append(len(data))
         except FedkeysError as error:
             unread.append(Unread(len(lengths), str(error.at(name)), reason_of(error)))
+        span.check(seen.digest())
     about = About(
         np.array(lengths, np.uint32),
         np.array(continues, np.bool_),
         (first, last) if lengths else None,
         tuple(unread),
+        tuple(share.digest() for share in shares),
     )
     return about, shares
 
