@@ -1,8 +1,10 @@
 """Merging by processes: each may be killed at any time, and what comes out is what one process gives."""
 
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +17,7 @@ import pytest
 
 from fedkeys.aggregator.releases import ReleaseRule
 from fedkeys.delta import DEFAULT_BOUNDS
-from fedkeys.engines.dask import Scale, dask_engine
+from fedkeys.engines.dask import Scale, dask_engine, reaching
 from fedkeys.engines.dask import cluster as module
 from fedkeys.errors import FedkeysError
 from fedkeys.phone import Phone
@@ -240,16 +242,52 @@ def test_a_cluster_that_is_gone_is_told_of(
         timer.join()
 
 
-def test_an_address_where_no_scheduler_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ANSWER", "1s")
-    with pytest.raises(FedkeysError, match="no scheduler answers at"), dask_engine("tcp://127.0.0.1:1"):
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("tcp://127.0.0.1:1", r"no scheduler answers at tcp://127.0.0.1:1 \(Connection refused\); start one"),
+        ("nonsense://x", "no scheduler answers at nonsense://x .unknown address scheme"),
+        ("tcp://", "no scheduler answers at tcp:// .missing port"),
+        ("tls://127.0.0.1:1", "wants certificates; name certificates: DASK_DISTRIBUTED__COMM__TLS__CA_FILE"),
+    ],
+)
+def test_an_address_where_no_scheduler_is(monkeypatch: pytest.MonkeyPatch, address: str, why: str) -> None:
+    monkeypatch.setattr(reaching, "ANSWER", 1.0)
+    with pytest.raises(FedkeysError, match=why), dask_engine(address):
         raise AssertionError
-    with pytest.raises(FedkeysError, match="no scheduler answers at"), dask_engine("nonsense://x"):
+
+
+def test_what_answers_and_is_no_scheduler(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaching, "ANSWER", 1.0)
+    with dask_engine(cluster.address) as engine:
+        engine._client.wait_for_workers(1)
+        (worker,) = engine._client.nthreads()
+    with pytest.raises(FedkeysError, match="is a Dask worker; name the address"), dask_engine(worker):
         raise AssertionError
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"tcp://127.0.0.1:{mute.getsockname()[1]}"
+        with pytest.raises(FedkeysError, match="no scheduler answers"), dask_engine(address):
+            raise AssertionError
+
+
+def test_the_command_tells_at_once_of_an_address_that_cannot_be(
+    fedkeys: Callable[..., Any], tmp_path: Path
+) -> None:
+    Phone(["hello"]).delta().save(tmp_path / "a.delta")
+    begin = time.monotonic()
+    for address in ("nonsense://x", "tls://127.0.0.1:1"):
+        options = ("--engine", "dask", "--scheduler", address, "--dry-run")
+        result = fedkeys("aggregate", "a.delta", *options)
+        assert (result.returncode, result.stderr.count("\n")) == (1, 1), result.stderr
+    assert time.monotonic() - begin < 20  # seconds; a client that is dropped takes 30
 
 
 def refusing() -> None:
     raise FedkeysError("a disk is full", file="sums", remedy="make room")
+
+
+def full() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "spill")
 
 
 def ending() -> None:
@@ -260,5 +298,7 @@ def test_what_a_task_raises_is_raised_here() -> None:
     with dask_engine(None) as engine:
         with pytest.raises(FedkeysError, match="sums: a disk is full; make room"):
             engine.gather("failing", [engine.submit(refusing)])
+        with pytest.raises(FedkeysError, match="spill: a worker could not go on"):
+            engine.gather("failing", [engine.submit(full)])
         with pytest.raises(FedkeysError, match="workers ended, one after the other"):
             engine.gather("ending", [engine.submit(ending)])

@@ -16,11 +16,11 @@ from typing import Any
 
 from fedkeys.aggregator.helpers import interrupts_held
 from fedkeys.engines.dask.engine import Future
+from fedkeys.engines.dask.reaching import ANSWER, reach
 from fedkeys.errors import FedkeysError, UsageError
 
 Show = Callable[[str, float | None], None]
 
-_ANSWER = "15s"  # of a scheduler
 _PATIENCE = 30.0  # seconds without any worker
 _LOOK, _LOOK_FOR_WORKERS = 0.1, 1.0  # seconds between looks at how far tasks are, and who is there
 # Dask has workers give each freed array back to the system at once, and looks 100 times a second at what they do:
@@ -66,15 +66,10 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
     import dask
     import distributed
 
-    settings = {"distributed.comm.timeouts.connect": _ANSWER}
-    with dask.config.set(settings), _quiet(), _cluster(scheduler) as address:
-        try:
-            client = distributed.Client(address, set_as_default=False, timeout=_ANSWER)
-        except (OSError, ValueError) as error:
-            raise FedkeysError(
-                f"no scheduler answers at {scheduler} ({str(error) or type(error).__name__})",
-                remedy="start one with dask scheduler, and name the address that it prints",
-            ) from None
+    settings = {"distributed.comm.timeouts.connect": f"{ANSWER}s"}
+    with dask.config.set(settings), _quiet(), _cluster(scheduler) as cluster:
+        with _lost_is_told():
+            client = distributed.Client(cluster, set_as_default=False, timeout=ANSWER)
         with client:
             yield DaskEngine(client, show)
 
@@ -82,6 +77,7 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
 @contextmanager
 def _cluster(scheduler: str | None) -> Iterator[Any]:
     if scheduler is not None:
+        reach(scheduler)
         yield scheduler
         return
     import dask
@@ -205,7 +201,6 @@ def _lost_is_told() -> Iterator[None]:
     """Say what can be done about a cluster that is gone, or cannot run what it is given."""
     from concurrent.futures import CancelledError
 
-    from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
 
     try:
@@ -215,8 +210,16 @@ def _lost_is_told() -> Iterator[None]:
             "workers ended, one after the other, over the same part of the merge",
             remedy="give them more memory, or the merge less with --memory: nothing was written",
         ) from None
-    except (CancelledError, CommClosedError, TimeoutError):
+    except CancelledError:
         raise _gone() from None
+    except OSError as error:
+        if error.strerror is None:  # Dask's own, of a connection
+            raise _gone() from None
+        raise FedkeysError(
+            f"a worker could not go on ({error.strerror})",
+            file=error.filename,
+            remedy="mend that where workers run, and merge again: nothing was written",
+        ) from None
     except ModuleNotFoundError as error:
         raise FedkeysError(
             f"a worker does not find {error.name}", remedy="install the same fedkeys[dask] where workers run"
