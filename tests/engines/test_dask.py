@@ -375,12 +375,10 @@ def test_one_process_says_what_tasks_are_for(fedkeys: Callable[..., Any], tmp_pa
         assert (result.returncode, why in result.stderr) == (2, True)
 
 
-def test_without_the_extra_it_says_which_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["dask=None, distributed=None, fsspec=None", "cryptography=None"])
+def test_without_the_extra_it_says_which_one(tmp_path: Path, missing: str) -> None:
     Phone(["hello"]).delta().save(tmp_path / "a.delta")
-    hidden = (
-        "import sys; sys.modules.update(dask=None, distributed=None, fsspec=None)\n"
-        "from fedkeys.cli import main; main()"
-    )
+    hidden = f"import sys; sys.modules.update({missing})\nfrom fedkeys.cli import main; main()"
     for what in ("a.delta", "memory://a.delta"):
         command = [sys.executable, "-c", hidden, "aggregate", what, "--engine", "dask", "--dry-run"]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -177,12 +178,51 @@ def wait_for(what: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-class Cluster:
-    """A scheduler and a worker that somebody else has started."""
+def answer_to(port: int, context: ssl.SSLContext | None, said: bytes) -> bytes:
+    """What a port says to anybody."""
+    try:
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=2) as plain,
+            plain if context is None else context.wrap_socket(plain) as stream,
+        ):
+            stream.sendall(said)
+            return stream.recv(1 << 10)
+    except OSError:
+        return b""
 
-    def __init__(self, directory: Path, workers: int) -> None:
+
+def test_no_other_account_of_the_machine_is_heard() -> None:
+    psutil = pytest.importorskip("psutil")
+    anyone = ssl.create_default_context()
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    asked = [
+        f"GET {page} HTTP/1.0\r\n\r\n".encode()
+        for page in ("/", "/health", "/info/main/workers.html", "/info/health", "/metrics")
+    ]
+    with dask_engine(None) as engine:
+        assert engine._client.scheduler.address.startswith("tls://127.0.0.1:")
+        engine.gather("counting", [engine.submit(abs, -1)])
+        ours = psutil.Process()
+        ports = {
+            connection.laddr.port
+            for process in (ours, *ours.children(recursive=True))
+            for connection in process.net_connections("inet")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert len(ports) > len(engine._client.nthreads())
+        for port in ports:
+            assert answer_to(port, anyone, b"") == b""
+            answers = [answer_to(port, None, said) for said in asked]
+            assert all(not answer or answer.startswith(b"HTTP/1.1 404 ") for answer in answers)
+
+
+class Cluster:
+    """A scheduler and workers that somebody else has started, with more options of their own."""
+
+    def __init__(self, directory: Path, workers: int, *more: str) -> None:
         self.address = ""
         self.workers: list[subprocess.Popen[Any]] = []
+        self._more = more
         address = directory / "scheduler.json"
         self.scheduler = self._start(
             "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(address)
@@ -202,7 +242,8 @@ class Cluster:
         self.workers = [self._start("worker", self.address, *options) for _ in range(workers)]
 
     def _start(self, what: str, *options: str) -> "subprocess.Popen[Any]":
-        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *options, "--no-dashboard"]
+        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *options, *self._more]
+        command += ["--no-dashboard"]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def stop(self) -> None:
@@ -224,6 +265,28 @@ def test_a_cluster_that_is_there_merges(cluster: Cluster, log: Path, expected: O
     with dask_engine(cluster.address) as engine:
         assert by_tasks([log], SETTING, SCALE, engine) == expected
     assert cluster.workers[0].poll() is None
+
+
+def test_a_cluster_with_certificates_merges(
+    fedkeys: Callable[..., Any], home: dict[str, str], tmp_path: Path
+) -> None:
+    security = pytest.importorskip("distributed").Security.temporary()
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate.write_text(security.tls_ca_file)
+    key.write_text(security.tls_client_key)
+    Phone(["hello world"]).delta().save(tmp_path / "a.delta")
+    names = ("--tls-ca-file", str(certificate), "--tls-cert", str(certificate), "--tls-key", str(key))
+    started = Cluster(tmp_path, 1, "--protocol", "tls", *names)
+    command = ("aggregate", "a.delta", "--dry-run", "--engine", "dask", "--scheduler", started.address)
+    try:
+        without = fedkeys(*command)
+        assert (without.returncode, "wants certificates" in without.stderr) == (1, True)
+        settings = {"CA_FILE": certificate, "CLIENT__CERT": certificate, "CLIENT__KEY": key}
+        home |= {f"DASK_DISTRIBUTED__COMM__TLS__{name}": str(path) for name, path in settings.items()}
+        found = fedkeys(*command)
+        assert (found.returncode, "1 delta of 1 phone merged" in found.stderr) == (0, True), found.stderr
+    finally:
+        started.stop()
 
 
 @pytest.mark.parametrize("who", ["scheduler", "workers"])

@@ -15,7 +15,7 @@ The way of a merge, each step a module:
     releasing     the selection, put together by who asks, estimated and laid out as on one machine
     merging, selecting    which task waits for which
     engine, cluster       who runs the tasks: this process, or Dask
-    reaching              whether a scheduler answers
+    reaching, local       whether a scheduler answers; or one on this machine, with a worker a core
 """
 
 from fedkeys.engines.dask.cluster import dask_engine, require_dask

@@ -5,17 +5,13 @@ is raised here; where nobody is left to run tasks, that is said; what was starte
 """
 
 import logging
-import os
-import signal
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from fedkeys.aggregator.helpers import interrupts_held
 from fedkeys.engines.dask.engine import Future
+from fedkeys.engines.dask.local import local_cluster
 from fedkeys.engines.dask.reaching import ANSWER, reach
 from fedkeys.errors import FedkeysError, UsageError
 
@@ -23,18 +19,6 @@ Show = Callable[[str, float | None], None]
 
 _PATIENCE = 30.0  # seconds without any worker
 _LOOK, _LOOK_FOR_WORKERS = 0.1, 1.0  # seconds between looks at how far tasks are, and who is there
-# Dask has workers give each freed array back to the system at once, and looks 100 times a second at what they do:
-# together a quarter of the CPU time of merging 40,000 generated phones (`python -m tests.bench.dask_merge`).
-_SETTINGS = {
-    "distributed.worker.profile.enabled": False,
-    "distributed.nanny.pre-spawn-environ": {
-        "MALLOC_ARENA_MAX": 1,
-        "MALLOC_TRIM_THRESHOLD_": 256 << 20,
-        "MALLOC_MMAP_THRESHOLD_": 32 << 20,
-        "OMP_NUM_THREADS": 1,
-        "OPENBLAS_NUM_THREADS": 1,
-    },
-}
 _RETRIES = 2  # of a task whose worker could not do it
 
 
@@ -45,6 +29,7 @@ def require_dask() -> None:
         UsageError: it is not installed.
     """
     try:
+        import cryptography  # noqa: F401
         import distributed  # noqa: F401
     except ImportError:
         raise UsageError("--engine dask needs Dask", remedy="pip install 'fedkeys[dask]'") from None
@@ -67,57 +52,16 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
     import distributed
 
     settings = {"distributed.comm.timeouts.connect": f"{ANSWER}s"}
-    with dask.config.set(settings), _quiet(), _cluster(scheduler) as cluster:
+    with dask.config.set(settings), _quiet(), ExitStack() as stack:
+        if scheduler is None:
+            cluster = stack.enter_context(local_cluster())
+        else:
+            reach(scheduler)
+            cluster = scheduler
         with _lost_is_told():
             client = distributed.Client(cluster, set_as_default=False, timeout=ANSWER)
         with client:
             yield DaskEngine(client, show)
-
-
-@contextmanager
-def _cluster(scheduler: str | None) -> Iterator[Any]:
-    if scheduler is not None:
-        reach(scheduler)
-        yield scheduler
-        return
-    import dask
-    from distributed import LocalCluster
-
-    with ExitStack() as stack:
-        scratch = tempfile.TemporaryDirectory(prefix="fedkeys-dask-", ignore_cleanup_errors=True)
-        directory = stack.enter_context(scratch)
-        stack.enter_context(dask.config.set({**_SETTINGS, "temporary-directory": directory}))
-        with _endings_held(), interrupts_held():  # also by the thread that starts a worker again
-            cluster = LocalCluster(
-                n_workers=_cores(),
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                local_directory=directory,
-                env={"TMPDIR": directory},  # sums that a killed worker has left go with the rest
-                silence_logs=logging.CRITICAL,
-            )
-            stack.enter_context(cluster)
-        yield cluster
-
-
-@contextmanager
-def _endings_held() -> Iterator[None]:
-    """Let what ends this process wait until what is being started can be ended with it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
 
 
 @contextmanager
@@ -136,10 +80,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.disabled = False
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class DaskEngine:
