@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -216,11 +217,19 @@ def test_no_other_account_of_the_machine_is_heard() -> None:
             assert all(not answer or answer.startswith(b"HTTP/1.1 404 ") for answer in answers)
 
 
+def test_two_merges_on_one_machine_are_not_in_each_others_way() -> None:
+    with dask_engine(None) as one, dask_engine(None) as other:
+        assert one.gather("counting", [one.submit(abs, -1)]) == other.gather(
+            "counting", [other.submit(abs, 1)]
+        )
+
+
 class Cluster:
     """A scheduler and workers that somebody else has started, with more options of their own."""
 
     def __init__(self, directory: Path, workers: int, *more: str) -> None:
         self.address = ""
+        self._directory = directory
         self.workers: list[subprocess.Popen[Any]] = []
         self._more = more
         address = directory / "scheduler.json"
@@ -230,21 +239,24 @@ class Cluster:
         wait_for(address.exists)
         time.sleep(0.2)
         self.address = json.loads(address.read_text())["address"]
-        options = (
-            "--nthreads",
-            "1",
-            "--no-nanny",
-            "--local-directory",
-            str(directory),
-            "--host",
-            "127.0.0.1",
-        )
-        self.workers = [self._start("worker", self.address, *options) for _ in range(workers)]
+        for _ in range(workers):
+            self.start_worker()
 
-    def _start(self, what: str, *options: str) -> "subprocess.Popen[Any]":
+    def start_worker(self, **environment: str) -> None:
+        directory = str(self._directory)
+        options = ("--nthreads", "1", "--no-nanny", "--local-directory", directory, "--host", "127.0.0.1")
+        self.workers.append(self._start("worker", self.address, *options, **environment))
+
+    def _start(self, what: str, *options: str, **environment: str) -> "subprocess.Popen[Any]":
         command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *options, *self._more]
         command += ["--no-dashboard"]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command,
+            cwd=self._directory,
+            env={**os.environ, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def stop(self) -> None:
         for process in (*self.workers, self.scheduler):
@@ -265,6 +277,77 @@ def test_a_cluster_that_is_there_merges(cluster: Cluster, log: Path, expected: O
     with dask_engine(cluster.address) as engine:
         assert by_tasks([log], SETTING, SCALE, engine) == expected
     assert cluster.workers[0].poll() is None
+
+
+# A directory before all others on a path, from which on there is no fedkeys.
+HIDING = """import sys
+class Hiding:
+    def __init__(self, finder): self.finder = finder
+    def __getattr__(self, name): return getattr(self.finder, name)
+    def find_spec(self, name, *others):
+        return None if name.partition(".")[0] == "fedkeys" else self.finder.find_spec(name, *others)
+sys.meta_path[:] = map(Hiding, sys.meta_path)
+"""
+
+
+def another_fedkeys(directory: Path, which: str) -> str:
+    """Make a directory that puts another fedkeys, or none, before this one; gives the path."""
+    place = directory / "another"
+    if which == "none":
+        place.mkdir()
+        (place / "sitecustomize.py").write_text(HIDING)
+    else:
+        ours = Path(module.__file__).parents[2]
+        shutil.copytree(ours, place / "fedkeys", ignore=shutil.ignore_patterns("__pycache__"))
+        changed, without = (
+            place / "fedkeys" / name for name in ("aggregator/release.py", "engines/dask/installed.py")
+        )
+        if which == "changed":
+            changed.write_text(changed.read_text() + "\n# another rule\n")
+        else:
+            without.write_text("")
+    return os.pathsep.join([str(place), os.environ.get("PYTHONPATH", "")])
+
+
+NO_FEDKEYS, FEDKEYS = "no fedkeys", r"fedkeys [\d.]+ \(source \w+\)"
+
+
+@pytest.mark.parametrize(("which", "has"), [("none", NO_FEDKEYS), ("changed", FEDKEYS), ("older", FEDKEYS)])
+def test_a_worker_with_another_fedkeys_is_refused(tmp_path: Path, which: str, has: str) -> None:
+    started = Cluster(tmp_path, 0)
+    try:
+        started.start_worker(PYTHONPATH=another_fedkeys(tmp_path, which))
+        with pytest.importorskip("distributed").Client(started.address, set_as_default=False) as client:
+            client.wait_for_workers(1)
+        why = rf"the worker at \S+ has {has}, and who asks has {FEDKEYS}; install the same"
+        with pytest.raises(FedkeysError, match=why), dask_engine(started.address):
+            raise AssertionError
+    finally:
+        started.stop()
+
+
+@pytest.mark.parametrize(
+    ("which", "why"),
+    [
+        ("none", r"no worker was left.* same fedkeys\[dask\]"),
+        ("changed", f"a worker has {FEDKEYS}, and who asks has {FEDKEYS}; install the same"),
+        ("older", r"no worker was left.* same fedkeys\[dask\]"),
+    ],
+)
+def test_one_that_joins_late_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, why: str
+) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 10.0)
+    ran = tmp_path / "ran"
+    started = Cluster(tmp_path, 0)
+    try:
+        with dask_engine(started.address) as engine:
+            started.start_worker(PYTHONPATH=another_fedkeys(tmp_path, which))
+            with pytest.raises(FedkeysError, match=why):
+                engine.gather("making", [engine.submit(os.mkdir, ran)])
+    finally:
+        started.stop()
+    assert not ran.exists()
 
 
 def test_a_cluster_with_certificates_merges(

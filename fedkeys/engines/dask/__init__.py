@@ -15,6 +15,7 @@ The way of a merge, each step a module:
     releasing     the selection, put together by who asks, estimated and laid out as on one machine
     merging, selecting    which task waits for which
     engine, cluster       who runs the tasks: this process, or Dask
+    installed             whether all have the same fedkeys
     reaching, local       whether a scheduler answers; or one on this machine, with a worker a core
 """
 

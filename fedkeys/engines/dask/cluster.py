@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from uuid import uuid4
 
 from fedkeys.engines.dask.engine import Future
+from fedkeys.engines.dask.installed import OWN, check_all, run_if_same
 from fedkeys.engines.dask.local import local_cluster
 from fedkeys.engines.dask.reaching import ANSWER, reach
 from fedkeys.errors import FedkeysError, UsageError
@@ -45,7 +47,7 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
 
     Raises:
         UsageError: Dask is not installed.
-        FedkeysError: there is no scheduler, or it is gone.
+        FedkeysError: there is no scheduler, or it is gone, or another fedkeys is there.
     """
     require_dask()
     import dask
@@ -59,9 +61,9 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
             reach(scheduler)
             cluster = scheduler
         with _lost_is_told():
-            client = distributed.Client(cluster, set_as_default=False, timeout=ANSWER)
-        with client:
-            yield DaskEngine(client, show)
+            client = stack.enter_context(distributed.Client(cluster, set_as_default=False, timeout=ANSWER))
+            check_all(client)
+        yield DaskEngine(client, show)
 
 
 @contextmanager
@@ -103,7 +105,9 @@ class DaskEngine:
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
         """Have a function called; what it gives is made again wherever it is lost."""
-        return self._client.submit(function, *arguments, pure=False, retries=_RETRIES)
+        # Named after what it does: by that, Dask learns how long such tasks take.
+        key = f"{function.__name__}-{uuid4().hex}"
+        return self._client.submit(run_if_same, OWN, function, *arguments, key=key, retries=_RETRIES)
 
     def gather(self, name: str, futures: Sequence[Future]) -> list[Any]:
         """Wait for results.
@@ -131,7 +135,7 @@ class DaskEngine:
             if now - seen > _PATIENCE:
                 raise FedkeysError(
                     f"no worker was left to merge, for {_PATIENCE:.0f} seconds",
-                    remedy="start workers with dask worker, and merge again: nothing was written",
+                    remedy="start workers that have the same fedkeys[dask], and merge again: nothing was written",
                 )
             time.sleep(_LOOK)
 
@@ -148,7 +152,8 @@ def _lost_is_told() -> Iterator[None]:
     except KilledWorker:
         raise FedkeysError(
             "workers ended, one after the other, over the same part of the merge",
-            remedy="give them more memory, or the merge less with --memory: nothing was written",
+            remedy="give them more memory, or the merge less with --memory, and see that all have the same "
+            "fedkeys[dask]: nothing was written",
         ) from None
     except CancelledError:
         raise _gone() from None
@@ -162,7 +167,8 @@ def _lost_is_told() -> Iterator[None]:
         ) from None
     except ModuleNotFoundError as error:
         raise FedkeysError(
-            f"a worker does not find {error.name}", remedy="install the same fedkeys[dask] where workers run"
+            f"a worker does not find {error.name}",
+            remedy="install what fedkeys[dask] brings, of the same versions, where workers run",
         ) from None
 
 

@@ -52,6 +52,9 @@ def local_cluster() -> Iterator[Any]:
                 protocol="tls://",
                 security=Security.temporary(),
                 dashboard_address=None,
+                scheduler_kwargs={
+                    "dashboard_address": "127.0.0.1:0"
+                },  # else a port that another merge may have
                 local_directory=directory,
                 env={"TMPDIR": directory},  # sums that a killed worker has left go with the rest
                 silence_logs=logging.CRITICAL,
