@@ -30,6 +30,7 @@ from fedkeys.simulate import Fleet
 from fedkeys.sources import open_corpus, shipped_corpus
 from tests.engines.merges import Forgetting, Setting, by_one, by_tasks
 from tests.strategies import corpora
+from tests.test_helpers import HOSTILE, claiming
 
 pytestmark = pytest.mark.engines
 
@@ -176,12 +177,14 @@ def test_what_cannot_be_read_is_named_in_the_order_of_the_inputs(tmp_path: Path)
     (tmp_path / "b.delta").write_bytes(b"")
     (tmp_path / "c.deltas").write_bytes(good + junk)
     (tmp_path / "d.delta").write_bytes(bytes(9 << 20))
+    for number, hostile in enumerate(HOSTILE):
+        (tmp_path / f"e{number}.delta").write_bytes(claiming(hostile))
     for group, named in ((7, 1003), (1 << 12, 1000)):  # files that cannot be read are all named
         with patch.object(intake, "_GROUP_SIZE", group):
             found = by_tasks([tmp_path], Setting(ReleaseRule(1)), Scale(40, 3, 1, 1))
             assert found == by_one([tmp_path], Setting(ReleaseRule(1)))
         assert (found.intake.merged, found.intake.repeated) == (1, 1)
-        assert (len(found.intake.refused), found.intake.unnamed) == (named, 1204 - named)
+        assert (len(found.intake.refused), found.intake.unnamed) == (named, 1204 + len(HOSTILE) - named)
 
 
 STEPS = ("merging", "sorting words", "adding up", "choosing", "writing")
