@@ -3,11 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -236,6 +238,8 @@ def test_a_log_is_read_as_it_was_when_it_was_cut(tmp_path: Path) -> None:
             [log], setting, Scale(1, 2, 2, 2), Forgetting("reading", lambda: log.write_bytes(changed))
         )
 
+    with pytest.raises(FedkeysError, match=r"is not what it was when the merge began .it ends in the middle"):
+        merged_with(data[: len(data) - len(data) // 9])
     assert merged_with(data + other) == expected  # as if they had come after the merge
     for changed in (other, data[:-1], data[: len(data) // 2], b"", b"\xc1" + data):
         with pytest.raises(FedkeysError, match=r"all\.deltas: is not what it was when the merge began"):
@@ -273,6 +277,77 @@ def test_urls_are_read_as_files_are(tmp_path: Path) -> None:
         memory.rm("/in", recursive=True)
     with pytest.raises(UsageError, match="fsspec cannot read it"):
         sources_of(["nowhere://in"])
+
+
+def test_archives_are_read(tmp_path: Path) -> None:
+    data = few_phones(tmp_path / "in", "hello world", "hello you", "see you there")
+    (tmp_path / "in" / "all.deltas").write_bytes(data)
+    with ZipFile(tmp_path / "in.zip", "w") as archive:
+        for path in (tmp_path / "in").iterdir():
+            archive.write(path, path.relative_to(tmp_path))
+    expected = by_one([tmp_path / "in"], Setting(ReleaseRule(1)))
+    for scale in (None, Scale(1, 2, 2, 2)):
+        assert by_tasks([f"zip://in::{tmp_path}/in.zip"], Setting(ReleaseRule(1)), scale) == expected
+    (tmp_path / "in.zip").write_bytes(b"junk")
+    with pytest.raises(FedkeysError, match=r"in\.zip: cannot be read .File is not a zip file"):
+        sources_of([f"zip://in::{tmp_path}/in.zip"])
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What is in the odd storage, by URL."""
+    pytest.importorskip("fsspec").register_implementation("odd", "tests.engines.odd_storage.OddStorage", True)
+    held: dict[str, bytes] = {}
+    monkeypatch.setattr("tests.engines.odd_storage.OddStorage.held", held)
+    return held
+
+
+def test_storage_that_gives_no_sizes_and_a_few_bytes_at_a_time_is_read(
+    tmp_path: Path, odd: dict[str, bytes]
+) -> None:
+    log = few_phones(tmp_path, "hello world", "hello you", "see you there")
+    (tmp_path / "all.deltas").write_bytes(log + b"\xc1")
+    odd |= {f"odd://host/in/{path.name}": path.read_bytes() for path in tmp_path.iterdir()}
+    expected = by_one([tmp_path], Setting(ReleaseRule(1)))
+    for scale in (None, Scale(1, 2, 2, 2)):
+        found = by_tasks(["odd://host/in"], Setting(ReleaseRule(1)), scale)
+        told = tuple(text.replace(str(tmp_path), "odd://host/in") for text in expected.intake.refused)
+        assert found == expected._replace(intake=replace(expected.intake, refused=told))
+    tasks = inputs.planned(sources_of(["odd://host/in"]), 1 << 23, lambda logs: [[] for _ in logs])
+    assert [len(spans) for spans in tasks] == [1, 1, 1]  # each may be as long as a message can be
+
+
+def test_what_urls_are_signed_with_is_told_nobody(tmp_path: Path, odd: dict[str, bytes]) -> None:
+    log = few_phones(tmp_path, "hello world", "hello you")
+    odd |= {f"odd://me:secret@host/{name}.deltas": log for name in ("all", "broken")}
+    urls = [f"odd://me:secret@host/{name}.deltas?Signature=secret" for name in ("all", "broken")]
+    found = by_tasks(urls, Setting(ReleaseRule(1)))
+    assert found.deltas == 2
+    assert found.intake.refused == (
+        "odd://host/broken.deltas?...: cannot be read (403 of odd://host/broken.deltas?...)",
+    )
+    assert "secret" not in repr(sources_of(urls))
+    with pytest.raises(UsageError, match=r"^odd://host/no\.deltas\?\.\.\.: no such file or directory$"):
+        sources_of(["odd://me:secret@host/no.deltas?Signature=secret"])
+
+
+def test_the_command_keeps_what_urls_are_signed_with(fedkeys: Callable[..., Any]) -> None:
+    url = f"nowhere://me:secret@host/all.deltas?Signature={'secret' * 99}"
+    for options in ((), ("--engine", "dask")):
+        result = fedkeys("aggregate", url, "--dry-run", *options)
+        assert (result.returncode, "secret" in result.stderr, "Traceback" in result.stderr) == (
+            2,
+            False,
+            False,
+        )
+        assert "nowhere://host/all.deltas?...: " in result.stderr
+
+
+def test_a_file_may_be_named_like_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Phone(["hello"]).delta().save(Path("rust::delta.delta"))
+    (source,) = sources_of(["rust::delta.delta"])
+    assert source.url is None
 
 
 def test_a_log_is_cut_between_messages_only(tmp_path: Path) -> None:

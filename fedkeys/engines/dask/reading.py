@@ -145,7 +145,7 @@ def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
     first = last = b""
     phone: bytes | None = None
     for span in spans:
-        name, seen = span.source.name, digesting()
+        name, seen, why = span.source.name, digesting(), None
         try:
             for start, data in messages_of(span):
                 seen.update(data)
@@ -157,8 +157,9 @@ def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
                 shares[number % buckets].add(Found(len(lengths), number, name, start, data))
                 lengths.append(len(data))
         except FedkeysError as error:
+            why = error
             unread.append(Unread(len(lengths), str(error.at(name)), reason_of(error)))
-        span.check(seen.digest())
+        span.check(seen.digest(), why)
     about = About(
         np.array(lengths, np.uint32),
         np.array(continues, np.bool_),
@@ -175,7 +176,7 @@ def messages_of(span: Span) -> Iterator[tuple[int, bytes]]:
     Raises:
         FedkeysError: it cannot be read, or not to its end.
     """
-    with span.source.open() as stream:
+    with span.source.open(span.start) as stream:
         if not span.source.is_log:
             data = stream.read(MAX_MESSAGE_BYTES + 1)
             if len(data) > MAX_MESSAGE_BYTES:
@@ -183,7 +184,6 @@ def messages_of(span: Span) -> Iterator[tuple[int, bytes]]:
             yield -1, data
             return
         if span.end is not None:
-            stream.seek(span.start)
             stream = io.BytesIO(stream.read(span.end - span.start))
         for start, data in messages(stream):
             yield span.start + start, data
