@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from fedkeys import aggregate
 from fedkeys.aggregator.releases import ReleaseRule
 from fedkeys.delta import DEFAULT_BOUNDS
 from fedkeys.engines.dask import Scale, dask_engine, reaching
@@ -37,6 +38,14 @@ SCALE = Scale(1 << 18, 6, 3, 5)
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("fleet") / "fleet.deltas"
     path.write_bytes(b"".join(data for batch in FLEET.deltas() for data in batch))
+    return path
+
+
+@pytest.fixture(scope="module")
+def base(log: Path) -> Path:
+    """A model that has the vocabulary of the fleet."""
+    path = log.with_name("base.model")
+    aggregate([Phone([" ".join(FLEET.base.words)]).delta()], 1).save(path)
     return path
 
 
@@ -134,29 +143,50 @@ def test_the_command_gives_the_file_of_one_process(fedkeys: Callable[..., Any], 
     assert "nothing was written" in strict.stderr
 
 
-def test_an_interrupt_ends_all_that_was_started(log: Path, tmp_path: Path, home: dict[str, str]) -> None:
-    scratch = tmp_path / "scratch"
+# The command, which notes each step that it waits for.
+NOTING = """import os
+from pathlib import Path
+from fedkeys.cli import main
+from fedkeys.engines.dask import cluster
+gather = cluster.DaskEngine.gather
+def noted(self, name, futures):
+    Path(os.environ["NOTED"], name).touch()
+    return gather(self, name, futures)
+cluster.DaskEngine.gather = noted
+main()
+"""
+
+
+@pytest.mark.parametrize("step", ["starting", "reading", "merging", "choosing"])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_ends_all_that_was_started(
+    log: Path, base: Path, tmp_path: Path, home: dict[str, str], step: str, number: int, status: int
+) -> None:
+    scratch, noted = tmp_path / "scratch", tmp_path / "noted"
     scratch.mkdir()
-    command = [sys.executable, "-m", "fedkeys", "aggregate", str(log), "--engine", "dask", "--dry-run"]
-    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-        process = subprocess.Popen(
-            command,
-            env={**home, "TMPDIR": str(scratch)},
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=interruptible,
-        )
-        wait_for(lambda: any(scratch.rglob("worker-*")))
-        if number == signal.SIGINT:  # as a terminal does: to all of them
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
-        said = process.communicate(timeout=60)[1]
-        assert process.returncode == status
-        assert "Traceback" not in said
-        wait_for(lambda: not is_alive(process.pid))  # noqa: B023
-        assert list(scratch.iterdir()) == []
+    noted.mkdir()
+    options = (str(log), "--base", str(base), "--engine", "dask", "--dry-run")
+    process = subprocess.Popen(
+        [sys.executable, "-c", NOTING, "aggregate", *options],
+        env={**home, "TMPDIR": str(scratch), "NOTED": str(noted)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=interruptible,
+    )
+    if step == "starting":
+        wait_for(lambda: any(scratch.glob("*/dask-scratch-space/worker-*")))
+    else:
+        wait_for((noted / step).exists)
+    if number == signal.SIGINT:  # as a terminal does: to all of them
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == status
+    assert "Traceback" not in said
+    wait_for(lambda: not is_alive(process.pid))
+    assert list(scratch.iterdir()) == []
 
 
 def interruptible() -> None:

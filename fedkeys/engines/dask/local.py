@@ -1,8 +1,8 @@
 """Processes of this machine, one a core, that run tasks and end with the merge.
 
 In: nothing. Out: a cluster. Laws: no other account of the machine learns anything of them, or can make
-them run anything, since they speak to who has the key of this merge alone, which is in no file; what was started
-ends with the block, however that ends.
+them run anything, since they speak to who has the key of this merge alone; what was started ends with the block,
+however that ends.
 """
 
 import logging
