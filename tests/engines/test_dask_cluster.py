@@ -470,6 +470,11 @@ def ending() -> None:
     os._exit(1)
 
 
+def test_a_large_vocabulary_is_sent_without_a_warning() -> None:
+    with dask_engine(None) as engine:
+        assert engine.gather("sending", [engine.submit(len, bytes(11 << 20))]) == [11 << 20]
+
+
 def test_what_a_task_raises_is_raised_here() -> None:
     with dask_engine(None) as engine:
         with pytest.raises(FedkeysError, match="sums: a disk is full; make room"):

@@ -21,6 +21,11 @@ Show = Callable[[str, float | None], None]
 
 _PATIENCE = 30.0  # seconds without any worker
 _LOOK, _LOOK_FOR_WORKERS = 0.1, 1.0  # seconds between looks at how far tasks are, and who is there
+_SETTINGS = {
+    "distributed.comm.timeouts.connect": f"{ANSWER}s",
+    # Vocabularies that deltas may be written against are large, and sent once, in a task that the others ask.
+    "distributed.admin.large-graph-warning-threshold": "1 TiB",
+}
 _RETRIES = 2  # of a task whose worker could not do it
 
 
@@ -53,8 +58,7 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
     import dask
     import distributed
 
-    settings = {"distributed.comm.timeouts.connect": f"{ANSWER}s"}
-    with dask.config.set(settings), _quiet(), ExitStack() as stack:
+    with dask.config.set(_SETTINGS), _quiet(), ExitStack() as stack:
         if scheduler is None:
             cluster = stack.enter_context(local_cluster())
         else:
