@@ -1,5 +1,6 @@
 """Merging in tasks: what comes out is what one process gives, however it is cut; here without a cluster."""
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -386,6 +387,13 @@ def test_groups_are_those_of_one_process(drawn: list[tuple[int, bool]], size: in
         tasks = [spans[at : at + reads] for at in range(0, len(spans), reads)]
         starts = group_starts([read(task, 2)[0] for task in tasks])
     assert np.diff([*starts, len(messages)]).tolist() == expected
+
+
+def test_no_message_comes_to_who_asks(tmp_path: Path) -> None:
+    few_phones(tmp_path, "hello hidden", "see you there")
+    about, shares = read([inputs.Span(source) for source in sources_of([str(tmp_path)])], 1)
+    assert b"hidden" in pickle.dumps(shares)
+    assert b"hidden" not in pickle.dumps(about)
 
 
 @given(

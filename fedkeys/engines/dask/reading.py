@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.aggregator.helpers import phone_of
-from fedkeys.aggregator.intake import Filling, are_of_one_phone
+from fedkeys.aggregator.intake import Filling, are_of_one_phone, sound_phone
 from fedkeys.aggregator.messages import messages
 from fedkeys.aggregator.reasons import reason_of
 from fedkeys.counts.ngrams import Rows
@@ -46,14 +46,14 @@ class About:
     Attributes:
         lengths: uint32[n], bytes of each.
         continues: bool[n], which are of the phone of the one before, both sound; False for the first.
-        ends: the first message and the last, if there are any.
+        ends: the phones of the first message and of the last; None where that is not sound, or there is none.
         unread: what could not be read.
         digests: of each share.
     """
 
     lengths: NDArray[np.uint32]
     continues: NDArray[np.bool_]
-    ends: tuple[bytes, bytes] | None
+    ends: tuple[bytes | None, bytes | None]
     unread: tuple[Unread, ...]
     digests: tuple[bytes, ...]
 
@@ -163,7 +163,7 @@ def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
     about = About(
         np.array(lengths, np.uint32),
         np.array(continues, np.bool_),
-        (first, last) if lengths else None,
+        (sound_phone(first), sound_phone(last)),
         tuple(unread),
         tuple(share.digest() for share in shares),
     )
@@ -204,10 +204,9 @@ def group_starts(abouts: Iterable[About]) -> Rows:
     number = 0
     last: bytes | None = None
     for about in abouts:
-        if about.ends is None:
+        if not len(about.lengths):
             continue
-        first = last is not None and are_of_one_phone(last, about.ends[0])
-        continues = [first, *about.continues[1:].tolist()]
+        continues = [last is not None and last == about.ends[0], *about.continues[1:].tolist()]
         for length, is_same in zip(about.lengths.tolist(), continues, strict=True):
             if filling.add(length, is_same.__bool__) or not number:
                 starts.append(number)
