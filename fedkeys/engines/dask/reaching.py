@@ -53,5 +53,5 @@ def _unreached(address: str, error: BaseException) -> FedkeysError:
         remedy = _CERTIFICATES
     else:
         remedy = "start one with dask scheduler, and name the address that it prints"
-    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    why = getattr(error, "strerror", None) or str(error) or "no answer"
     return FedkeysError(f"no scheduler answers at {address} ({why})", remedy=remedy)
