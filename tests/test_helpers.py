@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tracemalloc
 from functools import cache
 from pathlib import Path
 
@@ -38,10 +39,54 @@ def processes(one: Aggregator) -> list[int]:
     return [helper.process.pid or 0 for helper in one._sums.helpers._helpers]  # type: ignore[union-attr]
 
 
+# What may stand where a delta has its pseudonym.
+HOSTILE = (
+    b"\xdd\x00\x10\x00\x00" + b"\x90" * (1 << 20),  # as many empty lists
+    b"\xdd\xff\xff\xff\xff" * 400,
+    b"\xdf\xff\xff\xff\xff" * 400,
+    b"\x91" * 5000,
+    b"\x81\x90\x01",  # a list is a key
+    b"\x81\x01\x01",
+    b"\xa1\xff",  # no UTF-8
+    b"\xd6\xff\x00\x00\x00\x01",  # a time
+    b"\xc7\x0c\xff" + b"\xff" * 12,  # none
+    b"\xc9\xff\xff\xff\xff\x01",
+    b"\xc6\xff\xff\xff\xff",
+    b"\xc1",
+    b"\xc4\x00",
+)
+
+
+def claiming(phone: bytes) -> bytes:
+    """A message that has some bytes where a delta has its pseudonym."""
+    entries = msgpack.unpackb(deltas()[0])
+    return b"".join(
+        [
+            bytes([0x90 + len(entries)]),
+            *map(msgpack.packb, entries[:3]),
+            phone,
+            *map(msgpack.packb, entries[4:]),
+        ]
+    )
+
+
+def test_nothing_is_made_of_what_is_no_pseudonym() -> None:
+    assert phone_of(claiming(msgpack.packb(b"somebody"))) == b"somebody"
+    for phone in HOSTILE:
+        message = claiming(phone)
+        tracemalloc.start()
+        try:
+            assert phone_of(message) is None
+            assert tracemalloc.get_traced_memory()[1] < 3 * len(message) + (1 << 16)
+        finally:
+            tracemalloc.stop()
+
+
 @pytest.mark.parametrize("memory", [1 << 30, THOUSAND_ROWS])
 def test_messages_fare_alike_in_one_process_and_in_several(memory: int) -> None:
     damaged = [data[:-1] for data in deltas()[:9]]
     junk = [b"", b"\xc0", msgpack.packb([1, 2, 3]), msgpack.packb([1, 2, 3, 4]), b"\x94\xaefedkeys.signed"]
+    junk += [claiming(phone) for phone in HOSTILE]
     given = [*deltas()[:40], *damaged, *junk, *deltas()[20:]]
     told, models = [], []
     for cores in (1, 3):

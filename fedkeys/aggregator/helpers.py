@@ -38,6 +38,7 @@ Known = Mapping[bytes, Mapping[int, Entry]]
 ENOUGH_BYTES = 8 << 20  # of messages, before a helper is started: some 15,000 deltas, a second and a half
 
 _PHONE_ENTRY = 3
+_ONLY_BYTES = {"max_array_len": 0, "max_map_len": 0, "max_str_len": 0, "max_ext_len": 0}
 _MOST_PROCESSES = 4
 
 
@@ -186,10 +187,14 @@ class _Helper:
 
 
 def phone_of(data: bytes) -> bytes | None:
-    """Give the pseudonym in a message that may be unsound; None if there is none."""
-    unpacker = msgpack.Unpacker()
+    """Give the pseudonym in a message that may be unsound; None if there is none.
+
+    Nothing but bytes is made of what stands in its place: no list of millions, out of a message of some MB.
+    """
     try:
-        unpacker.feed(message_in(data))
+        message = message_in(data)
+        unpacker = msgpack.Unpacker(max_buffer_size=len(message) or 1, **_ONLY_BYTES)
+        unpacker.feed(message)
         unpacker.read_array_header()
         for _ in range(_PHONE_ENTRY):
             unpacker.skip()

@@ -218,8 +218,14 @@ def _are_neighbours(group: Sequence[_Found], message: _Found) -> bool:
 
 def are_of_one_phone(one: bytes, other: bytes) -> bool:
     """Tell whether two messages that may be unsound are of the same phone."""
-    heads = _head_of(one), _head_of(other)
-    return heads[0] is not None and heads[1] is not None and heads[0].phone == heads[1].phone
+    phone = sound_phone(one)
+    return phone is not None and phone == sound_phone(other)
+
+
+def sound_phone(data: bytes) -> bytes | None:
+    """Give the pseudonym in a message; None if it is not sound."""
+    head = _head_of(data)
+    return None if head is None else head.phone
 
 
 def _head_of(data: bytes) -> Head | None:

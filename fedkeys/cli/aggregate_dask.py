@@ -1,5 +1,6 @@
 """`fedkeys aggregate --engine dask`: merge deltas by many processes."""
 
+import os
 import time
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -61,8 +62,10 @@ def paths_of(inputs: Iterable[str]) -> list[Path]:
     paths = []
     for text in inputs:
         paths.append(Path(text))
-        if "://" in text and not paths[-1].exists():
-            raise UsageError("this engine reads no URLs", file=text, remedy="add --engine dask")
+        if "://" in text and not os.access(text, os.F_OK):
+            from fedkeys.engines.dask import shown
+
+            raise UsageError("this engine reads no URLs", file=shown(text), remedy="add --engine dask")
     return paths
 
 

@@ -1,6 +1,6 @@
 """The same merge by one process and by tasks, for tests that hold the two together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,40 @@ class Outcome(NamedTuple):
     phones: int
     deltas: int
     model: bytes
+
+
+class Task(NamedTuple):
+    """What `Forgetting` gives for the result of a task."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class Forgetting:
+    """Holds nothing: a result is made again each time it is needed, as if its worker had just been killed.
+
+    Args:
+        step: before which something happens, once.
+        happen: does it.
+    """
+
+    workers = 1
+
+    def __init__(self, step: str = "", happen: Callable[[], object] = lambda: None) -> None:
+        self._left = {step: happen}
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Task:
+        return Task(function, arguments)
+
+    def gather(self, name: str, futures: Sequence[Task]) -> list[Any]:
+        self._left.pop(name, lambda: None)()
+        return list(map(_made, futures))
+
+
+def _made(value: Any) -> Any:
+    if isinstance(value, Task):
+        return value.function(*map(_made, value.arguments))
+    return list(map(_made, value)) if type(value) is list else value
 
 
 def by_one(inputs: Sequence[str | Path], setting: Setting) -> Outcome:

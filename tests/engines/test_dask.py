@@ -1,13 +1,16 @@
 """Merging in tasks: what comes out is what one process gives, however it is cut; here without a cluster."""
 
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -23,13 +26,14 @@ from fedkeys.engines.dask import Here, Scale, inputs, is_url, sources_of, words
 from fedkeys.engines.dask.partitions import Part, joined
 from fedkeys.engines.dask.reading import group_starts, read
 from fedkeys.engines.dask.taking import PartSums
-from fedkeys.errors import UsageError
+from fedkeys.errors import FedkeysError, UsageError
 from fedkeys.model import Model
 from fedkeys.phone import Phone
 from fedkeys.simulate import Fleet
 from fedkeys.sources import open_corpus, shipped_corpus
-from tests.engines.merges import Setting, by_one, by_tasks
+from tests.engines.merges import Forgetting, Setting, by_one, by_tasks
 from tests.strategies import corpora
+from tests.test_helpers import HOSTILE, claiming
 
 pytestmark = pytest.mark.engines
 
@@ -176,12 +180,71 @@ def test_what_cannot_be_read_is_named_in_the_order_of_the_inputs(tmp_path: Path)
     (tmp_path / "b.delta").write_bytes(b"")
     (tmp_path / "c.deltas").write_bytes(good + junk)
     (tmp_path / "d.delta").write_bytes(bytes(9 << 20))
+    for number, hostile in enumerate(HOSTILE):
+        (tmp_path / f"e{number}.delta").write_bytes(claiming(hostile))
     for group, named in ((7, 1003), (1 << 12, 1000)):  # files that cannot be read are all named
         with patch.object(intake, "_GROUP_SIZE", group):
             found = by_tasks([tmp_path], Setting(ReleaseRule(1)), Scale(40, 3, 1, 1))
             assert found == by_one([tmp_path], Setting(ReleaseRule(1)))
         assert (found.intake.merged, found.intake.repeated) == (1, 1)
-        assert (len(found.intake.refused), found.intake.unnamed) == (named, 1204 - named)
+        assert (len(found.intake.refused), found.intake.unnamed) == (named, 1204 + len(HOSTILE) - named)
+
+
+STEPS = ("merging", "sorting words", "adding up", "choosing", "writing")
+
+
+def few_phones(directory: Path, *texts: str) -> bytes:
+    """Write a delta of each text, of a phone of its own; gives all of them, as in a log."""
+    deltas = [Phone([text], pseudonym=bytes([number] * 16)).delta() for number, text in enumerate(texts, 1)]
+    for number, delta in enumerate(deltas):
+        delta.save(directory / f"{number}.delta")
+    return b"".join(delta.to_bytes() for delta in deltas)
+
+
+def test_what_is_lost_at_every_step_is_made_again(tmp_path: Path) -> None:
+    few_phones(tmp_path, "hello world", "hello you", "see you there")
+    setting = Setting(ReleaseRule(1))
+    assert by_tasks([tmp_path], setting, Scale(1, 2, 2, 2), Forgetting()) == by_one([tmp_path], setting)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("change", ["another", "none", "damaged"])
+def test_what_was_lost_and_is_another_now_ends_the_merge(tmp_path: Path, step: str, change: str) -> None:
+    few_phones(tmp_path, "hello world", "hello you", "see you there")
+    changed = tmp_path / "1.delta"
+
+    def happen() -> None:
+        if change == "none":
+            changed.unlink()
+        elif change == "damaged":
+            changed.write_bytes(changed.read_bytes()[:-1])
+        else:
+            Phone(["hello there"], pseudonym=bytes([2] * 16)).delta().save(changed)
+
+    why = "1.delta: is not what it was" if change == "none" else "inputs have changed while they were merged"
+    with pytest.raises(FedkeysError, match=why):
+        by_tasks([tmp_path], Setting(ReleaseRule(1)), Scale(1, 2, 2, 2), Forgetting(step, happen))
+
+
+def test_a_log_is_read_as_it_was_when_it_was_cut(tmp_path: Path) -> None:
+    data, other = (few_phones(tmp_path, "hello you", f"see {word}", "bye") for word in ("you", "her"))
+    assert len(data) == len(other)
+    log, setting = tmp_path / "all.deltas", Setting(ReleaseRule(1))
+    log.write_bytes(data)
+    expected = by_one([log], setting)
+
+    def merged_with(changed: bytes) -> Any:
+        log.write_bytes(data)
+        return by_tasks(
+            [log], setting, Scale(1, 2, 2, 2), Forgetting("reading", lambda: log.write_bytes(changed))
+        )
+
+    with pytest.raises(FedkeysError, match=r"is not what it was when the merge began .it ends in the middle"):
+        merged_with(data[: len(data) - len(data) // 9])
+    assert merged_with(data + other) == expected  # as if they had come after the merge
+    for changed in (other, data[:-1], data[: len(data) // 2], b"", b"\xc1" + data):
+        with pytest.raises(FedkeysError, match=r"all\.deltas: is not what it was when the merge began"):
+            merged_with(changed)
 
 
 def test_urls_are_read_as_files_are(tmp_path: Path) -> None:
@@ -215,6 +278,77 @@ def test_urls_are_read_as_files_are(tmp_path: Path) -> None:
         memory.rm("/in", recursive=True)
     with pytest.raises(UsageError, match="fsspec cannot read it"):
         sources_of(["nowhere://in"])
+
+
+def test_archives_are_read(tmp_path: Path) -> None:
+    data = few_phones(tmp_path / "in", "hello world", "hello you", "see you there")
+    (tmp_path / "in" / "all.deltas").write_bytes(data)
+    with ZipFile(tmp_path / "in.zip", "w") as archive:
+        for path in (tmp_path / "in").iterdir():
+            archive.write(path, path.relative_to(tmp_path))
+    expected = by_one([tmp_path / "in"], Setting(ReleaseRule(1)))
+    for scale in (None, Scale(1, 2, 2, 2)):
+        assert by_tasks([f"zip://in::{tmp_path}/in.zip"], Setting(ReleaseRule(1)), scale) == expected
+    (tmp_path / "in.zip").write_bytes(b"junk")
+    with pytest.raises(FedkeysError, match=r"in\.zip: cannot be read .File is not a zip file"):
+        sources_of([f"zip://in::{tmp_path}/in.zip"])
+
+
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """What is in the odd storage, by URL."""
+    pytest.importorskip("fsspec").register_implementation("odd", "tests.engines.odd_storage.OddStorage", True)
+    held: dict[str, bytes] = {}
+    monkeypatch.setattr("tests.engines.odd_storage.OddStorage.held", held)
+    return held
+
+
+def test_storage_that_gives_no_sizes_and_a_few_bytes_at_a_time_is_read(
+    tmp_path: Path, odd: dict[str, bytes]
+) -> None:
+    log = few_phones(tmp_path, "hello world", "hello you", "see you there")
+    (tmp_path / "all.deltas").write_bytes(log + b"\xc1")
+    odd |= {f"odd://host/in/{path.name}": path.read_bytes() for path in tmp_path.iterdir()}
+    expected = by_one([tmp_path], Setting(ReleaseRule(1)))
+    for scale in (None, Scale(1, 2, 2, 2)):
+        found = by_tasks(["odd://host/in"], Setting(ReleaseRule(1)), scale)
+        told = tuple(text.replace(str(tmp_path), "odd://host/in") for text in expected.intake.refused)
+        assert found == expected._replace(intake=replace(expected.intake, refused=told))
+    tasks = inputs.planned(sources_of(["odd://host/in"]), 1 << 23, lambda logs: [[] for _ in logs])
+    assert [len(spans) for spans in tasks] == [1, 1, 1]  # each may be as long as a message can be
+
+
+def test_what_urls_are_signed_with_is_told_nobody(tmp_path: Path, odd: dict[str, bytes]) -> None:
+    log = few_phones(tmp_path, "hello world", "hello you")
+    odd |= {f"odd://me:secret@host/{name}.deltas": log for name in ("all", "broken")}
+    urls = [f"odd://me:secret@host/{name}.deltas?Signature=secret" for name in ("all", "broken")]
+    found = by_tasks(urls, Setting(ReleaseRule(1)))
+    assert found.deltas == 2
+    assert found.intake.refused == (
+        "odd://host/broken.deltas?...: cannot be read (403 of odd://host/broken.deltas?...)",
+    )
+    assert "secret" not in repr(sources_of(urls))
+    with pytest.raises(UsageError, match=r"^odd://host/no\.deltas\?\.\.\.: no such file or directory$"):
+        sources_of(["odd://me:secret@host/no.deltas?Signature=secret"])
+
+
+def test_the_command_keeps_what_urls_are_signed_with(fedkeys: Callable[..., Any]) -> None:
+    url = f"nowhere://me:secret@host/all.deltas?Signature={'secret' * 99}"
+    for options in ((), ("--engine", "dask")):
+        result = fedkeys("aggregate", url, "--dry-run", *options)
+        assert (result.returncode, "secret" in result.stderr, "Traceback" in result.stderr) == (
+            2,
+            False,
+            False,
+        )
+        assert "nowhere://host/all.deltas?...: " in result.stderr
+
+
+def test_a_file_may_be_named_like_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Phone(["hello"]).delta().save(Path("rust::delta.delta"))
+    (source,) = sources_of(["rust::delta.delta"])
+    assert source.url is None
 
 
 def test_a_log_is_cut_between_messages_only(tmp_path: Path) -> None:
@@ -253,6 +387,13 @@ def test_groups_are_those_of_one_process(drawn: list[tuple[int, bool]], size: in
         tasks = [spans[at : at + reads] for at in range(0, len(spans), reads)]
         starts = group_starts([read(task, 2)[0] for task in tasks])
     assert np.diff([*starts, len(messages)]).tolist() == expected
+
+
+def test_no_message_comes_to_who_asks(tmp_path: Path) -> None:
+    few_phones(tmp_path, "hello hidden", "see you there")
+    about, shares = read([inputs.Span(source) for source in sources_of([str(tmp_path)])], 1)
+    assert b"hidden" in pickle.dumps(shares)
+    assert b"hidden" not in pickle.dumps(about)
 
 
 @given(
@@ -320,12 +461,10 @@ def test_one_process_says_what_tasks_are_for(fedkeys: Callable[..., Any], tmp_pa
         assert (result.returncode, why in result.stderr) == (2, True)
 
 
-def test_without_the_extra_it_says_which_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["dask=None, distributed=None, fsspec=None", "cryptography=None"])
+def test_without_the_extra_it_says_which_one(tmp_path: Path, missing: str) -> None:
     Phone(["hello"]).delta().save(tmp_path / "a.delta")
-    hidden = (
-        "import sys; sys.modules.update(dask=None, distributed=None, fsspec=None)\n"
-        "from fedkeys.cli import main; main()"
-    )
+    hidden = f"import sys; sys.modules.update({missing})\nfrom fedkeys.cli import main; main()"
     for what in ("a.delta", "memory://a.delta"):
         command = [sys.executable, "-c", hidden, "aggregate", what, "--engine", "dask", "--dry-run"]
         result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)

@@ -6,6 +6,7 @@ process ever holds the whole vocabulary or one table of all n-grams, and who ask
 
 The way of a merge, each step a module:
 
+    storage       what is behind a URL
     inputs        files and URLs, cut into spans that one task reads
     reading       messages of some spans, dealt out into buckets by phone
     taking        one bucket, all deltas of its phones: an ordinary `Aggregator` checks and adds up
@@ -15,13 +16,16 @@ The way of a merge, each step a module:
     releasing     the selection, put together by who asks, estimated and laid out as on one machine
     merging, selecting    which task waits for which
     engine, cluster       who runs the tasks: this process, or Dask
+    installed             whether all have the same fedkeys
+    reaching, local       whether a scheduler answers; or one on this machine, with a worker a core
 """
 
 from fedkeys.engines.dask.cluster import dask_engine, require_dask
 from fedkeys.engines.dask.engine import Engine, Here
-from fedkeys.engines.dask.inputs import Source, is_url, sources_of
+from fedkeys.engines.dask.inputs import Source, sources_of
 from fedkeys.engines.dask.merging import Merge, merge_deltas
 from fedkeys.engines.dask.selecting import Scale
+from fedkeys.engines.dask.storage import is_url, shown
 from fedkeys.engines.dask.taking import Rules
 
 __all__ = [
@@ -35,5 +39,6 @@ __all__ = [
     "is_url",
     "merge_deltas",
     "require_dask",
+    "shown",
     "sources_of",
 ]

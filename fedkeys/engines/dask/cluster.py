@@ -5,35 +5,26 @@ is raised here; where nobody is left to run tasks, that is said; what was starte
 """
 
 import logging
-import os
-import signal
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from uuid import uuid4
 
-from fedkeys.aggregator.helpers import interrupts_held
 from fedkeys.engines.dask.engine import Future
+from fedkeys.engines.dask.installed import OWN, check_all, run_if_same
+from fedkeys.engines.dask.local import local_cluster
+from fedkeys.engines.dask.reaching import ANSWER, reach
 from fedkeys.errors import FedkeysError, UsageError
 
 Show = Callable[[str, float | None], None]
 
-_ANSWER = "15s"  # of a scheduler
 _PATIENCE = 30.0  # seconds without any worker
 _LOOK, _LOOK_FOR_WORKERS = 0.1, 1.0  # seconds between looks at how far tasks are, and who is there
-# Dask has workers give each freed array back to the system at once, and looks 100 times a second at what they do:
-# together a quarter of the CPU time of merging 40,000 generated phones (`python -m tests.bench.dask_merge`).
 _SETTINGS = {
-    "distributed.worker.profile.enabled": False,
-    "distributed.nanny.pre-spawn-environ": {
-        "MALLOC_ARENA_MAX": 1,
-        "MALLOC_TRIM_THRESHOLD_": 256 << 20,
-        "MALLOC_MMAP_THRESHOLD_": 32 << 20,
-        "OMP_NUM_THREADS": 1,
-        "OPENBLAS_NUM_THREADS": 1,
-    },
+    "distributed.comm.timeouts.connect": f"{ANSWER}s",
+    # Vocabularies that deltas may be written against are large, and sent once, in a task that the others ask.
+    "distributed.admin.large-graph-warning-threshold": "1 TiB",
 }
 _RETRIES = 2  # of a task whose worker could not do it
 
@@ -45,6 +36,7 @@ def require_dask() -> None:
         UsageError: it is not installed.
     """
     try:
+        import cryptography  # noqa: F401
         import distributed  # noqa: F401
     except ImportError:
         raise UsageError("--engine dask needs Dask", remedy="pip install 'fedkeys[dask]'") from None
@@ -60,68 +52,22 @@ def dask_engine(scheduler: str | None, show: Show = lambda *_: None) -> Iterator
 
     Raises:
         UsageError: Dask is not installed.
-        FedkeysError: there is no scheduler, or it is gone.
+        FedkeysError: there is no scheduler, or it is gone, or another fedkeys is there.
     """
     require_dask()
     import dask
     import distributed
 
-    settings = {"distributed.comm.timeouts.connect": _ANSWER}
-    with dask.config.set(settings), _quiet(), _cluster(scheduler) as address:
-        try:
-            client = distributed.Client(address, set_as_default=False, timeout=_ANSWER)
-        except (OSError, ValueError) as error:
-            raise FedkeysError(
-                f"no scheduler answers at {scheduler} ({str(error) or type(error).__name__})",
-                remedy="start one with dask scheduler, and name the address that it prints",
-            ) from None
-        with client:
-            yield DaskEngine(client, show)
-
-
-@contextmanager
-def _cluster(scheduler: str | None) -> Iterator[Any]:
-    if scheduler is not None:
-        yield scheduler
-        return
-    import dask
-    from distributed import LocalCluster
-
-    with ExitStack() as stack:
-        scratch = tempfile.TemporaryDirectory(prefix="fedkeys-dask-", ignore_cleanup_errors=True)
-        directory = stack.enter_context(scratch)
-        stack.enter_context(dask.config.set({**_SETTINGS, "temporary-directory": directory}))
-        with _endings_held(), interrupts_held():  # also by the thread that starts a worker again
-            cluster = LocalCluster(
-                n_workers=_cores(),
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=None,
-                local_directory=directory,
-                env={"TMPDIR": directory},  # sums that a killed worker has left go with the rest
-                silence_logs=logging.CRITICAL,
-            )
-            stack.enter_context(cluster)
-        yield cluster
-
-
-@contextmanager
-def _endings_held() -> Iterator[None]:
-    """Let what ends this process wait until what is being started can be ended with it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, lambda number, _: came.append(number)) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    for number in came:
-        signal.raise_signal(number)
+    with dask.config.set(_SETTINGS), _quiet(), ExitStack() as stack:
+        if scheduler is None:
+            cluster = stack.enter_context(local_cluster())
+        else:
+            reach(scheduler)
+            cluster = scheduler
+        with _lost_is_told():
+            client = stack.enter_context(distributed.Client(cluster, set_as_default=False, timeout=ANSWER))
+            check_all(client)
+        yield DaskEngine(client, show)
 
 
 @contextmanager
@@ -140,10 +86,6 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.disabled = False
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class DaskEngine:
@@ -167,7 +109,9 @@ class DaskEngine:
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
         """Have a function called; what it gives is made again wherever it is lost."""
-        return self._client.submit(function, *arguments, pure=False, retries=_RETRIES)
+        # Named after what it does: by that, Dask learns how long such tasks take.
+        key = f"{function.__name__}-{uuid4().hex}"
+        return self._client.submit(run_if_same, OWN, function, *arguments, key=key, retries=_RETRIES)
 
     def gather(self, name: str, futures: Sequence[Future]) -> list[Any]:
         """Wait for results.
@@ -195,7 +139,7 @@ class DaskEngine:
             if now - seen > _PATIENCE:
                 raise FedkeysError(
                     f"no worker was left to merge, for {_PATIENCE:.0f} seconds",
-                    remedy="start workers with dask worker, and merge again: nothing was written",
+                    remedy="start workers that have the same fedkeys[dask], and merge again: nothing was written",
                 )
             time.sleep(_LOOK)
 
@@ -205,7 +149,6 @@ def _lost_is_told() -> Iterator[None]:
     """Say what can be done about a cluster that is gone, or cannot run what it is given."""
     from concurrent.futures import CancelledError
 
-    from distributed.comm import CommClosedError
     from distributed.scheduler import KilledWorker
 
     try:
@@ -213,13 +156,23 @@ def _lost_is_told() -> Iterator[None]:
     except KilledWorker:
         raise FedkeysError(
             "workers ended, one after the other, over the same part of the merge",
-            remedy="give them more memory, or the merge less with --memory: nothing was written",
+            remedy="give them more memory, or the merge less with --memory, and see that all have the same "
+            "fedkeys[dask]: nothing was written",
         ) from None
-    except (CancelledError, CommClosedError, TimeoutError):
+    except CancelledError:
         raise _gone() from None
+    except OSError as error:
+        if error.strerror is None:  # Dask's own, of a connection
+            raise _gone() from None
+        raise FedkeysError(
+            f"a worker could not go on ({error.strerror})",
+            file=error.filename,
+            remedy="mend that where workers run, and merge again: nothing was written",
+        ) from None
     except ModuleNotFoundError as error:
         raise FedkeysError(
-            f"a worker does not find {error.name}", remedy="install the same fedkeys[dask] where workers run"
+            f"a worker does not find {error.name}",
+            remedy="install what fedkeys[dask] brings, of the same versions, where workers run",
         ) from None
 
 

@@ -1,22 +1,27 @@
 """Inputs: files, directories and URLs, and the spans of them that one task reads.
 
 In: what the user names. Out: sources, and spans of them, in the order in which one machine reads. Laws: a log is
-cut between messages only; what is said of a file is what one machine says of it.
+cut between messages only; what was cut is read as it was then, or not at all; what is said of a file is what one
+machine says of it.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from fedkeys.aggregator import PARTIAL_SUFFIX, delta_files
 from fedkeys.aggregator.intake import LOG_SUFFIX, SUFFIX, WITHDRAWAL_SUFFIX
 from fedkeys.aggregator.messages import messages
+from fedkeys.delta.signed import MAX_MESSAGE_BYTES
+from fedkeys.engines.dask.storage import fetched, file_system, is_url, shown, told
 from fedkeys.errors import FedkeysError, UsageError
 
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(://|::)")
+_SUFFIXES = (SUFFIX, LOG_SUFFIX, PARTIAL_SUFFIX)
 _MOST_FILES = 1 << 12  # in one task
 
 
@@ -28,35 +33,48 @@ class Source:
         name: what the user knows it by.
         path: of the file; behind a URL, in its file system.
         url: by which fsspec finds that file system; None for a file on disk.
-        size: in bytes; 0 if nobody knows.
+        size: in bytes; None if nobody knows.
     """
 
     name: str
-    path: str
-    url: str | None = None
-    size: int = 0
+    path: str = field(
+        repr=False
+    )  # over HTTP with what it is signed with, which belongs in no log of a worker
+    url: str | None = field(default=None, repr=False)
+    size: int | None = None
+
+    @property
+    def suffix(self) -> str:
+        """By which it is known what it holds."""
+        return _suffix(self.path)
 
     @property
     def is_log(self) -> bool:
         """Whether it has messages one after the other."""
-        return PurePosixPath(self.path).suffix in (LOG_SUFFIX, WITHDRAWAL_SUFFIX)
+        return self.suffix in (LOG_SUFFIX, WITHDRAWAL_SUFFIX)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was on a disk when the merge began, and is not where this process looks."""
+        return self.url is None and not os.access(self.path, os.F_OK)
 
     @contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """Open it.
+    def open(self, start: int = 0) -> Iterator[BinaryIO]:
+        """Open it, at a byte.
 
         Raises:
             FedkeysError: it cannot be read.
         """
+        if self.url is not None:
+            with fetched(self.url, self.path, self.name, start) as stream:
+                yield stream
+            return
         try:
-            with Path(self.path).open("rb") if self.url is None else self._fetched() as stream:
+            with Path(self.path).open("rb") as stream:
+                stream.seek(start)
                 yield stream
         except OSError as error:
-            why = error.strerror or str(error)
-            raise FedkeysError(f"cannot be read ({why})", file=self.name) from None
-
-    def _fetched(self) -> Any:
-        return file_system(self.url or "")[0].open(self.path, "rb")
+            raise FedkeysError(f"cannot be read ({error.strerror})", file=self.name) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,43 +85,42 @@ class Span:
         source: where they are.
         start, end: of a log, the bytes from one message to another; None for its end.
         lost: why nothing is read from its end on.
+        digest: of its messages, as they were when it was cut; None where nobody has looked yet.
     """
 
     source: Source
     start: int = 0
     end: int | None = None
     lost: FedkeysError | None = None
+    digest: bytes | None = None
 
     @property
     def size(self) -> int:
-        """Bytes, as far as is known."""
-        return (self.source.size if self.end is None else self.end) - self.start
+        """Bytes; as many as a message may have, if nobody knows."""
+        end = self.source.size if self.end is None else self.end
+        return MAX_MESSAGE_BYTES if end is None else end - self.start
+
+    def check(self, digest: bytes, error: FedkeysError | None = None) -> None:
+        """Refuse what is not what it was.
+
+        Args:
+            digest: of the messages that were read.
+            error: why no more were.
+
+        Raises:
+            FedkeysError: they are others, or the file is not there.
+        """
+        if self.source.is_gone or self.digest not in (None, digest):
+            raise FedkeysError(
+                "is not what it was when the merge began" + (f" ({error.what})" if error else ""),
+                file=self.source.name,
+                remedy="let all workers see it, and nobody write to it meanwhile: nothing was written",
+            )
 
 
-def is_url(text: str) -> bool:
-    """Tell whether an input is a URL, not a path.
-
-    >>> is_url("s3://bucket/monday"), is_url("C:/monday"), is_url("monday.deltas")
-    (True, False, False)
-    """
-    return _URL.match(text) is not None
-
-
-def file_system(url: str) -> tuple[Any, str]:
-    """Give the file system of a URL, and the path in it.
-
-    Raises:
-        UsageError: fsspec is missing, or does not know how to read it.
-    """
-    try:
-        from fsspec.core import url_to_fs
-    except ImportError:
-        raise UsageError("URLs need fsspec", remedy="pip install 'fedkeys[dask]'") from None
-    try:
-        found: tuple[Any, str] = url_to_fs(url)
-    except (ImportError, ValueError) as error:
-        raise UsageError(f"fsspec cannot read it ({error})", file=url) from None
-    return found
+def digesting() -> "blake2b":
+    """Give what tells by its digest whether bytes are the same as others."""
+    return blake2b(digest_size=16)
 
 
 def sources_of(inputs: Iterable[str]) -> list[Source]:
@@ -120,7 +137,7 @@ def sources_of(inputs: Iterable[str]) -> list[Source]:
             )
         found += _behind(text) if is_url(text) else map(_on_disk, delta_files([Path(text)]))
     for source in found:
-        if PurePosixPath(source.path).suffix == PARTIAL_SUFFIX:
+        if source.suffix == PARTIAL_SUFFIX:
             raise UsageError(
                 "a partial aggregate is merged by one process", file=source.name, remedy="leave --engine out"
             )
@@ -137,41 +154,65 @@ def _on_disk(path: Path) -> Source:
 
 def _behind(url: str) -> list[Source]:
     """The files behind a URL."""
-    files, path = file_system(url)
-    suffixes = (SUFFIX, LOG_SUFFIX, PARTIAL_SUFFIX)
-    try:
-        if not files.isdir(path):
-            return [Source(url, path, url, int(files.info(path).get("size") or 0))]
-        below = files.find(path, detail=True)
-    except FileNotFoundError:
-        raise UsageError("no such file or directory", file=url) from None
-    except OSError as error:
-        raise FedkeysError(f"cannot be read ({error.strerror or error})", file=url) from None
-    found = [
-        Source(files.unstrip_protocol(name), name, url, int(about.get("size") or 0))
-        for name, about in below.items()
-        if name.endswith(suffixes)
-    ]
+    name = shown(url)
+    with told(name):
+        files, path = file_system(url)
+        try:
+            if _is_file(files, path):
+                return [Source(name, path, url, files.info(path).get("size"))]
+            found = [
+                Source(shown(files.unstrip_protocol(each)), each, url, _size_of(files, each, about))
+                for each, about in files.find(path, detail=True).items()
+                if _suffix(each) in _SUFFIXES
+            ]
+        except FileNotFoundError:
+            raise UsageError("no such file or directory", file=name) from None
     if not found:
-        raise UsageError(f"no {' or '.join(f'*{suffix}' for suffix in suffixes)} file below it", file=url)
+        raise UsageError(f"no {' or '.join(f'*{suffix}' for suffix in _SUFFIXES)} file below it", file=name)
     return sorted(found, key=lambda source: source.path.split("/"))
 
 
+def _is_file(files: Any, path: str) -> bool:
+    """Tell a file from a directory; what is named as a file is not read for links to others, as pages are."""
+    if _suffix(path) in _SUFFIXES and files.info(path)["type"] == "file":
+        return True
+    return not files.isdir(path)
+
+
+def _size_of(files: Any, path: str, listed: Mapping[str, Any]) -> int | None:
+    """Bytes of a file, which not every list of files says."""
+    size: int | None = listed.get("size")
+    return files.info(path).get("size") if size is None else size
+
+
+def _suffix(path: str) -> str:
+    """That of a path; over HTTP paths are URLs, and may go on with a query."""
+    return PurePosixPath(urlsplit(path).path if "://" in path else path).suffix
+
+
 def scan(source: Source, bytes_at_once: int) -> list[Span]:
-    """Cut a log between messages into spans of about so many bytes."""
+    """Cut a log between messages into spans of about so many bytes.
+
+    Raises:
+        FedkeysError: it is not there.
+    """
     spans: list[Span] = []
     start = end = 0
+    seen = digesting()
     lost: FedkeysError | None = None
     try:
         with source.open() as stream:
             for message in messages(stream):
                 if message.start - start >= bytes_at_once:
-                    spans.append(Span(source, start, message.start))
-                    start = message.start
+                    spans.append(Span(source, start, message.start, None, seen.digest()))
+                    start, seen = message.start, digesting()
+                seen.update(message.data)
                 end = message.start + len(message.data)
     except FedkeysError as error:
         lost = error
-    return [*spans, Span(source, start, end, lost)]
+    last = Span(source, start, end, lost, seen.digest())
+    last.check(seen.digest(), lost)
+    return [*spans, last]
 
 
 def planned(
@@ -184,7 +225,9 @@ def planned(
         bytes_at_once: about how much one task reads.
         scanned: cuts logs into spans, as `scan` does.
     """
-    logs = [source for source in sources if source.is_log and not 0 < source.size <= bytes_at_once]
+    logs = [
+        source for source in sources if source.is_log and (source.size is None or source.size > bytes_at_once)
+    ]
     cut = dict(zip(logs, scanned(logs), strict=True))
     tasks: list[list[Span]] = []
     bytes_ = 0

@@ -99,7 +99,12 @@ def merge_deltas(
     shared = engine.submit(_same, rules)
     taken = [
         engine.submit(
-            take, shared, [engine.submit(_pick, found, 1, bucket) for found in read_], firsts, starts
+            take,
+            shared,
+            [engine.submit(_pick, found, 1, bucket) for found in read_],
+            [about.digests[bucket] for about in abouts],
+            firsts,
+            starts,
         )
         for bucket in range(buckets)
     ]

@@ -2,7 +2,7 @@
 
 In: spans of files. Out: for each bucket its messages, and what is known of all of them together. Laws: all
 messages of a phone go into one bucket; in each they stand in the order of the inputs; what cannot be read keeps
-no other out.
+no other out; what is read again is told from what was read first.
 """
 
 import io
@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedkeys.aggregator.helpers import phone_of
-from fedkeys.aggregator.intake import Filling, are_of_one_phone
+from fedkeys.aggregator.intake import Filling, are_of_one_phone, sound_phone
 from fedkeys.aggregator.messages import messages
 from fedkeys.aggregator.reasons import reason_of
 from fedkeys.counts.ngrams import Rows
 from fedkeys.delta.signed import MAX_MESSAGE_BYTES
 from fedkeys.engines.dask.engine import bytes_in
-from fedkeys.engines.dask.inputs import Span
+from fedkeys.engines.dask.inputs import Span, digesting
 from fedkeys.errors import FedkeysError, FormatError
 
 
@@ -46,14 +46,16 @@ class About:
     Attributes:
         lengths: uint32[n], bytes of each.
         continues: bool[n], which are of the phone of the one before, both sound; False for the first.
-        ends: the first message and the last, if there are any.
+        ends: the phones of the first message and of the last; None where that is not sound, or there is none.
         unread: what could not be read.
+        digests: of each share.
     """
 
     lengths: NDArray[np.uint32]
     continues: NDArray[np.bool_]
-    ends: tuple[bytes, bytes] | None
+    ends: tuple[bytes | None, bytes | None]
     unread: tuple[Unread, ...]
+    digests: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,25 @@ class Share:
             yield Found(number, phone, self.names[file], first, bytes(self.data[start:end]))
             start = end
 
+    def digest(self) -> bytes:
+        """Tell it from every other share."""
+        seen = digesting()
+        for column in (self.numbers, self.phones, self.starts, self.files, self.ends, self.data):
+            seen.update(len(column).to_bytes(8, "big"))
+            seen.update(column)
+        seen.update(repr(self.names).encode())
+        return seen.digest()
+
     def __sizeof__(self) -> int:
         return len(self.data) + 5 * 8 * len(self.numbers) + bytes_in(self.names)
 
 
 def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
-    """Read the messages of some spans, and deal them out."""
+    """Read the messages of some spans, and deal them out.
+
+    Raises:
+        FedkeysError: a span is not what it was when it was cut.
+    """
     shares = [Share() for _ in range(buckets)]
     unread: list[Unread] = []
     lengths: list[int] = []
@@ -130,9 +145,10 @@ def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
     first = last = b""
     phone: bytes | None = None
     for span in spans:
-        name = span.source.name
+        name, seen, why = span.source.name, digesting(), None
         try:
             for start, data in messages_of(span):
+                seen.update(data)
                 before, phone = phone, phone_of(data)
                 is_same = bool(lengths) and phone is not None and phone == before
                 continues.append(is_same and are_of_one_phone(last, data))
@@ -141,12 +157,15 @@ def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
                 shares[number % buckets].add(Found(len(lengths), number, name, start, data))
                 lengths.append(len(data))
         except FedkeysError as error:
+            why = error
             unread.append(Unread(len(lengths), str(error.at(name)), reason_of(error)))
+        span.check(seen.digest(), why)
     about = About(
         np.array(lengths, np.uint32),
         np.array(continues, np.bool_),
-        (first, last) if lengths else None,
+        (sound_phone(first), sound_phone(last)),
         tuple(unread),
+        tuple(share.digest() for share in shares),
     )
     return about, shares
 
@@ -157,7 +176,7 @@ def messages_of(span: Span) -> Iterator[tuple[int, bytes]]:
     Raises:
         FedkeysError: it cannot be read, or not to its end.
     """
-    with span.source.open() as stream:
+    with span.source.open(span.start) as stream:
         if not span.source.is_log:
             data = stream.read(MAX_MESSAGE_BYTES + 1)
             if len(data) > MAX_MESSAGE_BYTES:
@@ -165,7 +184,6 @@ def messages_of(span: Span) -> Iterator[tuple[int, bytes]]:
             yield -1, data
             return
         if span.end is not None:
-            stream.seek(span.start)
             stream = io.BytesIO(stream.read(span.end - span.start))
         for start, data in messages(stream):
             yield span.start + start, data
@@ -186,10 +204,9 @@ def group_starts(abouts: Iterable[About]) -> Rows:
     number = 0
     last: bytes | None = None
     for about in abouts:
-        if about.ends is None:
+        if not len(about.lengths):
             continue
-        first = last is not None and are_of_one_phone(last, about.ends[0])
-        continues = [first, *about.continues[1:].tolist()]
+        continues = [last is not None and last == about.ends[0], *about.continues[1:].tolist()]
         for length, is_same in zip(about.lengths.tolist(), continues, strict=True):
             if filling.add(length, is_same.__bool__) or not number:
                 starts.append(number)

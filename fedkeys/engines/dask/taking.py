@@ -1,7 +1,8 @@
 """Taking in a bucket: all deltas of some of the phones.
 
 In: messages in the order of the inputs. Out: their sums over a vocabulary of their own, and what became of each.
-Law: what becomes of a message is what becomes of it on one machine, where its phone's others stand around it.
+Laws: what becomes of a message is what becomes of it on one machine, where its phone's others stand around it; a
+bucket that is taken in again is what it was, or ends the merge.
 """
 
 from collections import Counter
@@ -105,15 +106,26 @@ class PartSums:
         return bytes_in(self.words, self.levels, self.forms, self.spelt)
 
 
-def take(rules: Rules, shares: Sequence[Share], firsts: Rows, starts: Rows) -> tuple[Account, PartSums]:
+def take(
+    rules: Rules, shares: Sequence[Share], digests: Sequence[bytes], firsts: Rows, starts: Rows
+) -> tuple[Account, PartSums]:
     """Merge the messages of a bucket.
 
     Args:
         rules: what they are held to.
         shares: those of each task that read some, in order.
+        digests: of each share, as it was read first: it may have been lost since, and read again.
         firsts: for each share the number of the first message of its task.
         starts: the number of each message that begins a group.
+
+    Raises:
+        FedkeysError: a share is not what it was.
     """
+    if any(share.digest() != digest for share, digest in zip(shares, digests, strict=True)):
+        raise FedkeysError(
+            "inputs have changed while they were merged",
+            remedy="merge again what nobody writes to: nothing was written",
+        )
     account = Account()
     aggregator = rules.aggregator()
     try:
