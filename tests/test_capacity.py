@@ -62,6 +62,12 @@ def test_a_line_is_given_back(fixed: float, each: float) -> None:
     )
 
 
+def test_a_line_never_falls() -> None:
+    """What costs a little less when there is more of it was measured beside other load."""
+    line = Line.through([1, 2, 3], [4, 3.5, 3])
+    assert (line.fixed, line.each) == (3.5, 0)
+
+
 def test_a_line_never_begins_below_nothing() -> None:
     line = Line.through([1, 2, 3], [0.5, 2, 3.5])
     assert (line.fixed, line.at(0)) == (0, 0)

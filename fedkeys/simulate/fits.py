@@ -33,7 +33,7 @@ class Line:
 
     @classmethod
     def through(cls, at: Sequence[float], values: Sequence[float]) -> "Line":
-        """Fit one by least squares; one that would begin below 0 begins at 0.
+        """Fit one by least squares; one that would begin below 0 begins at 0, and one that would fall is level.
 
         Raises:
             UsageError: there are fewer than two points.
@@ -42,6 +42,8 @@ class Line:
         each, fixed = np.polyfit(at, values, 1).tolist()
         if fixed < 0:
             fixed, each = 0.0, float(np.dot(at, values) / np.dot(at, at))
+        elif each < 0:  # a cost that does not grow, measured beside other load
+            fixed, each = float(np.mean(values)), 0.0
         error = max(abs((fixed + each * x) / y - 1) for x, y in zip(at, values, strict=True))
         return cls(fixed, each, error)
 
