@@ -343,7 +343,7 @@ def _changes(need: Need, ngrams: float) -> Mapping[str, Mapping[str, Any]]:
         f"one release a day, not {setting.releases}": {"every": setting.rounds},
         f"--memory {setting.memory >> 23}M: an eighth": {"memory": setting.memory >> 3},
         f"{2 * machine.cores} cores, not {machine.cores}": {"cores": 2 * machine.cores},
-        f"{4 * setting.machines} machines with partials (Dask)": {"machines": 4 * setting.machines},
+        f"{4 * setting.machines} machines that merge partials": {"machines": 4 * setting.machines},
     }
     if setting.together is not None:
         changes[f"--together {few}, not {setting.together}"] = {"together": few}
