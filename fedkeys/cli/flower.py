@@ -207,9 +207,8 @@ def _run(
     from json import dumps
 
     from fedkeys.engines.flower.node import SETTINGS_VARIABLE
-    from fedkeys.engines.flower.numeric.settings import run_config
     from fedkeys.engines.flower.purpose import check_purpose, write_purpose
-    from fedkeys.engines.flower.settings import RoundPlan
+    from fedkeys.engines.flower.settings import RoundPlan, run_config
 
     homes, known = [place / "nodes" / str(at) for at in range(nodes)], place / "enrolled"
     own = {**own, "corpus": str(corpus)}

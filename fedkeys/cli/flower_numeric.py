@@ -288,7 +288,8 @@ def _run(
     program("flwr")  # without which nothing below can be imported
     from fedkeys.engines.flower.numeric.data import SETTINGS_VARIABLE
     from fedkeys.engines.flower.numeric.rounds import RESULT_FILE
-    from fedkeys.engines.flower.numeric.settings import NumericPlan, run_config
+    from fedkeys.engines.flower.numeric.settings import NumericPlan
+    from fedkeys.engines.flower.settings import run_config
 
     with place_of(keep) as place, progress() as step:
         # Before anything is started, which takes half a minute.

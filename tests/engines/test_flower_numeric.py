@@ -24,7 +24,7 @@ HOSPITALS = {"app": "hospitals", "rate": 0.3, "alpha": 0.1, "seed": 0}
 
 
 def settings(keep: Path, **more: Any) -> dict[str, Any]:
-    from fedkeys.engines.flower.numeric.settings import run_config
+    from fedkeys.engines.flower.settings import run_config
 
     own = {name.replace("_", "-"): value for name, value in more.items()}
     return run_config({"keep": str(keep), "rounds": ROUNDS, "wait": 0.0, "deadline": 1.0, **own})
@@ -658,6 +658,14 @@ def test_flower_drives_our_nodes_by_itself() -> None:
         ({"strategy": "fedtrimmedavg", "trimmed": 0.5}, "part is 0.5"),
         ({"server": "adam", "server-rate": -0.1}, "server-rate is -0.1"),
         ({"alpha": -1.0}, "alpha is -1.0"),
+        ({"alpha": float("nan")}, "alpha is nan, where a number"),
+        ({"alpha": "0.1"}, "alpha is '0.1', where a number"),
+        ({"seed": 1 << 70}, "seed is 1180591620717411303424, where a whole number"),
+        ({"rounds": 2.5}, "rounds is 2.5, where a whole number"),
+        ({"cohort": True}, "cohort is True, where a whole number"),
+        ({"scaffold": 1}, "scaffold is 1, where true or false"),
+        ({"model": 3}, "model is 3, where a text"),
+        ({"deadline": 0.0}, "deadline is 0.0"),
         ({"mean": "krum", "wrong": -1}, "wrong is -1"),
         ({"cohort": -2}, "cohort is -2"),
         ({"min-available": 13}, "12 nodes take part, where 13 have to"),

@@ -4,19 +4,23 @@ In: Flower's run config, whose names and defaults stand in `app/pyproject.toml`.
 contradicts itself is refused before any node is asked.
 """
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fedkeys.aggregator import Aggregator, Budget, Enrolment, RoundRule, read_blocklist
 from fedkeys.delta import Bounds
 from fedkeys.delta.secure import LEAST_TOGETHER
+from fedkeys.engines.flower import APP
 from fedkeys.engines.flower.accounts import all_made
 from fedkeys.engines.flower.purpose import check_purpose
 from fedkeys.errors import UsageError
 from fedkeys.model import Model
 from fedkeys.privacy.sketch import MOST_ADDED
+
+_MOST = (1 << 63) - 1  # of a whole number that Flower carries
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +161,21 @@ class RoundPlan:
         return aggregator.release(self.min_phones, self.blocked, self.prune, self.budget)
 
 
+def run_config(own: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a run config: some settings, and what stands in the app for the others."""
+    app = tomllib.loads((APP / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
+    return {**app["config"], **own}
+
+
 def kept_in(config: Mapping[str, Any], *numbers: str) -> Path:
     """Give the directory that a run keeps; names of settings that are 1 or more are held to that.
 
     Raises:
-        UsageError: there is none, or one of these is less.
+        UsageError: there is none, one of these is less, or a setting is of another kind than the app's.
     """
+    for name, usual in run_config({}).items():
+        if name in config:
+            _check_kind(name, config[name], usual)
     if not config["keep"]:
         raise UsageError(
             "what the rounds reach has no place to be kept in",
@@ -172,6 +185,26 @@ def kept_in(config: Mapping[str, Any], *numbers: str) -> Path:
         if config[name] < 1:
             raise UsageError(f"{name} is {config[name]}", remedy="choose 1 or more")
     return Path(config["keep"])
+
+
+def _check_kind(name: str, value: object, usual: bool | float | str) -> None:
+    """Hold a setting to the kind of what stands in the app for it.
+
+    Raises:
+        UsageError: it is of another.
+    """
+    match usual:
+        case bool():
+            fits, kind = isinstance(value, bool), "true or false"
+        case int():
+            fits, kind = type(value) is int and -_MOST <= value <= _MOST, "a whole number below 2^63"
+        case float():
+            fits = type(value) in (int, float) and -_MOST <= cast(float, value) <= _MOST
+            kind = "a number between -2^63 and 2^63"
+        case _:
+            fits, kind = isinstance(value, str), "a text"
+    if not fits:
+        raise UsageError(f"{name} is {value!r}, where {kind} is expected")
 
 
 def _bounds(config: Mapping[str, Any]) -> Bounds:

@@ -4,13 +4,11 @@ In: Flower's run config, whose names and defaults stand in `app/pyproject.toml`.
 contradicts itself is refused before any node is asked.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from fedkeys.engines.flower import APP
 from fedkeys.engines.flower.numeric.wire import PROXIMAL, Task
 from fedkeys.engines.flower.settings import kept_in
 from fedkeys.errors import UsageError
@@ -197,18 +195,14 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def run_config(own: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a run config: some settings, and what stands in the app for the others."""
-    app = tomllib.loads((APP / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
-    return {**app["config"], **own}
-
-
 def _check_strategy(config: Mapping[str, Any]) -> None:
     """Refuse numbers out of range, and what a strategy does not do and would leave out without a word."""
     TrimmedMean(config["trimmed"])
     below = [name for name in ("server-rate", "alpha", "wrong", "cohort", "wait") if config[name] < 0]
     if below:
         raise UsageError(f"{below[0]} is {config[below[0]]}", remedy="choose from 0 up")
+    if config["deadline"] <= 0:
+        raise UsageError(f"deadline is {config['deadline']}", remedy="choose a number of seconds above 0")
     strategy = config["strategy"]
     if strategy != OURS:
         own = [
