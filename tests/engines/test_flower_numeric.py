@@ -173,7 +173,7 @@ def test_tables_are_agreed_on_by_summaries_and_sums(tmp_path: Path, missing: Any
 
 def test_a_node_of_its_own_file_needs_no_number(tmp_path: Path) -> None:
     data = tables(tmp_path / "tables")
-    files = [data / f"{name}.csv" for name in ("west", "north", "east")]
+    files = [data / f"{name}.csv" for name in ("east", "west", "north")]
     grid = grid_of([{"data": str(file), "partition-id": 0} for file in files])
     together = made(grid, tmp_path / "files", **HOSPITALS)
     by_number = made(grid_of([{"data": str(data)}] * 3), tmp_path / "numbers", **HOSPITALS)
@@ -564,6 +564,53 @@ def test_a_step_that_is_not_finite_moves_nothing(tmp_path: Path, strategy: str) 
     state = made(grid, tmp_path / "one", **chosen)
     assert np.isfinite(state.weights).all()
     assert {account["refused"] for account in accounts(tmp_path / "one")} == {1}
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"strategy": "fedadam"}, {"strategy": "fedadagrad"}, {"server": "adagrad"}, {"server": "adam"}]
+)
+def test_an_optimiser_that_would_overflow_forgets_the_round(tmp_path: Path, chosen: dict[str, str]) -> None:
+    from flwr.app import RecordDict
+
+    from fedkeys.engines.flower.numeric.wire import weights_record
+
+    grid = devices_grid()
+    asked: list[int] = []
+
+    def far(content: Any) -> Any:
+        asked.append(1)
+        own = np.zeros(11)
+        own[3] = 1e120
+        return RecordDict({**content, "arrays": weights_record(own)}) if len(asked) == 2 else content
+
+    answering(grid, 1000, "train", far)
+    state = made(grid, tmp_path, **CLASSIFIER, **chosen)
+    first, second, third = accounts(tmp_path)
+    assert [account["averaged"] for account in (first, second, third)] == [NODES, 0, NODES]
+    assert any("not finite" in why for why in second["failures"])
+    assert second["accuracy"] == first["accuracy"]
+    assert 0 < np.abs(state.weights).max() < 100
+    assert state.moments.square.max() < 100
+
+
+@pytest.mark.parametrize("strategy", ["fedkeys", "fedavg"])
+def test_a_cohort_is_asked(tmp_path: Path, strategy: str) -> None:
+    grid = devices_grid()
+    made(grid, tmp_path, **CLASSIFIER, strategy=strategy, cohort=5)
+    assert [account["selected"] for account in accounts(tmp_path)] == [5] * ROUNDS
+    assert [kind for kind, _ in grid.kinds].count("train") == 5 * ROUNDS
+
+
+def test_of_two_replies_to_one_question_the_first_counts() -> None:
+    from flwr.app import Message, RecordDict
+
+    from fedkeys.engines.flower.numeric.averaging import by_node
+
+    asked = [Message(RecordDict(), dst_node_id=node, message_type="train") for node in (7, 8)]
+    for number, message in enumerate(asked):
+        message.metadata.__dict__["_message_id"] = str(number)
+    first, second, other = (Message(RecordDict(), reply_to=asked[at]) for at in (0, 0, 1))
+    assert by_node(asked[:1], [other, first, second]) == {7: first}
 
 
 @pytest.mark.parametrize("chosen", [{"mean": "multikrum"}, {"strategy": "multikrum"}, {"strategy": "krum"}])
