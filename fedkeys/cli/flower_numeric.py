@@ -287,13 +287,17 @@ def _run(
 
     program("flwr")  # without which nothing below can be imported
     from fedkeys.engines.flower.numeric.data import SETTINGS_VARIABLE
-    from fedkeys.engines.flower.numeric.rounds import RESULT_FILE
+    from fedkeys.engines.flower.numeric.rounds import RESULT_FILE, kept
     from fedkeys.engines.flower.numeric.settings import NumericPlan
+    from fedkeys.engines.flower.purpose import check_purpose, write_purpose
     from fedkeys.engines.flower.settings import run_config
 
     with place_of(keep) as place, progress() as step:
         # Before anything is started, which takes half a minute.
-        NumericPlan.read(run_config({**settings, "keep": str(place / "server")}))
+        plan = NumericPlan.read(run_config({**settings, "keep": str(place / "server")}))
+        check_purpose(place, own)
+        kept(plan)
+        write_purpose(place, own)
         variables = {SETTINGS_VARIABLE: json_.dumps(own)} if simulation else None
         accounts = rounds_made(place, [own] * nodes, variables, settings, step)
         result = json_.loads((place / "server" / RESULT_FILE).read_text())

@@ -108,8 +108,10 @@ def place_of(keep: Path | None) -> Iterator[Path]:
 
     Raises:
         UsageError: nothing can be written in the one that is to stay.
+        TakenError: another run works in it.
     """
     from fedkeys.errors import UsageError
+    from fedkeys.phone.lock import FileLock
 
     if keep is not None:
         try:
@@ -119,7 +121,11 @@ def place_of(keep: Path | None) -> Iterator[Path]:
             raise UsageError(
                 f"cannot be written ({error.strerror})", file=keep, remedy="name a directory elsewhere"
             ) from None
-        yield keep.resolve()
+        lock = FileLock(keep / "lock", "another run works in it", "wait for that, or name another directory")
+        try:
+            yield keep.resolve()
+        finally:
+            lock.release()
         return
     with TemporaryDirectory(prefix="fedkeys-flower-") as scratch:
         yield Path(scratch)

@@ -367,7 +367,7 @@ def test_a_worker_with_another_fedkeys_is_refused(tmp_path: Path, which: str, ha
 def test_one_that_joins_late_runs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, why: str
 ) -> None:
-    monkeypatch.setattr(module, "_PATIENCE", 10.0)
+    monkeypatch.setattr(module, "_PATIENCE", 60.0 if which == "changed" else 10.0)
     ran = tmp_path / "ran"
     started = Cluster(tmp_path, 0)
     try:
@@ -375,6 +375,8 @@ def test_one_that_joins_late_runs_nothing(
             started.start_worker(PYTHONPATH=another_fedkeys(tmp_path, which))
             with pytest.raises(FedkeysError, match=why):
                 engine.gather("making", [engine.submit(os.mkdir, ran)])
+            if which != "changed":  # it came, and ended when it was given a task
+                assert started.workers[0].wait(60) is not None
     finally:
         started.stop()
     assert not ran.exists()
@@ -408,7 +410,7 @@ def test_a_cluster_that_is_gone_is_told_of(
 ) -> None:
     monkeypatch.setattr(module, "_PATIENCE", 2.0)
     with dask_engine(cluster.address) as engine:
-        assert engine.workers == 1
+        engine._client.wait_for_workers(1)
         dying = cluster.workers if who == "workers" else [cluster.scheduler]
         timer = threading.Timer(0.5, lambda: [process.kill() for process in dying])
         timer.start()
@@ -434,10 +436,10 @@ def test_an_address_where_no_scheduler_is(monkeypatch: pytest.MonkeyPatch, addre
 
 
 def test_what_answers_and_is_no_scheduler(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reaching, "ANSWER", 1.0)
     with dask_engine(cluster.address) as engine:
         engine._client.wait_for_workers(1)
         (worker,) = engine._client.nthreads()
+    monkeypatch.setattr(reaching, "ANSWER", 5.0)
     with pytest.raises(FedkeysError, match="is a Dask worker; name the address"), dask_engine(worker):
         raise AssertionError
     with socket.create_server(("127.0.0.1", 0)) as mute:

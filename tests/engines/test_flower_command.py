@@ -112,6 +112,32 @@ def test_a_directory_is_gone_on_with_for_what_it_was_begun_for(tmp_path: Path, r
     refused(keyboard(corpora["one"], "--keep", keep), 2, "was begun with app classifier, not keyboard")
 
 
+@pytest.mark.usefixtures("runs")
+def test_two_runs_do_not_work_in_one_directory(tmp_path: Path) -> None:
+    from fedkeys.cli.flower_run import place_of
+
+    with place_of(tmp_path):
+        refused(keyboard("--keep", tmp_path), 1, "another run works in it", "name another directory")
+
+
+@pytest.mark.parametrize("damaged", ["junk", "[1]", "[" * 100_000])
+@pytest.mark.usefixtures("runs")
+def test_a_damaged_purpose_is_told_of(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "purpose.json").write_text(damaged)
+    refused(keyboard("--keep", tmp_path), 1, "purpose.json: does not say what the directory is for")
+
+
+@pytest.mark.usefixtures("runs")
+def test_devices_of_other_data_do_not_go_on(tmp_path: Path) -> None:
+    from fedkeys.engines.flower.purpose import write_purpose
+
+    data = {"scenario": "classifier", "devices": 20, "samples": 60, "skew": 1.0, "seed": 0}
+    write_purpose(tmp_path, data)
+    command = ["flower", "classifier", "--simulation", "--keep", str(tmp_path)]
+    for more, why in ((["--skew", "9"], "skew 1.0, not 9.0"), (["--nodes", "5"], "devices 20, not 5")):
+        refused(CliRunner().invoke(app, [*command, *more]), 2, f"was begun with {why}")
+
+
 def test_no_other_app_takes_a_keyboards_directory(tmp_path: Path, runs: list[Run]) -> None:
     from fedkeys.engines.flower.purpose import write_purpose
 

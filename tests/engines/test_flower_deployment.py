@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from fedkeys.engines.flower import APP  # noqa: E402
 from fedkeys.engines.flower.accounts import rounds_in  # noqa: E402
 from fedkeys.engines.flower.certificates import make_node_key  # noqa: E402
 from fedkeys.engines.flower.deployment import Deployment, assigned, deployed  # noqa: E402
-from fedkeys.engines.flower.processes import finished, program  # noqa: E402
+from fedkeys.engines.flower.processes import finished, program, sweep  # noqa: E402
 from fedkeys.errors import FedkeysError  # noqa: E402
 from fedkeys.simulate import Federation, Plan  # noqa: E402
 from fedkeys.sources import open_corpus, shipped_corpus  # noqa: E402
@@ -220,4 +221,40 @@ def _left(place: Path) -> list[bytes]:
             said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
             if os.fsencode(place) in said and int(process.name) != os.getpid():
                 found.append(said)
+    return found
+
+
+def test_what_somebody_else_has_started_is_not_swept_away(tmp_path: Path) -> None:
+    """Of ours a whole session ends; of one whose leader has another home, what has that home alone."""
+    odd = tmp_path / os.fsdecode(b"caf\xe9")  # no text can be made of its name
+    odd.symlink_to(str(shutil.which("sleep")))
+    home = {**os.environ, "FLWR_HOME": str(tmp_path)}
+    scripts = ("env -u FLWR_HOME sleep 60; :", f"FLWR_HOME={tmp_path} {odd} 60; sleep 60; :")
+    ours, foreign = (
+        subprocess.Popen(["sh", "-c", script], env=own, start_new_session=True)
+        for script, own in zip(scripts, (home, os.environ), strict=True)
+    )
+    try:
+        end = time.monotonic() + 30
+        while min(map(len, map(_of_session, (ours.pid, foreign.pid)))) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        sweep(tmp_path)
+        assert ours.wait(10) is not None
+        assert _of_session(ours.pid) == set()
+        assert foreign.poll() is None
+    finally:
+        for process in (ours, foreign):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _of_session(session: int) -> set[int]:
+    """Processes of a session that have not ended."""
+    found = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, _, own, *_ = (process / "stat").read_bytes().rpartition(b")")[2].split()
+            if int(own) == session and state != b"Z":
+                found.add(int(process.name))
     return found

@@ -25,6 +25,10 @@ _SUFFIXES = (SUFFIX, LOG_SUFFIX, PARTIAL_SUFFIX)
 _MOST_FILES = 1 << 12  # in one task
 
 
+class UnreadError(FedkeysError):
+    """A file on a disk that cannot be opened."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file with deltas, on a disk that all workers have, or behind a URL.
@@ -34,6 +38,7 @@ class Source:
         path: of the file; behind a URL, in its file system.
         url: by which fsspec finds that file system; None for a file on disk.
         size: in bytes; None if nobody knows.
+        readable: whether who asks could open it.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Source:
     )  # over HTTP with what it is signed with, which belongs in no log of a worker
     url: str | None = field(default=None, repr=False)
     size: int | None = None
+    readable: bool = True
 
     @property
     def suffix(self) -> str:
@@ -74,7 +80,7 @@ class Source:
                 stream.seek(start)
                 yield stream
         except OSError as error:
-            raise FedkeysError(f"cannot be read ({error.strerror})", file=self.name) from None
+            raise UnreadError(f"cannot be read ({error.strerror})", file=self.name) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +114,10 @@ class Span:
             error: why no more were.
 
         Raises:
-            FedkeysError: they are others, or the file is not there.
+            FedkeysError: they are others, or the file is not there, or cannot be opened here alone.
         """
-        if self.source.is_gone or self.digest not in (None, digest):
+        unread_here = self.source.readable and isinstance(error, UnreadError)
+        if self.source.is_gone or unread_here or self.digest not in (None, digest):
             raise FedkeysError(
                 "is not what it was when the merge began" + (f" ({error.what})" if error else ""),
                 file=self.source.name,
@@ -149,7 +156,8 @@ def _on_disk(path: Path) -> Source:
         raise UsageError(
             "is no file that other processes can read", file=path, remedy="leave --engine out, or name a file"
         )
-    return Source(str(path), str(path.absolute()), None, path.stat().st_size)
+    readable = os.access(path, os.R_OK)
+    return Source(str(path), str(path.absolute()), None, path.stat().st_size, readable)
 
 
 def _behind(url: str) -> list[Source]:
@@ -208,6 +216,8 @@ def scan(source: Source, bytes_at_once: int) -> list[Span]:
                     start, seen = message.start, digesting()
                 seen.update(message.data)
                 end = message.start + len(message.data)
+    except UsageError:  # without what reads it
+        raise
     except FedkeysError as error:
         lost = error
     last = Span(source, start, end, lost, seen.digest())

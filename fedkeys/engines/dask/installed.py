@@ -31,7 +31,10 @@ def installed() -> tuple[str, str] | None:
         return None
     directory = Path(found.origin).parent
     seen = blake2b(digest_size=4)
-    for path in sorted(directory.rglob("*.py")):
+    paths = sorted(directory.rglob("*.py"))
+    if not paths:  # in a form that nothing can be said of
+        return None
+    for path in paths:
         seen.update(path.relative_to(directory).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return told, seen.hexdigest()
 
@@ -50,7 +53,10 @@ def check_all(client: Any) -> None:
     this = sys.modules[__name__]
     cloudpickle.register_pickle_by_value(this)
     try:
-        of_scheduler, of_workers = client.run_on_scheduler(installed), client.run(installed)
+        of_scheduler, of_workers = (
+            client.run_on_scheduler(installed),
+            client.run(installed, on_error="return"),
+        )
     finally:
         cloudpickle.unregister_pickle_by_value(this)
     if of_scheduler != OWN:
@@ -76,12 +82,16 @@ def run_if_same(asks: tuple[str, str] | None, function: Callable[..., Any], *arg
     return function(*arguments)
 
 
-def _another(who: str, theirs: tuple[str, str] | None, asks: tuple[str, str] | None = OWN) -> FedkeysError:
+def _another(
+    who: str, theirs: tuple[str, str] | BaseException | None, asks: tuple[str, str] | None = OWN
+) -> FedkeysError:
     return FedkeysError(
         f"{who} has {_named(theirs)}, and who asks has {_named(asks)}",
         remedy="install the same fedkeys[dask] where the scheduler and the workers run, and start them again",
     )
 
 
-def _named(found: tuple[str, str] | None) -> str:
+def _named(found: tuple[str, str] | BaseException | None) -> str:
+    if isinstance(found, BaseException):
+        return f"none that could be asked for ({type(found).__name__})"
     return "no fedkeys" if found is None else "fedkeys {} (source {})".format(*found)

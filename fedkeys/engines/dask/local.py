@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from fedkeys.aggregator.helpers import interrupts_held
+from fedkeys.engines.endings import undisturbed
 
 # By HTTP, which has no key, nothing is told.
 # Dask has workers give each freed array back to the system at once, and looks 100 times a second at what they do:
@@ -59,8 +60,15 @@ def local_cluster() -> Iterator[Any]:
                 env={"TMPDIR": directory},  # sums that a killed worker has left go with the rest
                 silence_logs=logging.CRITICAL,
             )
-            stack.enter_context(cluster)
+            closing = ExitStack()
+            closing.enter_context(cluster)
+            stack.callback(_close, closing)
         yield cluster
+
+
+def _close(closing: ExitStack) -> None:
+    with undisturbed():
+        closing.close()
 
 
 @contextmanager

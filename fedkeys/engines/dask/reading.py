@@ -21,7 +21,7 @@ from fedkeys.counts.ngrams import Rows
 from fedkeys.delta.signed import MAX_MESSAGE_BYTES
 from fedkeys.engines.dask.engine import bytes_in
 from fedkeys.engines.dask.inputs import Span, digesting
-from fedkeys.errors import FedkeysError, FormatError
+from fedkeys.errors import FedkeysError, FormatError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +156,8 @@ def read(spans: Sequence[Span], buckets: int) -> tuple[About, list[Share]]:
                 number = _number_of(phone)
                 shares[number % buckets].add(Found(len(lengths), number, name, start, data))
                 lengths.append(len(data))
+        except UsageError:  # without what reads it: one machine would have refused
+            raise
         except FedkeysError as error:
             why = error
             unread.append(Unread(len(lengths), str(error.at(name)), reason_of(error)))

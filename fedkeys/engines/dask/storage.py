@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 from fedkeys.errors import FedkeysError, UsageError
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+(://|::)")
-_QUERY = re.compile(r"(://[^\s?#'\"]*)[?#][^\s'\")]+")
-_USER = re.compile(r"(://)[^\s/@]*@")
+_USER = re.compile(r"(://)(?:\S*:\S*|[^\s/@]*)@")  # up to the last @, since a password may hold any sign
+_QUERY = re.compile(r"(://[^\s?#]*)[?#]\S+")
 _BLOCK = 1 << 20
 
 
@@ -33,8 +33,10 @@ def shown(text: object) -> str:
 
     >>> shown("https://me:secret@host/monday.deltas?Signature=secret")
     'https://host/monday.deltas?...'
+    >>> shown("no route to sftp://me:pa#s/s@w@host/a: it is gone")
+    'no route to sftp://host/a: it is gone'
     """
-    return _USER.sub(r"\1", _QUERY.sub(r"\1?...", str(text)))
+    return _QUERY.sub(r"\1?...", _USER.sub(r"\1", str(text)))
 
 
 def file_system(url: str) -> tuple[Any, str]:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fedkeys.engines.endings import undisturbed
 from fedkeys.engines.flower import APP, FAILURE_FILE
 from fedkeys.engines.flower.accounts import rounds_in
 from fedkeys.engines.flower.certificates import Certificates, make_certificates, make_node_key
@@ -23,7 +24,6 @@ from fedkeys.engines.flower.processes import (
     program,
     running,
     sweep,
-    undisturbed,
     wait_for_port,
 )
 from fedkeys.errors import FedkeysError
@@ -153,9 +153,8 @@ class Deployment:
 
     def close(self) -> None:
         """Stop everything."""
-        with undisturbed():
+        with undisturbed(), self._stack:
             sweep(self._home)
-            self._stack.close()
 
 
 @contextmanager

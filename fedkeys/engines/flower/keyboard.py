@@ -16,7 +16,7 @@ from flwr.serverapp import Grid
 
 from fedkeys.aggregator import Aggregator, Answer, Upload, collect, select
 from fedkeys.container import write_atomically
-from fedkeys.engines.flower.accounts import append_round, note
+from fedkeys.engines.flower.accounts import append_round, note, rounds_in
 from fedkeys.engines.flower.exchange import exchange, nodes_there
 from fedkeys.engines.flower.fates import Fates
 from fedkeys.engines.flower.purpose import check_purpose, write_purpose
@@ -89,6 +89,7 @@ class Rounds:
         self.grid = grid
         self.plan = plan
         plan.keep.mkdir(parents=True, exist_ok=True)
+        rounds_in(plan.keep)  # so that a file that is none is told of before any round is made
         self.aggregator: Aggregator = plan.aggregator()
         self.done = plan.released(self.aggregator)
         self.model = Model.load(plan.model_path(self.done)) if self.done else None

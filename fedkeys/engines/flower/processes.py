@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -101,20 +100,6 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
 
 
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Heed no ctrl-C and no SIGTERM for as long as this lasts: who asks again, and again, is asked to wait."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread hears of signals
-        return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def sweep(home: Path) -> None:
     """End all that was started with a home of Flower's, and all of the sessions of these, by asking first.
 
@@ -126,32 +111,39 @@ def sweep(home: Path) -> None:
         told: set[int] = set()
         while (left := _at_home(home, sessions)) and time.monotonic() < end:
             for process in left - told:
-                with suppress(ProcessLookupError):
+                with suppress(ProcessLookupError, PermissionError):
                     os.kill(process, number)
             told |= left
             time.sleep(_PAUSE)
 
 
 def _at_home(home: Path, sessions: set[int]) -> set[int]:
-    """Give the processes of sessions in which one has a home of Flower's; none where there is no /proc.
+    """Give the processes that have a home of Flower's, and all of sessions that one of them has begun.
 
-    Ray's programs write their titles over their environment, so sessions that were seen are remembered.
+    Ray's programs write their titles over their environment, so sessions that were seen are remembered. What has a
+    terminal is somebody's who looks at that home, and so is a session whose leader has another. None are found
+    where there is no /proc.
 
     Args:
         home: which.
         sessions: those that are known; more are added.
     """
-    variable, session_of = os.fsencode(f"{_HOME}={home}"), {}
+    variable = os.fsencode(f"{_HOME}={home}")
+    session_of: dict[int, int] = {}
+    found: set[int] = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            state, _, _, session, *_ = (process / "stat").read_text().rpartition(")")[2].split()
-            if state == "Z":
+            state, _, _, session, terminal, *_ = (process / "stat").read_bytes().rpartition(b")")[2].split()
+            if state == b"Z" or int(terminal):
                 continue
             session_of[int(process.name)] = int(session)
             if variable in (process / "environ").read_bytes().split(b"\0"):
-                sessions.add(int(session))
+                found.add(int(process.name))
+    found.discard(os.getpid())
+    others = session_of.keys() - found
+    sessions |= {session_of[process] for process in found} - others  # their leader has that home, or is gone
     sessions.discard(os.getsid(0))
-    return {process for process, session in session_of.items() if session in sessions}
+    return found | {process for process, session in session_of.items() if session in sessions}
 
 
 def finished(arguments: Sequence[str], log: Path, variables: Mapping[str, str], seconds: float) -> None:

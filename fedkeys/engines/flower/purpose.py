@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fedkeys.container import read_bytes, write_atomically
-from fedkeys.errors import UsageError
+from fedkeys.errors import FormatError, UsageError
 
 PURPOSE_FILE = "purpose.json"
 
@@ -22,6 +22,7 @@ def check_purpose(keep: Path, terms: Mapping[str, Any]) -> None:
 
     Raises:
         UsageError: it was, and which one differs.
+        FormatError: what says so is damaged.
     """
     before = _purpose_of(keep)
     for name, value in terms.items() if before else ():
@@ -41,7 +42,16 @@ def write_purpose(keep: Path, terms: Mapping[str, Any]) -> None:
 
 def _purpose_of(keep: Path) -> dict[str, Any]:
     path = keep / PURPOSE_FILE
-    return dict(json.loads(read_bytes(path, _MOST_BYTES))) if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(read_bytes(path, _MOST_BYTES)))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise FormatError(
+            f"does not say what the directory is for ({error})",
+            file=path,
+            remedy="name another directory to keep",
+        ) from None
 
 
 def _shown(value: object) -> str:

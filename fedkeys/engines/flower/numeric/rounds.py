@@ -79,11 +79,11 @@ class NumericRounds:
         self.plan = plan
         plan.keep.mkdir(parents=True, exist_ok=True)
         rounds_in(plan.keep)  # so that a file that is none is told of before any round is made
-        kept, before = self._kept()
+        state, before = kept(plan) or (None, None)
         self.muster = mustered(grid, nodes_there(grid, plan.min_available, plan.wait), plan, before)
         members = self.muster.members
         algorithm = plan.algorithm(self.muster.features)
-        state = kept or algorithm.initialize(randbits(32) if plan.seed is None else plan.seed)
+        state = state or algorithm.initialize(randbits(32) if plan.seed is None else plan.seed)
         if len(state.weights) != algorithm.model.size:
             raise UsageError(
                 f"has {len(state.weights)} weights, where the nodes' data want {algorithm.model.size}",
@@ -156,23 +156,6 @@ class NumericRounds:
         names = tuple(member.name for member in muster.members)
         return Terms(self.plan.terms(), muster.features, muster.preparation.to_json(), names)
 
-    def _kept(self) -> tuple[State, Terms] | tuple[None, None]:
-        """Give the state that an earlier run has left, and its terms, if they are those of this run."""
-        path = self.plan.keep / STATE_FILE
-        if not path.exists():
-            return None, None
-        state, before = State.load(path), Terms.load(self.plan.keep / TERMS_FILE)
-        changed = before.changed(self.plan.terms())
-        if changed:
-            raise UsageError(
-                f"its rounds were made with another {', '.join(changed)}",
-                file=path,
-                remedy="set what was set before, or give the run another directory to keep",
-            )
-        if state.round >= self.plan.rounds:
-            raise all_made(self.plan.keep, self.plan.rounds)
-        return state, before
-
     def _write_result(self) -> None:
         tested = self.strategy.tested
         result: dict[str, Any] = {
@@ -187,6 +170,29 @@ class NumericRounds:
             "federated": tested.as_dict() if tested else None,
         }
         write_atomically(self.plan.keep / RESULT_FILE, json.dumps(result).encode())
+
+
+def kept(plan: NumericPlan) -> tuple[State, Terms] | None:
+    """Give the state that an earlier run has left, and its terms, if they are those of this run.
+
+    Raises:
+        UsageError: all rounds are made, or on other terms.
+        FormatError: a file is damaged.
+    """
+    path = plan.keep / STATE_FILE
+    if not path.exists():
+        return None
+    state, before = State.load(path), Terms.load(plan.keep / TERMS_FILE)
+    changed = before.changed(plan.terms())
+    if changed:
+        raise UsageError(
+            f"its rounds were made with another {', '.join(changed)}",
+            file=path,
+            remedy="set what was set before, or give the run another directory to keep",
+        )
+    if state.round >= plan.rounds:
+        raise all_made(plan.keep, plan.rounds)
+    return state, before
 
 
 def make_rounds(grid: Grid, config: Mapping[str, Any]) -> None:
