@@ -1,6 +1,7 @@
 """What a person sees: what a delta leaves out, how far things are, and what became of them."""
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -293,3 +294,27 @@ def test_a_narrow_terminal_cuts_no_number(terminal: Terminal, width: int) -> Non
     assert len(table[0].rstrip()) <= width
     assert all(number.strip() for line in table for number in line.strip("┃│").replace("┃", "│").split("│"))
     assert "median" not in table[0]
+
+
+@pytest.mark.parametrize(("width", "last"), [(28, "top"), (44, "savings"), (80, "of the model, in all")])
+def test_a_narrow_terminal_is_shown_whole_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], width: int, last: str
+) -> None:
+    """A name and each number that is there, and a sentence about what is not."""
+    from fedkeys.cli.console import print_table
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    names = ("", "top", "savings", "of the model, in all")
+    print_table("", names, [("some [name] of two", "85.6 %", "1,234", "99.99 %")])
+    out, err = capsys.readouterr()
+    out = re.sub("\x1b.*?m", "", out)
+    assert max(map(len, out.splitlines())) <= width
+    assert out.splitlines()[1].rstrip(" ┃").endswith(last)
+    shown = [name for name in names[1:] if name in out]
+    assert shown[-1] == last
+    for value in ("[name]", *("85.6 %", "1,234", "99.99 %")[: len(shown)]):
+        assert value in out
+    for name in names[len(shown) + 1 :]:
+        assert name in err

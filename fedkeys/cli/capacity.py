@@ -119,7 +119,7 @@ def capacity(
         )
         for masked in ((False, True) if secure is None else (secure,))
     ]
-    plan = planned([int(number) for number in phones], settings, Machine(cores), given, seed)
+    plan = planned([int(min(number, 1e30)) for number in phones], settings, Machine(cores), given, seed)
     if json:
         print_json(
             {"ngrams": given.ngrams, "machine": given.machine, "plan": [_as_dict(row) for row in plan]}

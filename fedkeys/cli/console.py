@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fedkeys.model import Model
 
 _READABLE = 100
+_LEAST_COLUMNS = 2  # of a table, however narrow the terminal
 
 
 def require_open(*names: str) -> None:
@@ -48,7 +49,8 @@ def print_table(
     """Print a table on stdout; the first column to the left, the others to the right.
 
     Where that is no terminal the table is as wide as it needs to be, so that nothing is cut; in a narrow
-    terminal the first column folds, and no number ever does.
+    terminal the first column folds between words, no number ever does, and the last columns are left out if need
+    be.
 
     Args:
         title: above it.
@@ -67,12 +69,25 @@ def print_table(
         kept = [place for place, name in enumerate(columns) if name not in left_out]
         table = _table(title, [columns[place] for place in kept], [[row[at] for at in kept] for row in rows])
         going = [name for name in dispensable if name in columns and name not in left_out]
-        if not going or console.measure(table, options=unlimited).maximum <= console.width:
+        if going and console.measure(table, options=unlimited).maximum > console.width:
+            left_out.append(going[0])
+        elif len(kept) > _LEAST_COLUMNS and _least_width(columns, rows, kept) > console.width:
+            left_out.append(columns[kept[-1]])
+        else:
             break
-        left_out.append(going[0])
     console.print(table)
     if left_out:
         narrate(f"not shown in {console.width} columns, but by --json: {', '.join(left_out)}")
+
+
+def _least_width(columns: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequence[int]) -> int:
+    """How wide a table is if its first column folds between words."""
+    from rich.cells import cell_len
+
+    cells = [[columns[at], *(row[at] for row in rows)] for at in kept]
+    words = [word for cell in cells[0] for word in cell.split()]
+    widths = [max(map(cell_len, own), default=0) for own in (words, *cells[1:])]
+    return sum(widths) + 3 * len(kept) + 1
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> "Table":

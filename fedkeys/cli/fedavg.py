@@ -25,8 +25,10 @@ from fedkeys.cli.plots import PlotOption
 from fedkeys.cli.progress import progress
 
 if TYPE_CHECKING:
+    from fedkeys.fedavg.agreement import Roles
     from fedkeys.fedavg.comparison import Comparison
     from fedkeys.fedavg.hospitals import Hospital
+    from fedkeys.fedavg.tables import Table
 
 app = typer.Typer(
     help="Federated averaging of numbers: the textbook scenarios, and studies of what changes them.",
@@ -79,7 +81,7 @@ LeastPatientsOption = Annotated[
     typer.Option(
         "--least-patients",
         min=1,
-        help="A hospital tells nothing of fewer, and with fewer to train or to test on it is left out.",
+        help="A hospital tells nothing of fewer, and with fewer to train or to test on it cannot take part.",
         show_default="10",
     ),
 ]
@@ -158,9 +160,8 @@ def hospitals(
     """
     import numpy as np
 
-    from fedkeys.fedavg.agreement import LEAST_PATIENTS, agree, summary_of
+    from fedkeys.fedavg.agreement import LEAST_PATIENTS
     from fedkeys.fedavg.comparison import compare
-    from fedkeys.fedavg.preparation import hospitals_of
     from fedkeys.fedavg.scenarios import algorithm_named, five_hospitals, standardised
     from fedkeys.fedavg.tables import read_tables
 
@@ -169,9 +170,7 @@ def hospitals(
         clients, what = five_hospitals(np.random.default_rng(seed))
     else:
         tables = read_tables(data)
-        least = least_patients or LEAST_PATIENTS
-        roles = agree([summary_of(table, outcome, least) for table in tables])
-        clients = hospitals_of(tables, roles, (missing or MissingChoice.drop).value, least)
+        roles, clients = prepared(tables, outcome, missing, least_patients or LEAST_PATIENTS)
         what = str(data)
         if roles.dropped:
             narrate(f"left out, with more than 3 in 10 values missing: {', '.join(roles.dropped)}")
@@ -193,6 +192,21 @@ def hospitals(
             f"the smallest, {smallest['name']} with {smallest['patients']} to train on, reaches "
             f"{percent(smallest['federated'])} by taking part and {percent(smallest['alone'])} alone"
         )
+
+
+def prepared(
+    tables: "Sequence[Table]", outcome: str | None, missing: MissingChoice | None, least: int
+) -> "tuple[Roles, list[Hospital]]":
+    """Have hospitals agree on their columns, and prepare each table.
+
+    Raises:
+        UsageError: they do not fit together, or one has too few patients.
+    """
+    from fedkeys.fedavg.agreement import agree, summary_of
+    from fedkeys.fedavg.preparation import hospitals_of
+
+    roles = agree([summary_of(table, outcome, least) for table in tables])
+    return roles, hospitals_of(tables, roles, (missing or MissingChoice.drop).value, least)
 
 
 def check_no_tables(outcome: str | None, missing: MissingChoice | None, least: int | None) -> None:

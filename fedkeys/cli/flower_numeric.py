@@ -24,6 +24,7 @@ from fedkeys.cli.fedavg import (
     ScaleOption,
     SkewOption,
     check_no_tables,
+    prepared,
 )
 from fedkeys.cli.fedavg_report import percent, spread_evenly
 from fedkeys.cli.flower_run import KeepOption, Settings, SimulationOption, place_of, rounds_made
@@ -206,19 +207,24 @@ def hospitals(
     table, or generates its own part of the patients of fedkeys fedavg hospitals, whose weights are reached byte
     for byte with our strategy and as many rounds.
     """
+    import numpy as np
+
     from fedkeys.errors import UsageError
-    from fedkeys.fedavg.scenarios import HOSPITALS
+    from fedkeys.fedavg.scenarios import HOSPITALS, five_hospitals
 
     own: dict[str, bool | int | float | str]
     if data is None:
         check_no_tables(outcome, missing, least_patients)
         there, own = len(HOSPITALS), {"scenario": "hospitals", "seed": seed}
+        what = five_hospitals(np.random.default_rng(seed))[1]
     else:
         from fedkeys.fedavg.agreement import LEAST_PATIENTS
-        from fedkeys.fedavg.tables import table_files
+        from fedkeys.fedavg.tables import read_tables
 
-        there = len(table_files(data))
-        own = {"data": str(data.resolve()), "least-patients": least_patients or LEAST_PATIENTS}
+        tables, least = read_tables(data), least_patients or LEAST_PATIENTS
+        prepared(tables[:nodes], outcome, missing, least)  # or says at once why that cannot be
+        what = str(data)
+        there, own = len(tables), {"data": str(data.resolve()), "least-patients": least}
     wanted = nodes or there
     if wanted > there:
         raise UsageError(f"{wanted} nodes, where there are {many(there, 'hospital')}", remedy="ask for fewer")
@@ -235,7 +241,9 @@ def hospitals(
         "test-every": test_every,
         "deadline": deadline,
     }
-    _run(f"{wanted} hospitals on Flower, {model.value}", own, wanted, simulation, settings, keep, json)
+    _run(
+        f"{wanted} hospitals on Flower, {what}, {model.value}", own, wanted, simulation, settings, keep, json
+    )
 
 
 def _training(
@@ -295,6 +303,7 @@ def _run(
     with place_of(keep) as place, progress() as step:
         # Before anything is started, which takes half a minute.
         plan = NumericPlan.read(run_config({**settings, "keep": str(place / "server")}))
+        plan.check_enough(nodes)
         check_purpose(place, own)
         kept(plan)
         write_purpose(place, own)

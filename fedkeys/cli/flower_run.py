@@ -76,7 +76,8 @@ def rounds_made(
                 for account in done[told:]:
                     tell_of_round(account)
                 told = len(done)
-                step(f"round {(done or before or [{'round': 0}])[-1]['round'] + 1}", None)
+                number = (done or before or [{"round": 0}])[-1]["round"] + 1
+                step(f"round {number}" if number <= int(settings["rounds"]) else "ending", None)
 
             deployment.run({**settings, "keep": str(server)}, len(nodes), on_wait)
     return made()

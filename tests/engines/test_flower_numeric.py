@@ -717,8 +717,8 @@ def test_flower_drives_our_nodes_by_itself() -> None:
         ({"cohort": -2}, "cohort is -2"),
         ({"min-available": 13}, "12 nodes take part, where 13 have to"),
         ({"scale": "federated", "app": "hospitals"}, "does not tell mean and variance"),
-        ({"strategy": "multikrum", "wrong": 6}, "12 clients can be asked, where MultiKrum takes 15 updates"),
-        ({"mean": "krum", "wrong": 6}, "12 clients can be asked, where Krum takes 15 updates"),
+        ({"strategy": "multikrum", "wrong": 6}, "12 clients can be asked, where multikrum takes 15 updates"),
+        ({"mean": "krum", "wrong": 6}, "12 clients can be asked, where krum takes 15 updates"),
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, more: dict[str, Any], why: str) -> None:
@@ -987,12 +987,20 @@ def test_one_command_simulates_devices(tmp_path: Path) -> None:
 
 
 def test_a_command_refuses_before_it_starts_anything(tmp_path: Path) -> None:
+    data = tables(tmp_path / "tables")
     for arguments, status, why in (
         (["classifier", "--strategy", "krum", "--scaffold"], 2, "scaffold is of our own strategy"),
         (["hospitals", "--nodes", "6"], 2, "6 nodes, where there are 5 hospitals"),
         (["hospitals", "--outcome", "sick"], 2, "--outcome is for tables"),
         (["hospitals", "--least-patients", "3"], 2, "--least-patients is for tables"),
         (["hospitals", "--data", str(tmp_path)], 1, "fewer than two .csv files"),
+        (["hospitals", "--data", str(data), "--outcome", "nothing"], 2, "no column is named 'nothing'"),
+        (["hospitals", "--data", str(data), "--least-patients", "20"], 2, "too few patients to test on"),
+        (
+            ["classifier", "--strategy", "krum", "--wrong", "4"],
+            2,
+            "5 clients can be asked, where krum takes 11",
+        ),
     ):
         done = flower(*arguments)
         assert done.returncode == status

@@ -43,8 +43,6 @@ from fedkeys.engines.flower.numeric.wire import (
     figures_written,
     weights_record,
 )
-from fedkeys.errors import UsageError
-from fedkeys.fedavg import means
 from fedkeys.fedavg.answers import Missing
 from fedkeys.fedavg.comparison import Tested
 from fedkeys.fedavg.gathered import Metrics
@@ -55,11 +53,6 @@ from fedkeys.fedavg.training import seeds
 
 _NUMBER = 8  # bytes of a number
 _WEIGHTS = "weights"
-
-
-def least_of(plan: NumericPlan) -> int:
-    """Give of how few answers the strategy of a plan makes no mean: Flower's Krum makes one of a lone answer."""
-    return means.Krum(plan.wrong).least if plan.strategy in ("krum", "multikrum") else 1
 
 
 def strategy_named(plan: NumericPlan, clients: int) -> FedAvg:
@@ -110,12 +103,6 @@ class Borrowed(Strategy):
     """
 
     def __init__(self, inner: FedAvg, members: Sequence[Participant], state: State, least: int = 1) -> None:
-        if inner.min_train_nodes < least:
-            raise UsageError(
-                f"{inner.min_train_nodes} clients can be asked, where {type(inner).__name__} takes "
-                f"{least} updates",
-                remedy="have more clients, or survive fewer wrong ones",
-            )
         self.inner = inner
         self._least = least
         self.members = members

@@ -20,7 +20,7 @@ from fedkeys.container import write_atomically
 from fedkeys.engines.flower.accounts import all_made, append_round, note, rounds_in
 from fedkeys.engines.flower.exchange import failure_in, nodes_there, replies
 from fedkeys.engines.flower.numeric.averaging import Averaging
-from fedkeys.engines.flower.numeric.borrowed import Borrowed, least_of, strategy_named
+from fedkeys.engines.flower.numeric.borrowed import Borrowed, strategy_named
 from fedkeys.engines.flower.numeric.muster import mustered
 from fedkeys.engines.flower.numeric.preparing import PREPARATION
 from fedkeys.engines.flower.numeric.settings import OURS, NumericPlan
@@ -82,6 +82,7 @@ class NumericRounds:
         state, before = kept(plan) or (None, None)
         self.muster = mustered(grid, nodes_there(grid, plan.min_available, plan.wait), plan, before)
         members = self.muster.members
+        plan.check_enough(len(members))
         algorithm = plan.algorithm(self.muster.features)
         state = state or algorithm.initialize(randbits(32) if plan.seed is None else plan.seed)
         if len(state.weights) != algorithm.model.size:
@@ -93,7 +94,7 @@ class NumericRounds:
         self.strategy: Averaging | Borrowed = (
             Averaging(algorithm, members, state)
             if plan.strategy == OURS
-            else Borrowed(strategy_named(plan, len(members)), members, state, least_of(plan))
+            else Borrowed(strategy_named(plan, len(members)), members, state, plan.least)
         )
 
     def run(self) -> Iterator[NumericAccount]:

@@ -137,6 +137,25 @@ class NumericPlan:
             Participation(cohort=self.cohort),
         )
 
+    @property
+    def least(self) -> int:
+        """Of fewer answers the strategy makes no mean; Flower's own Krum would make one of a lone answer."""
+        return Krum(self.wrong).least if self.strategy in _WITH_WRONG else self._mean().least
+
+    def check_enough(self, clients: int) -> None:
+        """Refuse too few clients.
+
+        Raises:
+            UsageError: fewer can be asked than the mean takes.
+        """
+        most = min(clients, self.cohort or clients)
+        if most < self.least:
+            name = self.strategy if self.strategy != OURS else self.mean
+            raise UsageError(
+                f"{most} clients can be asked, where {name} takes {self.least} updates",
+                remedy="have more clients, or survive fewer wrong ones",
+            )
+
     def terms(self) -> dict[str, Any]:
         """Give what has to stay as it is from the first round to the last, by the names of the settings."""
         task = self.task.written()
