@@ -318,3 +318,8 @@ def test_a_narrow_terminal_is_shown_whole_columns(
         assert value in out
     for name in names[len(shown) + 1 :]:
         assert name in err
+    print_table("", ("", "entry", "entry", "entry"), [("a vector", *["00000007"] * 3)])
+    out, err = capsys.readouterr()
+    assert out.count("00000007") == (1 if width == 28 else 3)
+    print_table("", ("", "", ""), [("a name", "12,345,678", "12,345,678")])
+    assert not capsys.readouterr().err

@@ -64,20 +64,23 @@ def print_table(
     stream = sys.stderr if err else sys.stdout
     console = Console(stderr=err, width=None if stream.isatty() else 200)
     unlimited = console.options.update(width=1000)
-    left_out: list[str] = []
+    left_out: list[int] = []
     while True:
-        kept = [place for place, name in enumerate(columns) if name not in left_out]
+        kept = [place for place in range(len(columns)) if place not in left_out]
         table = _table(title, [columns[place] for place in kept], [[row[at] for at in kept] for row in rows])
-        going = [name for name in dispensable if name in columns and name not in left_out]
+        going = [at for name in dispensable for at in kept if columns[at] == name]
         if going and console.measure(table, options=unlimited).maximum > console.width:
             left_out.append(going[0])
-        elif len(kept) > _LEAST_COLUMNS and _least_width(columns, rows, kept) > console.width:
-            left_out.append(columns[kept[-1]])
+        elif (
+            len(kept) > _LEAST_COLUMNS and any(columns) and _least_width(columns, rows, kept) > console.width
+        ):
+            left_out.append(kept[-1])
         else:
             break
     console.print(table)
     if left_out:
-        narrate(f"not shown in {console.width} columns, but by --json: {', '.join(left_out)}")
+        names = ", ".join(dict.fromkeys(columns[at] for at in left_out))
+        narrate(f"not shown in {console.width} columns, but by --json: {names}")
 
 
 def _least_width(columns: Sequence[str], rows: Sequence[Sequence[str]], kept: Sequence[int]) -> int:
