@@ -155,6 +155,11 @@ def size(bytes_: float) -> str:
     return f"{bytes_:.0f} {unit}" if unit == "B" else f"{bytes_:.1f} {unit}"
 
 
+def released(ngrams: Sequence[int] | None) -> tuple[str, str]:
+    """Write how many words and how many longer n-grams a release has; nothing where there was none."""
+    return (f"{ngrams[0]:,}", f"{sum(ngrams[1:]):,}") if ngrams else ("", "")
+
+
 def short(number: float) -> str:
     """Write a number for people who look at it for a moment.
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fedkeys.cli.console import many, print_table, size, warn_of_nothing, warn_of_promise
+from fedkeys.cli.console import many, print_table, released, size, warn_of_nothing, warn_of_promise
 
 if TYPE_CHECKING:
     from fedkeys.model import Model
@@ -51,8 +51,7 @@ def print_report(accounts: Sequence[Mapping[str, Any]], nodes: int) -> None:
                 f"{account['merged']:,}",
                 size(account["bytes_up"]),
                 size(account["bytes_down"]),
-                f"{account['ngrams'][0]:,}" if account["ngrams"] else "",
-                f"{sum(account['ngrams'][1:]):,}" if account["ngrams"] else "",
+                *released(account["ngrams"]),
                 f"{account['seconds']:.1f}",
             )
             for account in accounts

@@ -12,6 +12,7 @@ from fedkeys.cli.console import (
     narrate,
     print_json,
     print_table,
+    released,
     size,
     tell,
     warn_of_nothing,
@@ -328,8 +329,7 @@ def print_report(history: "Sequence[Round]", plan: "Plan") -> None:
                 size(account["bytes_up"]),
                 size(account["bytes_up_median"]),
                 size(account["bytes_down"]),
-                f"{account['ngrams'][0]:,}" if account["ngrams"] else "",
-                f"{sum(account['ngrams'][1:]):,}" if account["ngrams"] else "",
+                *released(account["ngrams"]),
                 f"{account['seconds']:.1f}",
             )
             for account in accounts

@@ -168,8 +168,8 @@ class Gathered:
             update = algorithm.mean.combine(np.concatenate(self._held), np.array(self._weights))
         with np.errstate(over="ignore", invalid="ignore"):
             step, moments = algorithm.server.step(update, state.moments)
-            finite = np.isfinite([np.linalg.norm(own) for own in (state.weights + step, *moments)]).all()
-        if not finite:
+            weights = state.weights + step
+        if not all(map(is_finite, (weights, *moments))):
             failure = "the step that the server would take is not finite"
             return replace(state, round=state.round + 1), replace(
                 metrics, averaged=0, samples=0, failure=failure
@@ -177,7 +177,7 @@ class Gathered:
         after = State(
             seed=state.seed,
             round=state.round + 1,
-            weights=state.weights + step,
+            weights=weights,
             moments=moments,
             control=state.control + self._control_change / clients,
             controls={**state.controls, **self._controls},
@@ -190,7 +190,7 @@ class Gathered:
         """Say that nobody is averaged, and why, if somebody could have been."""
         if not self._averaged:
             return metrics
-        why = f"{self._averaged} updates came, where the mean takes {self._algorithm.mean.least} or more"
+        why = too_few(self._averaged, self._algorithm.mean.least)
         return replace(metrics, averaged=0, samples=0, failure=why)
 
     def _write(
@@ -271,6 +271,17 @@ class Gathered:
         if codec.feeds_back:
             self._residuals[client.name] = update - read
         return read
+
+
+def too_few(came: int, least: int) -> str:
+    """Say why nothing came of clients that answered."""
+    return f"{came} updates came, where the mean takes {least} or more"
+
+
+def is_finite(vector: Array) -> bool:
+    """Whether a vector has a length."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.linalg.norm(vector)))
 
 
 def vector_of(vectors: Mapping[str, Array], client: Member, state: State) -> Array:

@@ -45,7 +45,7 @@ from fedkeys.engines.flower.numeric.wire import (
 )
 from fedkeys.fedavg.answers import Missing
 from fedkeys.fedavg.comparison import Tested
-from fedkeys.fedavg.gathered import Metrics
+from fedkeys.fedavg.gathered import Metrics, is_finite, too_few
 from fedkeys.fedavg.models.base import Array
 from fedkeys.fedavg.server import Moments
 from fedkeys.fedavg.state import State
@@ -97,9 +97,6 @@ class Borrowed(Strategy):
 
     Attributes:
         state, metrics, tested: as of `Averaging`.
-
-    Raises:
-        UsageError: fewer can be asked.
     """
 
     def __init__(self, inner: FedAvg, members: Sequence[Participant], state: State, least: int = 1) -> None:
@@ -138,7 +135,7 @@ class Borrowed(Strategy):
             member = chosen[at[0]]
             if isinstance(answer, Missing):
                 counts[answer.value] += 1
-            elif answer.shape != (1, size) or not _is_finite(answer):
+            elif answer.shape != (1, size) or not is_finite(answer):
                 counts["refused"] += 1
             else:
                 taken.append(_rebuilt(found[member.node], answer[0], member.samples))
@@ -146,7 +143,7 @@ class Borrowed(Strategy):
         before, figures = self.state, None
         self.state = replace(before, round=before.round + 1)
         if 0 < len(taken) < self._least:
-            failure = f"{len(taken)} updates came, where the mean takes {self._least} or more"
+            failure = too_few(len(taken), self._least)
         elif taken:
             try:
                 arrays, figures = self.inner.aggregate_train(server_round, taken)
@@ -208,7 +205,7 @@ class Borrowed(Strategy):
             weights = array.numpy()
         if isinstance(inner, FedOpt) and inner.m_t and inner.v_t:
             moments = Moments(inner.m_t[_WEIGHTS], inner.v_t[_WEIGHTS])
-        if not all(map(_is_finite, (weights, *moments))):
+        if not all(map(is_finite, (weights, *moments))):
             raise ValueError("what it gave is not finite")
         return replace(state, weights=weights, moments=moments)
 
@@ -231,12 +228,6 @@ def _holding(reply: Message, records: Mapping[str, ArrayRecord | MetricRecord]) 
     """Give an answer another content."""
     reply.content = RecordDict(dict(records))
     return reply
-
-
-def _is_finite(vector: Array) -> bool:
-    """Whether a vector has a length."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.linalg.norm(vector)))
 
 
 class _Present:
